@@ -1,0 +1,1 @@
+//! Objects onto the cluster: stages, server-side apply, readiness.

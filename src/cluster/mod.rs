@@ -1,0 +1,1 @@
+//! Clusters: providers, nodes, the engine.

@@ -1,0 +1,5 @@
+//! Manifests as production writes them: read as kubectl reads them, from files, kustomize and helm.
+
+pub mod object;
+
+pub use object::{Gvk, Object, ObjectId, Origin};

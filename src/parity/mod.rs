@@ -1,0 +1,1 @@
+//! What the manifests need and what provides it; pure.
