@@ -1,1 +1,5 @@
-//! Clusters: providers, nodes, the engine.
+//! Clusters: the providers that make them, their nodes, and the engine that runs those.
+
+pub mod engine;
+
+pub use engine::{Engine, EngineError, Node};
