@@ -35,7 +35,7 @@ pub fn is_free(port: u16) -> bool {
 }
 
 /// ` by NAME (process N)` where /proc tells who listens; empty elsewhere.
-fn holder(port: u16) -> String {
+pub fn holder(port: u16) -> String {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
         let text = std::fs::read_to_string(table).ok()?;
         text.lines().skip(1).find_map(|line| {
