@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	_ "time/tzdata" // a CronJob names its time zone, and the images of these programs have no zone files
 
 	"github.com/coredns/coredns/coremain"
 	"github.com/spf13/cobra"
