@@ -1,21 +1,30 @@
 //! `devcluster init`: writes a commented `devcluster.yaml` from what the directory holds.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::config::init::{InitError, InitReport, init};
+use super::exit::{CliError, Exit};
+use super::{Global, printer};
+use crate::config::init::init;
 
-/// Writes a commented devcluster.yaml from what is found in a directory.
-#[derive(Debug, Clone, clap::Args)]
-pub struct InitArgs {
-    /// The project's directory.
+/// What `init` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The project's directory
     #[arg(default_value = ".")]
-    pub directory: PathBuf,
-    /// Write the file anew where there is one.
+    directory: PathBuf,
+    /// Write the file anew where there is one
     #[arg(long)]
-    pub force: bool,
+    force: bool,
 }
 
-/// Writes the file. The report's `Display` is the text to show, its JSON the machine's form.
-pub fn run(args: &InitArgs, directory: &Path) -> Result<InitReport, InitError> {
-    init(&directory.join(&args.directory), args.force)
+/// Writes the file and says what was found and what comes next.
+pub fn run(global: &Global, args: &Args) -> Result<(), CliError> {
+    let report =
+        init(&args.directory, args.force).map_err(|error| CliError::message(Exit::Usage, error))?;
+    if global.is_for_machines() {
+        printer::value(global.output, &report);
+    } else {
+        printer::talk(report.to_string().trim_end());
+    }
+    Ok(())
 }
