@@ -25,8 +25,8 @@ pub struct Args {
     #[arg(long, value_name = "LINES")]
     tail: Option<i64>,
     /// Only what is younger, such as 30s, 5m, 2h
-    #[arg(long, value_parser = seconds, value_name = "AGE")]
-    since: Option<i64>,
+    #[arg(long, value_parser = super::settings::duration, value_name = "AGE")]
+    since: Option<std::time::Duration>,
     /// What each container wrote before it was last restarted
     #[arg(long, conflicts_with = "follow")]
     previous: bool,
@@ -45,7 +45,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         pod: args.pod,
         follow: args.follow,
         tail: args.tail,
-        since_seconds: args.since,
+        since_seconds: args.since.and_then(|since| i64::try_from(since.as_secs()).ok()),
         previous: args.previous,
     };
     let (sender, mut lines) = mpsc::channel(1024);
@@ -79,28 +79,9 @@ fn prefixed(line: &Line, coloured: bool) -> String {
     format!("\x1b[{colour}m{source} |\x1b[0m {}", line.text)
 }
 
-fn seconds(text: &str) -> Result<i64, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let factor = match unit {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err("an age is a number and one of s, m, h, d: `5m`".into()),
-    };
-    number.parse::<i64>().map(|n| n * factor).map_err(|_| "an age is a number and one of s, m, h, d: `5m`".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ages_are_read_as_kubectl_reads_them() {
-        assert_eq!(seconds("5m"), Ok(300));
-        assert_eq!(seconds("90"), Ok(90));
-        assert!(seconds("5 minutes").is_err());
-    }
 
     #[test]
     fn a_line_says_where_it_comes_from() {

@@ -57,7 +57,7 @@ enum Verb {
     /// Check devcluster.yaml and the manifests it names, and report every fault at once
     Validate(validate::Args),
     /// Print the JSON schema of devcluster.yaml
-    Schema,
+    Schema(schema::Args),
     /// Look at the machine: engine, disk, memory, tools, ports, and the fix for each
     Doctor(doctor::Args),
     /// Print a completion script for a shell
@@ -118,9 +118,9 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Verb::Diff(args) => diff::run(&global, args).await,
         Verb::Parity(args) => parity::run(&global, args).await,
         Verb::Render(args) => render::run(&global, args).await,
-        Verb::Init(args) => init::run(&global, args),
+        Verb::Init(args) => init::run(&global, &args),
         Verb::Validate(args) => validate::run(&global, args).await,
-        Verb::Schema => schema::run(&global),
+        Verb::Schema(args) => schema::run(&args),
         Verb::Doctor(args) => doctor::run(&global, args).await,
         Verb::Completion { shell } => {
             let mut script = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::exit::{CliError, Exit};
 use super::printer::Format;
 use super::progress::Progress;
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
 
 /// Flags that every verb takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,10 +34,13 @@ pub struct Global {
 impl Global {
     /// Reads the configuration.
     pub fn config(&self) -> Result<Config, CliError> {
-        let directory = std::env::current_dir()
-            .map_err(|error| CliError::message(Exit::Failed, format!("no current directory: {error}")))?;
+        self.try_config().map_err(|error| CliError::diagnostic(Exit::Usage, error))
+    }
+
+    /// Reads the configuration, for who looks at its faults.
+    pub fn try_config(&self) -> Result<Config, ConfigError> {
+        let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         config::load(self.file.as_deref(), self.profile.as_deref(), &directory)
-            .map_err(|error| CliError::diagnostic(Exit::Usage, error))
     }
 
     /// The reporter for a verb that works for long.
@@ -48,5 +51,32 @@ impl Global {
     /// Whether results are for machines.
     pub fn is_for_machines(&self) -> bool {
         matches!(self.output, Format::Json | Format::Yaml)
+    }
+}
+
+/// A time as people write it: `90`, `90s`, `10m`, `2h`.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let factor = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err("a time is a number and one of s, m, h, d: `5m`".into()),
+    };
+    let number: u64 = number.parse().map_err(|_| "a time is a number and one of s, m, h, d: `5m`".to_owned())?;
+    Ok(std::time::Duration::from_secs(number.saturating_mul(factor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_kubectl_reads_them() {
+        assert_eq!(duration("5m").unwrap().as_secs(), 300);
+        assert_eq!(duration("90").unwrap().as_secs(), 90);
+        assert!(duration("5 minutes").is_err());
+        assert!(duration("").is_err());
     }
 }
