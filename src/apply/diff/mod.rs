@@ -8,13 +8,17 @@ mod render;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use kube::core::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::manifest::{Gvk, Object, ObjectId};
+use super::client::{Cluster, MANAGER, Resource};
+use super::error::ApplyError;
+use super::inventory::Inventory;
+use super::replicas::Scaled;
+use super::{fallback, live, server_side};
+use crate::manifest::{Object, ObjectId};
 use compare::Difference;
 pub use render::render;
 
@@ -131,32 +135,31 @@ pub struct Known {
     pub completed: BTreeSet<ObjectId>,
     /// Hooks that ran and that their policy has deleted, from the inventory.
     pub deleted_hooks: BTreeSet<ObjectId>,
+    /// How objects were written that server-side apply refuses: [`super::fields::shape`] of each.
+    pub shapes: BTreeMap<ObjectId, Value>,
 }
 
-/// Why the cluster could not be compared with.
-#[derive(Debug, thiserror::Error)]
-#[error("{id} could not be compared with the cluster: {source}")]
-pub struct DiffError {
-    /// The object at which it failed.
-    pub id: ObjectId,
-    /// What the connection said.
-    pub source: Box<kube::Error>,
+impl Known {
+    /// What the inventory remembers of `objects`: Jobs that completed, and how objects were written that server-side
+    /// apply refuses. Patches and deleted hooks are the caller's to add.
+    pub fn of(inventory: &Inventory, objects: &[Object]) -> Self {
+        let completed = objects.iter().filter(|object| inventory.has_run(object)).map(Object::id).collect();
+        let shapes =
+            inventory.entries.iter().filter_map(|(id, entry)| Some((id.clone(), entry.shape.clone()?)));
+        Self { completed, shapes: shapes.collect(), ..Self::default() }
+    }
 }
 
-/// Compares every object with the cluster: a server-side dry run of applying it as `manager`, by force, against what is
-/// live. `resolve` gives how a kind is served and whether in namespaces; `None` where it is not.
-pub async fn diff(
-    client: &Client,
-    resolve: &(dyn Fn(&Gvk) -> Option<(ApiResource, bool)> + Sync),
-    objects: &[Object],
-    manager: &str,
-    known: &Known,
-) -> Result<Diff, DiffError> {
-    let mut entries: Vec<DiffEntry> = stream::iter(objects)
-        .map(|object| async move {
-            let failed = |source| DiffError { id: object.id(), source: Box::new(source) };
-            entry(client, resolve(&object.gvk()), object, manager, known).await.map_err(failed)
-        })
+/// Compares every object with the cluster: a server-side dry run of applying it by force, against what is live. Kinds that
+/// `cluster` does not know count as not served: see [`Cluster::discover`].
+pub async fn diff(cluster: &Cluster, objects: &[Object], known: &Known) -> Result<Diff, ApplyError> {
+    let mut live = live::read(cluster, objects, CONCURRENCY).await?;
+    let scaled = Scaled::of(objects);
+    let work: Vec<(&Object, Option<Value>)> =
+        objects.iter().map(|object| (object, live.remove(&object.id()))).collect();
+    let asking = Asking { cluster, known, scaled: &scaled };
+    let mut entries: Vec<DiffEntry> = stream::iter(work)
+        .map(|(object, live)| asking.entry(object, live))
         .buffer_unordered(CONCURRENCY)
         .try_collect()
         .await?;
@@ -164,86 +167,87 @@ pub async fn diff(
     Ok(Diff { entries })
 }
 
-async fn entry(
-    client: &Client,
-    resource: Option<(ApiResource, bool)>,
-    object: &Object,
-    manager: &str,
-    known: &Known,
-) -> Result<DiffEntry, kube::Error> {
-    let id = object.id();
-    let plain =
-        |class, note: &str| DiffEntry { id: object.id(), class, fields: Vec::new(), note: note.into() };
-    let absent = || {
-        if known.completed.contains(&id) {
-            plain(DiffClass::Expired, "completed, and removed by its TTL")
-        } else if known.deleted_hooks.contains(&id) {
-            plain(DiffClass::HookDeleted, "ran, and was deleted by its policy")
-        } else {
-            plain(DiffClass::Absent, "")
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    cluster: &'a Cluster,
+    known: &'a Known,
+    scaled: &'a Scaled,
+}
+
+impl Asking<'_> {
+    async fn entry(self, object: &Object, live: Option<Value>) -> Result<DiffEntry, ApplyError> {
+        let Some(resource) = self.cluster.resolve(object) else {
+            let note = format!("the cluster does not serve {} {}", object.gvk().api_version(), object.kind());
+            return Ok(plain(object, DiffClass::NotAskable, &note));
+        };
+        let Some(live) = live else { return Ok(absent(object, self.known)) };
+        match self.ask(object, &resource).await {
+            Ok(merged) => Ok(compared(object, &live, &merged, self)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(absent(object, self.known)),
+            Err(kube::Error::Api(status)) if answered(&status) => Ok(refused(object, &live, &status, self)),
+            Err(error) => Err(ApplyError::request(format!("compare {}", object.id()), &error)),
         }
-    };
-    let Some((resource, namespaced)) = resource else {
-        let note = format!("the cluster does not serve {} {}", object.gvk().api_version(), object.kind());
-        return Ok(plain(DiffClass::NotAskable, &note));
-    };
-    let api: Api<DynamicObject> = match (namespaced, object.namespace()) {
-        (false, _) => Api::all_with(client.clone(), &resource),
-        (true, "") => Api::namespaced_with(client.clone(), "default", &resource),
-        (true, namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-    };
-    let Some(live) = api.get_opt(object.name()).await? else { return Ok(absent()) };
-    let live = serde_json::to_value(live).map_err(kube::Error::SerdeError)?;
-    let params = PatchParams::apply(manager).force().dry_run();
-    let answer = match api.patch(object.name(), &params, &Patch::Apply(&object.value)).await {
-        // Server-side apply is stricter than other ways to apply (duplicate keys in lists): ask by one of those.
-        Err(kube::Error::Api(status)) if only_apply_refuses(&status) => {
-            let params =
-                PatchParams { field_manager: Some(manager.into()), ..PatchParams::default() }.dry_run();
-            api.patch(object.name(), &params, &Patch::Merge(&object.value)).await
+    }
+
+    /// What applying it would make of it.
+    async fn ask(self, object: &Object, resource: &Resource) -> Result<Value, kube::Error> {
+        let (namespace, name) = (object.namespace(), object.name());
+        let answer = server_side::patch(self.cluster, resource, namespace, name, &object.value, true).await;
+        match answer {
+            // It was written as client-side apply does: ask the same way.
+            Err(kube::Error::Api(status)) if fallback::reason(&status).is_some() => {
+                let previous = self.known.shapes.get(&object.id()).unwrap_or(&Value::Null);
+                let patch = fallback::merge_patch(previous, &fallback::body(&object.value));
+                let mut params =
+                    PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+                params.dry_run = true;
+                self.cluster.patch(resource, namespace, name, &params, &Patch::Merge(&patch)).await
+            }
+            answer => answer,
         }
-        answer => answer,
-    };
-    match answer {
-        Ok(merged) => {
-            let merged = serde_json::to_value(merged).map_err(kube::Error::SerdeError)?;
-            Ok(compared(object, &live, &merged, known))
-        }
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(absent()),
-        Err(kube::Error::Api(status)) => Ok(refused(object, &live, &status, known)),
-        Err(error) => Err(error),
     }
 }
 
-/// Whether the answer is server-side apply's own refusal of an object's form: not of what the object would be.
-fn only_apply_refuses(status: &Status) -> bool {
-    matches!(status.code, 400 | 422 | 500)
-        && ["duplicate entries", "failed to create typed patch object", "field not declared in schema"]
-            .iter()
-            .any(|sign| status.message.contains(sign))
+/// Whether the API server has judged the object, and not merely failed to.
+fn answered(status: &Status) -> bool {
+    matches!(status.code, 400..=428) || (status.code == 500 && status.message.contains("webhook"))
+}
+
+fn plain(object: &Object, class: DiffClass, note: &str) -> DiffEntry {
+    DiffEntry { id: object.id(), class, fields: Vec::new(), note: note.into() }
+}
+
+fn absent(object: &Object, known: &Known) -> DiffEntry {
+    let id = object.id();
+    if known.completed.contains(&id) {
+        plain(object, DiffClass::Expired, "completed, and removed by its TTL")
+    } else if known.deleted_hooks.contains(&id) {
+        plain(object, DiffClass::HookDeleted, "ran, and was deleted by its policy")
+    } else {
+        plain(object, DiffClass::Absent, "")
+    }
 }
 
 /// The entry of an object that would become `merged`.
-fn compared(object: &Object, live: &Value, merged: &Value, known: &Known) -> DiffEntry {
-    let patches = known.patches.get(&object.id()).map_or(&[][..], Vec::as_slice);
+fn compared(object: &Object, live: &Value, merged: &Value, asking: Asking<'_>) -> DiffEntry {
     let differences = compare::differences(&without_bookkeeping(live), &without_bookkeeping(merged));
-    let fields = explained(object, live, differences, patches);
+    let fields = explained(object, live, differences, asking);
     let class = fields.iter().map(|field| class_of(&field.cause)).max().unwrap_or(DiffClass::Same);
     DiffEntry { id: object.id(), class, fields, note: String::new() }
 }
 
 /// The entry of an object whose dry run was refused.
-fn refused(object: &Object, live: &Value, status: &Status, known: &Known) -> DiffEntry {
+fn refused(object: &Object, live: &Value, status: &Status, asking: Asking<'_>) -> DiffEntry {
     let note = refusal(object, status);
     if status.message.contains("does not support dry run") {
-        return DiffEntry { id: object.id(), class: DiffClass::NotAskable, fields: Vec::new(), note };
+        return plain(object, DiffClass::NotAskable, &note);
     }
-    let patches = known.patches.get(&object.id()).map_or(&[][..], Vec::as_slice);
     let differences = compare::unmet(&without_bookkeeping(live), &without_bookkeeping(&object.value));
-    let fields = explained(object, live, differences, patches);
+    let fields = explained(object, live, differences, asking);
     // What production writes is refused here; where a patch got it through, the patch explains it.
-    let unexplained = fields.iter().any(|field| field.cause == FieldCause::Unexplained);
-    let class = if !patches.is_empty() && !unexplained { DiffClass::Patched } else { DiffClass::Differs };
+    let patched = asking.known.patches.contains_key(&object.id());
+    let explained = fields.iter().all(|field| field.cause != FieldCause::Unexplained);
+    let class = if patched && explained { DiffClass::Patched } else { DiffClass::Differs };
     DiffEntry { id: object.id(), class, fields, note }
 }
 
@@ -278,12 +282,15 @@ fn explained(
     object: &Object,
     live: &Value,
     differences: Vec<Difference>,
-    patches: &[PatchedFields],
+    asking: Asking<'_>,
 ) -> Vec<FieldDiff> {
+    let patches = asking.known.patches.get(&object.id()).map_or(&[][..], Vec::as_slice);
+    // Applying leaves the replicas to an autoscaler, whoever wrote them last.
+    let left = asking.scaled.leave(object, Some(live)).1.is_some();
     differences
         .into_iter()
         .map(|difference| {
-            let cause = cause(live, &difference, patches);
+            let cause = cause(live, &difference, patches, left);
             let mut field = FieldDiff {
                 pointer: difference.pointer,
                 path: difference.path,
@@ -299,13 +306,19 @@ fn explained(
         .collect()
 }
 
-fn cause(live: &Value, difference: &Difference, patches: &[PatchedFields]) -> FieldCause {
+fn cause(
+    live: &Value,
+    difference: &Difference,
+    patches: &[PatchedFields],
+    replicas_left: bool,
+) -> FieldCause {
     let patch = patches.iter().find(|patch| patch.pointers.iter().any(|p| overlaps(p, &difference.pointer)));
     if let Some(patch) = patch {
         return FieldCause::Patch { rule: patch.rule.clone(), reason: patch.reason.clone() };
     }
     let managers = owners::writers(live, &difference.pointer);
-    if !managers.is_empty() && managers.iter().all(|name| owners::is_controller(name)) {
+    let left = replicas_left && difference.pointer == "/spec/replicas";
+    if left || (!managers.is_empty() && managers.iter().all(|name| owners::is_controller(name))) {
         return FieldCause::Manager { managers };
     }
     FieldCause::Unexplained

@@ -19,11 +19,12 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::client::Cluster;
 use super::diagnose::{Diagnosis, Subject, diagnose, events, last_event};
 use super::pods::Owned;
-use super::readiness::fields::text;
+use super::readiness::fields::{condition, text};
 use crate::event::{Event, Reporter};
-use crate::manifest::ObjectId;
+use crate::manifest::{Object, ObjectId};
 use judge::{Judge, Verdict};
 use view::{Feed, View};
 
@@ -39,6 +40,15 @@ pub struct Target {
     pub resource: ApiResource,
     /// What is waited for.
     pub wanted: Wanted,
+}
+
+impl Target {
+    /// `object` as it is served, in the namespace it really lives in; `None` where its kind is not served.
+    pub fn of(cluster: &Cluster, object: &Object, wanted: Wanted) -> Option<Self> {
+        let resource = cluster.resolve(object)?;
+        let namespace = resource.namespace(object.namespace()).unwrap_or_default().to_owned();
+        Some(Self { id: ObjectId { namespace, ..object.id() }, resource: resource.api_resource(), wanted })
+    }
 }
 
 /// What is waited for.
@@ -72,6 +82,15 @@ pub struct NotReady {
     pub timed_out: Option<Duration>,
     /// What keeps each of the others, those that cannot become ready first.
     pub diagnoses: Vec<Diagnosis>,
+    /// Jobs that were seen to complete, for the inventory.
+    pub completed_jobs: BTreeSet<ObjectId>,
+}
+
+/// What was seen while everything got ready.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waited {
+    /// Jobs that completed, those that are gone since among them: for the inventory, so that they are not run again.
+    pub completed_jobs: BTreeSet<ObjectId>,
 }
 
 impl fmt::Display for NotReady {
@@ -95,7 +114,7 @@ pub async fn wait(
     targets: &[Target],
     options: &WaitOptions,
     reporter: &dyn Reporter,
-) -> Result<(), NotReady> {
+) -> Result<Waited, NotReady> {
     let deadline = Instant::now() + options.timeout;
     let mut waiting = Waiting::new(client, targets, options);
     waiting.watch_targets();
@@ -113,7 +132,7 @@ pub async fn wait(
         }
         let verdict = waiting.judge.judge(targets, &waiting.view, now, Timestamp::now());
         if waiting.view.known() && verdict.missing.is_empty() {
-            return Ok(());
+            return Ok(Waited { completed_jobs: waiting.completed_jobs() });
         }
         // Pods and events matter only while something is missing: an unchanged system is asked for its objects alone.
         if !watches_pods && now < deadline {
@@ -304,6 +323,20 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    fn completed_jobs(&self) -> BTreeSet<ObjectId> {
+        let jobs = self.targets.iter().map(|target| &target.id).filter(|id| id.kind == "Job" && id.group == "batch");
+        let completed = jobs.filter(|id| {
+            let key = (id.namespace.clone(), id.name.clone());
+            let store = self.view.store(&id.group, &id.kind, &id.namespace);
+            self.judge.completed.contains(*id)
+                || store.is_some_and(|store| match store.get(&key) {
+                    Some(job) => condition(job, "Complete").is_some_and(|complete| complete.is_true()),
+                    None => store.completed(&key),
+                })
+        });
+        completed.cloned().collect()
+    }
+
     async fn not_ready(&self, verdict: &Verdict, timed_out: bool) -> NotReady {
         let made = [("", "Pod"), ("apps", "ReplicaSet"), ("batch", "Job")];
         let owned = Owned::new(made.iter().flat_map(|(group, kind)| self.view.of_kind(group, kind)));
@@ -324,6 +357,7 @@ impl<'a> Waiting<'a> {
             total: self.targets.len(),
             timed_out: timed_out.then_some(self.options.timeout),
             diagnoses: diagnose(self.client, subjects).await,
+            completed_jobs: self.completed_jobs(),
         }
     }
 }
