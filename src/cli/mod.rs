@@ -4,6 +4,7 @@ mod diff;
 mod doctor;
 mod down;
 pub mod exit;
+mod failure;
 mod init;
 mod logs;
 mod parity;

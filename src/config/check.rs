@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fault::{Document, Faults, nearest, suggest};
 use super::shape::{Record, Shape, Text};
-use super::tree::{Spanned, SpannedValue};
+use super::tree::{Spanned, SpannedValue, Tree as _};
 
 /// Checks one document's tree.
 pub(super) struct Checker<'a> {
@@ -57,7 +57,7 @@ impl Checker<'_> {
             SpannedValue::Null => format!("{place} is empty"),
             _ => format!("{place} is {}", node.kind()),
         };
-        let written = self.document.text.get(node.start..node.end).unwrap_or_default();
+        let written = self.document.text.get(node.start.offset..node.end.offset).unwrap_or_default();
         let number =
             matches!(node.value, SpannedValue::Int(_) | SpannedValue::Float(_) | SpannedValue::Bool(_));
         let help = match (&node.value, shape) {
@@ -89,8 +89,7 @@ impl Checker<'_> {
                 self.faults.add(self.document, entry.0.span(), message, "keys are text: quote it".to_owned());
                 continue;
             };
-            if let Some(start) = seen.get(key) {
-                let line = self.document.position(*start).0;
+            if let Some(line) = seen.get(key) {
                 let help = format!("it stands in line {line} already; keep one of them");
                 self.faults.add(
                     self.document,
@@ -100,7 +99,7 @@ impl Checker<'_> {
                 );
                 continue;
             }
-            seen.insert(key, entry.0.start);
+            seen.insert(key, entry.0.start.line);
             first.push((key, entry));
         }
         first

@@ -14,6 +14,9 @@ mod schema;
 mod shape;
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 pub use fault::{ConfigError, Document, Fault};
 pub use load::{FILE_NAMES, find, load};
 pub use model::*;

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::fault::{Document, Faults, nearest};
-use super::tree::Spanned;
+use super::tree::{Spanned, Tree as _};
 
 /// Resolves the paths of one document.
 pub(super) struct Paths<'a> {

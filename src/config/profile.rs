@@ -9,7 +9,7 @@ use super::fault::{ConfigError, Document, Faults};
 use super::fields::PROFILE;
 use super::model::{MissingCrds, Nodes, Profile};
 use super::shape::Shape;
-use super::tree::{self, Spanned, SpannedValue};
+use super::tree::{self, Spanned, SpannedValue, Tree as _};
 
 /// The profile that others extend where they name none, and the one used where the file names none.
 pub(super) const DEFAULT: &str = "laptop";
@@ -173,7 +173,7 @@ impl<'a> Profiles<'a> {
         own: Option<&'a Spanned>,
     ) -> Self {
         let mut inline = BTreeMap::new();
-        for (key, value) in own.and_then(Spanned::entries).unwrap_or_default() {
+        for (key, value) in own.and_then(|own| own.entries()).unwrap_or_default() {
             let Some(name) = key.text() else { continue };
             if built_in(name).is_some() {
                 let help = "give yours another name; it can extend the built-in one".to_owned();

@@ -10,7 +10,7 @@ use super::fault::{ConfigError, Document, Faults};
 use super::model::{Build, Cluster, Config, HelmSource, Image, ImageFrom, Production, ProviderKind, Source};
 use super::paths::Paths;
 use super::profile::Profiles;
-use super::tree::{Spanned, SpannedValue};
+use super::tree::{Spanned, SpannedValue, Tree as _};
 
 /// Reads one document. A place that the check found wrong reads as left out: its fault is collected already.
 pub(super) struct Reader<'a> {
@@ -121,12 +121,11 @@ impl<'a> Reader<'a> {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for name in nodes.iter().filter_map(|node| node.get("name")) {
             let Some(text) = name.text() else { continue };
-            if let Some(start) = seen.get(text) {
-                let line = self.document.position(*start).0;
+            if let Some(line) = seen.get(text) {
                 let help = format!("it stands in line {line} already; keep one of them");
                 self.faults.add(self.document, name.span(), format!("image `{text}` stands twice"), help);
             } else {
-                seen.insert(text, name.start);
+                seen.insert(text, name.start.line);
             }
         }
         nodes.iter().filter_map(|node| self.image(node)).collect()
@@ -197,11 +196,11 @@ impl<'a> Reader<'a> {
 
     /// A map of scalars, each as it is written.
     fn scalars(&self, node: &Spanned, key: &str) -> BTreeMap<String, String> {
-        let entries = node.get(key).and_then(Spanned::entries).unwrap_or_default();
+        let entries = node.get(key).and_then(|node| node.entries()).unwrap_or_default();
         entries
             .iter()
             .filter_map(|(key, value)| {
-                let written = self.document.text.get(value.start..value.end)?;
+                let written = self.document.text.get(value.start.offset..value.end.offset)?;
                 let value = match &value.value {
                     SpannedValue::String(text) => text.clone(),
                     // An alias stands where its anchor's value would.
@@ -228,7 +227,7 @@ fn text(node: &Spanned, key: &str) -> Option<String> {
 }
 
 fn items<'t>(node: &'t Spanned, key: &str) -> &'t [Spanned] {
-    node.get(key).and_then(Spanned::items).unwrap_or_default()
+    node.get(key).and_then(|node| node.items()).unwrap_or_default()
 }
 
 fn texts(node: &Spanned, key: &str) -> Vec<String> {

@@ -106,7 +106,7 @@ mod tests {
     use crate::config::check::Checker;
     use crate::config::fault::{Document, Faults};
     use crate::config::shape::Field;
-    use crate::config::tree::{self, Spanned, SpannedValue};
+    use crate::config::tree::{self, Spanned, SpannedValue, Tree as _};
 
     fn plain(node: &Spanned) -> Value {
         match &node.value {

@@ -15,7 +15,7 @@ use super::memory::{Memory, Pressure};
 use super::session::{Existing, Session};
 use super::up::INVENTORY;
 use crate::apply::readiness::{Readiness, Rules, readiness};
-use crate::apply::{CONCURRENCY, Inventory};
+use crate::apply::{Inventory};
 use crate::manifest::{Object, ObjectId, Origin};
 use crate::parity::quantity::Quantity;
 
@@ -117,7 +117,7 @@ fn is_own(namespace: &str) -> bool {
 async fn objects(existing: &Existing, inventory: &Inventory) -> Result<Vec<ObjectStatus>, OperationError> {
     let wanted: Vec<Object> =
         inventory.entries.iter().map(|(id, entry)| stub(id, &entry.api_version)).collect();
-    let live = crate::apply::live::read(&existing.cluster, &wanted, CONCURRENCY).await?;
+    let live = crate::apply::live::read(&existing.cluster, &wanted, crate::apply::client::CONCURRENCY).await?;
     let rules = Rules { now: Timestamp::now(), wait_for_jobs: true, ..Rules::default() };
     let statuses = inventory.entries.iter().map(|(id, entry)| {
         let (ready, message) = match live.get(id) {

@@ -2,15 +2,22 @@
 
 mod absent;
 pub mod builtin;
+mod capacity;
+mod draft;
 mod images;
 mod json;
 mod network;
+mod placement;
 pub mod quantity;
+mod ranges;
 pub mod reference;
 pub mod requirements;
+mod search;
 pub mod selector;
+pub mod shape;
 mod signatures;
 mod storage;
+mod unmet;
 mod workload;
 
 pub use absent::Absent;
@@ -22,6 +29,10 @@ pub use requirements::{
     MissingKind, MissingWhy, PriorityClassNeed, Requirements, ServedKinds, requirements,
 };
 pub use selector::{Effect, Labels, Taint, Toleration};
+pub use shape::{
+    ClaimVolume, Hinders, IngressClassShape, Machine, NodeShape, PriorityClassShape, Role, Shape, StorageClassShape,
+    Unmet, shape,
+};
 pub use signatures::SignatureCheck;
 pub use storage::{Claim, ClaimClass, ForeignVolume, StorageClassNeed};
 pub use workload::{HostPort, PodTerm, Spread, Workload};

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::dockerfiles;
 use crate::config::paths::KUSTOMIZATIONS;
+use crate::manifest::yaml;
 
 /// What was found. Paths are relative to the directory, with `/`.
 #[derive(Debug, Default)]
@@ -419,19 +420,13 @@ impl Yaml<'_> {
             return Vec::new();
         }
         let Ok(text) = std::fs::read_to_string(full) else { return Vec::new() };
-        let mut found = Vec::new();
-        for document in serde_yaml::Deserializer::from_str(&text) {
-            match <Value as serde::Deserialize>::deserialize(document) {
-                Ok(Value::Null) => {}
-                Ok(value) => found.push(value),
-                Err(_) => {
-                    // A template, or a mistake that `validate` names with its place.
-                    self.broken.insert(display(path));
-                    return Vec::new();
-                }
-            }
+        let loaded = yaml::load(&text);
+        if loaded.faults.is_empty() {
+            return loaded.documents.into_iter().map(|document| document.value).collect();
         }
-        found
+        // A template, or a mistake that reading the manifests names with its place.
+        self.broken.insert(display(path));
+        Vec::new()
     }
 
     /// Whether a file holds objects for a cluster, and nothing else.
