@@ -352,7 +352,7 @@ async fn import(
     };
     let (mut near, far) = tokio::io::duplex(1 << 20);
     let writing = async move { archive::write(&mut near, all).await };
-    let discard = if target.store.discards { "--discard-unpacked-layers " } else { "" };
+    let discard = if target.store.discards { "--local --discard-unpacked-layers " } else { "" };
     let script = format!(
         "ctr -n k8s.io images import --digests=false {discard}--snapshotter \"$0\" - >&2 || exit 1\n{}",
         node::list_script()

@@ -16,6 +16,7 @@ pub mod name;
 pub mod node;
 pub mod oci;
 mod plan;
+pub mod pull;
 mod registry;
 mod settle;
 pub mod standin;
