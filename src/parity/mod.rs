@@ -5,11 +5,15 @@ pub mod builtin;
 mod capacity;
 mod draft;
 mod images;
+pub mod inert;
 mod json;
+pub mod live;
+mod live_rules;
 mod network;
 mod placement;
 pub mod quantity;
 mod ranges;
+pub mod recreation;
 pub mod reference;
 pub mod requirements;
 mod search;
@@ -22,8 +26,11 @@ mod workload;
 
 pub use absent::Absent;
 pub use images::{BadImage, ImageNeed, ImageUse, ImageUser, PullPolicy, Speaks};
+pub use inert::{ClusterFacts, Inert, inert};
+pub use live::{PodDifference, Rule, pod_differences};
 pub use network::{FixedAddress, IngressClassNeed, IngressNeed, IngressPath, LoadBalancer};
 pub use quantity::{Quantity, Resources};
+pub use recreation::{Fixed, LiveChange, ShapeChange, ShapeKey, changes};
 pub use reference::{ImageReference, ReferenceError};
 pub use requirements::{
     MissingKind, MissingWhy, PriorityClassNeed, Requirements, ServedKinds, requirements,
