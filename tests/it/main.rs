@@ -4,4 +4,5 @@ mod apiserver;
 mod apply;
 mod apply_drift;
 mod apply_hard;
+mod apply_hooks;
 mod apply_prune;
