@@ -142,7 +142,8 @@ impl Run<'_> {
         inventory: &mut Inventory,
         report: &mut Report,
     ) -> Result<(), ApplyError> {
-        let mut live = live::read(self.cluster, stage.objects.iter().copied(), self.options.concurrency).await?;
+        let mut live =
+            live::read(self.cluster, stage.objects.iter().copied(), self.options.concurrency).await?;
         let mut errors = Vec::new();
         let results = self.settle_all(stage, &mut live, inventory, report.applied.len()).await?;
         for (object, result) in results {

@@ -53,8 +53,7 @@ pub fn position(group: &str, kind: &str) -> usize {
 
 /// Sorts `objects` into stages; empty ones are left out.
 pub fn stages(objects: &[Object]) -> Vec<Stage<'_>> {
-    let mut stages: Vec<Stage<'_>> =
-        STAGES.iter().map(|name| Stage { name, objects: Vec::new() }).collect();
+    let mut stages: Vec<Stage<'_>> = STAGES.iter().map(|name| Stage { name, objects: Vec::new() }).collect();
     for object in objects {
         stages[position(&object.gvk().group, object.kind())].objects.push(object);
     }
