@@ -1,1 +1,2 @@
 //! Tests on a real kind cluster.
+mod image;
