@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod key;
 pub mod load;
 mod memory;
+pub mod mirror;
 pub mod name;
 pub mod node;
 pub mod oci;
@@ -24,4 +25,4 @@ mod wire;
 
 pub use build::{BuildJob, Built, Workshop};
 pub use error::ImageError;
-pub use load::{Content, Delivered, DeliveryReport, WantedImage, check, deliver};
+pub use load::{Content, Delivered, DeliveryReport, WantedImage, check, deliver, teach};
