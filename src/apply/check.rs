@@ -141,7 +141,11 @@ mod tests {
         assert_eq!(seen(&inventory, &object("a"), Some(live("a", "1"))), None);
         assert_eq!(seen(&inventory, &object("b"), Some(live("a", "1"))), Some(Difference::Edited));
         assert_eq!(seen(&inventory, &object("a"), Some(live("b", "1"))), Some(Difference::Drifted));
-        assert_eq!(seen(&inventory, &object("a"), Some(live("a", "2"))), Some(Difference::Drifted), "replaced");
+        assert_eq!(
+            seen(&inventory, &object("a"), Some(live("a", "2"))),
+            Some(Difference::Drifted),
+            "replaced"
+        );
         assert_eq!(seen(&inventory, &object("a"), None), Some(Difference::Absent));
         let mut going = live("a", "1");
         going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");

@@ -78,8 +78,7 @@ pub struct Cluster {
 impl Cluster {
     /// Connects as `context` of the kubeconfig at `path` says, or as its current context does. Sends nothing yet.
     pub async fn connect(path: &Path, context: Option<&str>) -> Result<Self, ApplyError> {
-        let broken =
-            |message: String| ApplyError::Kubeconfig { path: path.to_owned(), message };
+        let broken = |message: String| ApplyError::Kubeconfig { path: path.to_owned(), message };
         let kubeconfig = Kubeconfig::read_from(path).map_err(|error| broken(error.to_string()))?;
         let options = KubeConfigOptions { context: context.map(Into::into), ..KubeConfigOptions::default() };
         let config = Config::from_custom_kubeconfig(kubeconfig, &options)
@@ -140,7 +139,9 @@ impl Cluster {
     pub fn resolve_kind(&self, group: &str, kind: &str) -> Option<Resource> {
         let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
         let served = kinds.values().filter(|known| known.gvk.group == group && known.gvk.kind == kind);
-        served.min_by_key(|known| known.gvk.version.contains("alpha") || known.gvk.version.contains("beta")).cloned()
+        served
+            .min_by_key(|known| known.gvk.version.contains("alpha") || known.gvk.version.contains("beta"))
+            .cloned()
     }
 
     /// All that is known about kinds.
@@ -158,7 +159,12 @@ impl Cluster {
     }
 
     /// One object; `None` where it or its kind does not exist.
-    pub async fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Option<Value>, kube::Error> {
+    pub async fn get(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, kube::Error> {
         let request = resource.request(namespace).get(name, &kube::api::GetParams::default());
         absent_is_none(self.client.request(request.map_err(kube::Error::BuildRequest)?).await)
     }
@@ -203,7 +209,12 @@ impl Cluster {
     }
 
     /// Creates an object.
-    pub async fn create(&self, resource: &Resource, namespace: &str, value: &Value) -> Result<Value, kube::Error> {
+    pub async fn create(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        value: &Value,
+    ) -> Result<Value, kube::Error> {
         let params = PostParams { dry_run: false, field_manager: Some(MANAGER.into()) };
         let request = resource.request(namespace).create(&params, value.to_string().into_bytes());
         self.client.request(request.map_err(kube::Error::BuildRequest)?).await

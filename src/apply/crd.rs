@@ -36,9 +36,8 @@ pub fn resources(crd: &Value) -> Vec<Resource> {
 /// Whether the API server serves a CRD; the reason where it never will as it is.
 pub fn established(crd: &Value) -> Result<bool, String> {
     let conditions = crd.pointer("/status/conditions").and_then(Value::as_array);
-    let condition = |kind: &str| {
-        conditions?.iter().find(|found| found.get("type").and_then(Value::as_str) == Some(kind))
-    };
+    let condition =
+        |kind: &str| conditions?.iter().find(|found| found.get("type").and_then(Value::as_str) == Some(kind));
     let text = |condition: &Value, key: &str| {
         condition.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
@@ -49,7 +48,11 @@ pub fn established(crd: &Value) -> Result<bool, String> {
 }
 
 /// Waits until the API server serves all CRDs of those names, and teaches `cluster` their kinds.
-pub async fn wait_established(cluster: &Cluster, names: &[&str], patience: Duration) -> Result<(), ApplyError> {
+pub async fn wait_established(
+    cluster: &Cluster,
+    names: &[&str],
+    patience: Duration,
+) -> Result<(), ApplyError> {
     let waits = names.iter().map(|name| wait_one(cluster, name, patience));
     for crd in futures::future::try_join_all(waits).await? {
         cluster.learn(resources(&crd));
@@ -177,7 +180,8 @@ fn alike(a: &str, b: &str) -> bool {
 /// A CRD that keeps objects of a kind whatever their fields are. Nobody acts on them.
 pub fn open_schema(group: &str, kind: &str, versions: &[&str], namespaced: bool) -> Value {
     let guessed = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
-    let mut annotations = json!({"devcluster.dev/supplied": "open schema: objects are kept, nobody acts on them"});
+    let mut annotations =
+        json!({"devcluster.dev/supplied": "open schema: objects are kept, nobody acts on them"});
     if group.ends_with(".k8s.io") || group.ends_with(".kubernetes.io") {
         // The API server asks this of every CRD in a protected group.
         annotations["api-approved.kubernetes.io"] = json!("unapproved, a stand-in on a developer's cluster");
@@ -236,8 +240,10 @@ mod tests {
 
     #[test]
     fn a_stand_in_serves_what_was_missing() {
-        let objects =
-            [object("monitoring.coreos.com/v1", "Prometheus", Some("shop")), object("x.io/v1", "ClusterPolicy", None)];
+        let objects = [
+            object("monitoring.coreos.com/v1", "Prometheus", Some("shop")),
+            object("x.io/v1", "ClusterPolicy", None),
+        ];
         let missing = missing(&objects, &served(&[("v1", "Pod")]));
         let crds: Vec<Value> = missing.iter().map(Missing::open_schema).collect();
         let resources: Vec<Resource> = crds.iter().flat_map(resources).collect();
@@ -246,13 +252,15 @@ mod tests {
         assert_eq!((resources[1].plural.as_str(), resources[1].namespaced), ("clusterpolicies", false));
         let mut with_crds = objects.to_vec();
         with_crds.extend(crds.into_iter().map(|value| Object { value, ..objects[0].clone() }));
-        let left = super::missing(&with_crds, &served(&[("apiextensions.k8s.io/v1", "CustomResourceDefinition")]));
+        let left =
+            super::missing(&with_crds, &served(&[("apiextensions.k8s.io/v1", "CustomResourceDefinition")]));
         assert_eq!(left, []);
     }
 
     #[test]
     fn an_old_version_is_told_from_a_slip() {
-        let kinds = served(&[("networking.k8s.io/v1", "Ingress"), ("apps/v1", "Deployment"), ("x.io/v1", "Ingress")]);
+        let kinds =
+            served(&[("networking.k8s.io/v1", "Ingress"), ("apps/v1", "Deployment"), ("x.io/v1", "Ingress")]);
         let objects = [object("extensions/v1beta1", "Ingress", None), object("apps/v1", "Deploymnet", None)];
         let missing = missing(&objects, &kinds);
         assert!(missing.iter().all(|kind| !kind.can_be_supplied()));
@@ -263,9 +271,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_taken_ends_the_wait() {
-        let crd = |kind: &str, status: &str| {
-            json!({"status": {"conditions": [{"type": kind, "status": status, "message": "\"widgets\" is already in use"}]}})
-        };
+        let crd = |kind: &str, status: &str| json!({"status": {"conditions": [{"type": kind, "status": status, "message": "\"widgets\" is already in use"}]}});
         assert_eq!(established(&crd("Established", "True")), Ok(true));
         assert_eq!(established(&crd("NamesAccepted", "True")), Ok(false));
         assert_eq!(established(&crd("NamesAccepted", "False")), Err("\"widgets\" is already in use".into()));

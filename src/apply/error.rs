@@ -219,8 +219,8 @@ impl Refusal {
     /// The refusal of `object` that `error` stands for.
     pub fn of(object: &Object, error: &kube::Error) -> Self {
         let kube::Error::Api(status) = error else { return Self::NoAnswer(describe(error)) };
-        let about_namespace = status.code == 404
-            && status.details.as_ref().is_some_and(|details| details.kind == "namespaces");
+        let about_namespace =
+            status.code == 404 && status.details.as_ref().is_some_and(|details| details.kind == "namespaces");
         if about_namespace && !object.namespace().is_empty() {
             return Self::NoNamespace(object.namespace().into());
         }

@@ -12,16 +12,22 @@ use super::error::first_line;
 pub fn reason(status: &Status) -> Option<String> {
     let message = status.message.as_str();
     let typed = status.code == 500
-        && ["field not declared in schema", "failed to create typed patch object", "duplicate entries for key"]
-            .iter()
-            .any(|mark| message.contains(mark));
+        && [
+            "field not declared in schema",
+            "failed to create typed patch object",
+            "duplicate entries for key",
+        ]
+        .iter()
+        .any(|mark| message.contains(mark));
     // Exported objects carry it; client-side apply sends it along.
     let managed = status.code == 400 && message.contains("metadata.managedFields must be nil");
     (typed || managed).then(|| {
         let line = first_line(message);
         // `failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): .spec…`: the object is known.
         match line.split_once("): ") {
-            Some((start, said)) if start.starts_with("failed to create typed patch object") => said.to_owned(),
+            Some((start, said)) if start.starts_with("failed to create typed patch object") => {
+                said.to_owned()
+            }
             _ => line,
         }
     })

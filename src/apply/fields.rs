@@ -93,7 +93,9 @@ pub fn ours(live: &Value) -> Option<Value> {
 /// The part of `value` that `fields` owns. What is owned but not there is null. Lists become maps by the trie's keys, so
 /// that another order, or items of others in between, make no difference.
 pub fn project(value: &Value, fields: &Value) -> Value {
-    let Some(children) = fields.as_object().filter(|children| !children.is_empty()) else { return value.clone() };
+    let Some(children) = fields.as_object().filter(|children| !children.is_empty()) else {
+        return value.clone();
+    };
     let mut owned = Map::new();
     for (key, child) in children {
         let part = match key.split_once(':') {
@@ -222,7 +224,10 @@ mod tests {
     #[test]
     fn shapes_hold_no_values() {
         let object = json!({"data": {"password": "hunter2"}, "list": [1], "spec": {"a": {"b": 1}}});
-        assert_eq!(shape(&object), json!({"data": {"password": null}, "list": null, "spec": {"a": {"b": null}}}));
+        assert_eq!(
+            shape(&object),
+            json!({"data": {"password": null}, "list": null, "spec": {"a": {"b": null}}})
+        );
         let fields = json!({"f:data": {".": {}, "f:password": {}}, "f:list": {"v:1": {}}, "f:spec": {"f:a": {"f:b": {}}}});
         assert_eq!(shape_of_fields(&fields), shape(&object));
     }

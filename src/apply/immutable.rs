@@ -68,7 +68,8 @@ pub fn immutable(status: &Status) -> Option<Immutable> {
         return None;
     }
     let causes = &status.details.as_ref()?.causes;
-    if causes.is_empty() || !causes.iter().all(|cause| MARKS.iter().any(|mark| cause.message.contains(mark))) {
+    if causes.is_empty() || !causes.iter().all(|cause| MARKS.iter().any(|mark| cause.message.contains(mark)))
+    {
         return None;
     }
     let first = causes.first()?;
@@ -111,10 +112,12 @@ mod tests {
 
     #[test]
     fn the_field_is_named_without_its_value() {
-        let selector = ("spec.selector", "Invalid value: {\"matchLabels\":{\"a\":\"b: c\"}}: field is immutable");
+        let selector =
+            ("spec.selector", "Invalid value: {\"matchLabels\":{\"a\":\"b: c\"}}: field is immutable");
         let found = immutable(&status(&[selector])).unwrap();
         assert_eq!(found, Immutable { field: "spec.selector".into(), message: "field is immutable".into() });
-        let set = ("spec", "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden");
+        let set =
+            ("spec", "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden");
         assert_eq!(immutable(&status(&[set])).unwrap().field, "spec");
     }
 

@@ -53,7 +53,11 @@ pub struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Release {
-    /// Events whose hooks have run to their end, with the hash of the chart as it was rendered then.
+    /// Hash of the chart as it was when it was last installed or upgraded to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// Events, by Helm's names, whose hooks have run to their end, with the hash of the chart as it was then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, String>,
 }
 
@@ -138,7 +142,8 @@ impl Inventory {
                 .and_then(|data| data.get(KEY))
                 .and_then(Value::as_str)
                 .ok_or_else(|| broken(format!("it has no {KEY}")))?;
-            let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
+            let version =
+                object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
             let stored = Stored { resource_version: version.into(), content: content.into() };
             self.stored.insert(index, stored);
         }
@@ -303,7 +308,12 @@ mod tests {
     use crate::manifest::Origin;
 
     fn id(n: usize) -> ObjectId {
-        ObjectId { group: "apps".into(), kind: "Deployment".into(), namespace: "shop".into(), name: format!("web-{n}") }
+        ObjectId {
+            group: "apps".into(),
+            kind: "Deployment".into(),
+            namespace: "shop".into(),
+            name: format!("web-{n}"),
+        }
     }
 
     fn entry(n: usize) -> Entry {
@@ -338,7 +348,10 @@ mod tests {
             assert_eq!(chunks.len() > 1, size > 4_000, "{size} entries in {} chunks", chunks.len());
             let mut read = Inventory::new("shop");
             read.read(&as_config_maps(&inventory, &chunks)).unwrap();
-            assert_eq!((read.entries, read.releases, read.kinds), (inventory.entries, inventory.releases, inventory.kinds));
+            assert_eq!(
+                (read.entries, read.releases, read.kinds),
+                (inventory.entries, inventory.releases, inventory.kinds)
+            );
         }
     }
 

@@ -73,7 +73,8 @@ pub async fn prune(
 /// What left the manifests, last stage first.
 pub fn obsolete(desired: &[Object], inventory: &Inventory) -> Vec<ObjectId> {
     let wanted: BTreeSet<ObjectId> = desired.iter().map(Object::id).collect();
-    let mut left: Vec<ObjectId> = inventory.entries.keys().filter(|id| !wanted.contains(id)).cloned().collect();
+    let mut left: Vec<ObjectId> =
+        inventory.entries.keys().filter(|id| !wanted.contains(id)).cloned().collect();
     left.sort_by_key(|id| std::cmp::Reverse(stage::position(&id.group, &id.kind)));
     left
 }
@@ -92,9 +93,9 @@ async fn reason_to_keep(
     inventory: &Inventory,
     volumes: bool,
 ) -> Result<Option<String>, ApplyError> {
-    // An entry without a uid was written before an application that was cut short: the live object tells whose it is.
-    let replaced = !entry.uid.is_empty() && entry.uid != uid(live);
-    if replaced || (entry.shape.is_none() && !fields::is_ours(live)) {
+    // An entry without a uid was written before an application that was cut short: then managedFields must tell.
+    let theirs = if entry.uid.is_empty() { !fields::is_ours(live) } else { entry.uid != uid(live) };
+    if theirs {
         return Ok(Some("it was not applied by devcluster".into()));
     }
     match (id.group.as_str(), id.kind.as_str()) {
@@ -137,7 +138,8 @@ async fn namespace_in_use(
     // One version of a kind lists all its objects; events are about objects, leases and slices of controllers.
     let mut kinds: BTreeMap<(String, String), Resource> = BTreeMap::new();
     for (gvk, resource) in cluster.kinds() {
-        let passing = ["Event", "Endpoints", "EndpointSlice", "Lease", "PodMetrics"].contains(&gvk.kind.as_str());
+        let passing =
+            ["Event", "Endpoints", "EndpointSlice", "Lease", "PodMetrics"].contains(&gvk.kind.as_str());
         if resource.namespaced && !passing {
             kinds.entry((gvk.group.clone(), gvk.kind.clone())).or_insert(resource);
         }
@@ -170,7 +172,8 @@ async fn foreign(
             return Err(ApplyError::request(format!("list {} in {namespace}", resource.plural), &error));
         }
     };
-    let named = |item: &Value| item.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let named =
+        |item: &Value| item.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(items
         .iter()
         .filter(|item| item.pointer("/metadata/ownerReferences").is_none())

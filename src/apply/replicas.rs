@@ -15,19 +15,20 @@ pub struct Scaled(BTreeMap<ObjectId, String>);
 impl Scaled {
     /// As the HorizontalPodAutoscalers among `objects` say.
     pub fn of(objects: &[Object]) -> Self {
-        let scaled = objects.iter().filter(|object| object.kind() == "HorizontalPodAutoscaler").map(|scaler| {
-            let target = Gvk::new(
-                scaler.text("/spec/scaleTargetRef/apiVersion"),
-                scaler.text("/spec/scaleTargetRef/kind"),
-            );
-            let id = ObjectId {
-                group: target.group,
-                kind: target.kind,
-                namespace: scaler.namespace().into(),
-                name: scaler.text("/spec/scaleTargetRef/name").into(),
-            };
-            (id, scaler.name().to_owned())
-        });
+        let scaled =
+            objects.iter().filter(|object| object.kind() == "HorizontalPodAutoscaler").map(|scaler| {
+                let target = Gvk::new(
+                    scaler.text("/spec/scaleTargetRef/apiVersion"),
+                    scaler.text("/spec/scaleTargetRef/kind"),
+                );
+                let id = ObjectId {
+                    group: target.group,
+                    kind: target.kind,
+                    namespace: scaler.namespace().into(),
+                    name: scaler.text("/spec/scaleTargetRef/name").into(),
+                };
+                (id, scaler.name().to_owned())
+            });
         Self(scaled.collect())
     }
 
@@ -37,14 +38,15 @@ impl Scaled {
         let value = object.value.clone();
         let (Some(scaler), Some(live)) = (self.0.get(&object.id()), live) else { return (value, None) };
         let (wanted, found) = (value.pointer("/spec/replicas"), live.pointer("/spec/replicas"));
-        let scaled_by_other = fields::entries(live).any(|entry| {
-            entry.manager() != MANAGER && entry.owns(&["spec", "replicas"])
-        });
+        let scaled_by_other = fields::entries(live)
+            .any(|entry| entry.manager() != MANAGER && entry.owns(&["spec", "replicas"]));
         let (Some(wanted), Some(found)) = (wanted, found) else { return (value, None) };
         if wanted == found || !scaled_by_other {
             return (value, None);
         }
-        let said = format!("spec.replicas stays {found} as HorizontalPodAutoscaler {scaler} set it; the manifest says {wanted}");
+        let said = format!(
+            "spec.replicas stays {found} as HorizontalPodAutoscaler {scaler} set it; the manifest says {wanted}"
+        );
         let mut value = value;
         if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
             spec.remove("replicas");
@@ -64,8 +66,10 @@ mod tests {
     }
 
     fn deployment() -> Object {
-        object(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"},
-            "spec": {"replicas": 2, "paused": false}}))
+        object(
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"replicas": 2, "paused": false}}),
+        )
     }
 
     fn live(manager: &str, replicas: u32) -> Value {

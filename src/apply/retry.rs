@@ -34,11 +34,14 @@ fn transient_status(code: u16, message: &str) -> bool {
                     "connection reset",
                     "no route to host",
                 ]);
-            webhook
-                || says(&["etcdserver: leader changed", "etcdserver: request timed out", "no leader"])
+            webhook || says(&["etcdserver: leader changed", "etcdserver: request timed out", "no leader"])
         }
         // What admission waits for in a namespace that has only just been made or is going away.
-        403 => says(&["because it is being terminated", "error looking up service account", "status unknown for quota"]),
+        403 => says(&[
+            "because it is being terminated",
+            "error looking up service account",
+            "status unknown for quota",
+        ]),
         // A kind whose CRD has just been established, before every handler knows it.
         404 => message.contains("the server could not find the requested resource"),
         _ => false,

@@ -181,7 +181,8 @@ impl Applier<'_> {
                 let patch = fallback::merge_patch(&previous, &body);
                 let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
                 let patch = Patch::Merge(&patch);
-                retrying(self.patience, || self.cluster.patch(resource, namespace, name, &params, &patch)).await
+                retrying(self.patience, || self.cluster.patch(resource, namespace, name, &params, &patch))
+                    .await
             }
         };
         let shape = Some(fields::shape(&body));
@@ -209,7 +210,9 @@ impl Applier<'_> {
         shape: Option<Value>,
     ) -> Result<Settled, Refusal> {
         let kube::Error::Api(status) = &error else { return Err(Refusal::of(object, &error)) };
-        let (Some(found), Some(live)) = (immutable(status), live) else { return Err(Refusal::of(object, &error)) };
+        let (Some(found), Some(live)) = (immutable(status), live) else {
+            return Err(Refusal::of(object, &error));
+        };
         let rule = recreation(&object.id());
         let allowed = match rule {
             Recreation::Always => true,
@@ -223,7 +226,10 @@ impl Applier<'_> {
         let (namespace, name) = (object.namespace(), object.name());
         let answer = match &shape {
             None => {
-                retrying(self.patience, || patch(self.cluster, resource, namespace, name, &object.value, false)).await
+                retrying(self.patience, || {
+                    patch(self.cluster, resource, namespace, name, &object.value, false)
+                })
+                .await
             }
             Some(_) => {
                 let body = fallback::body(&object.value);
@@ -234,7 +240,13 @@ impl Applier<'_> {
         Ok(settled(Outcome::Recreated { field: found.field }, after, shape, notes))
     }
 
-    async fn delete_and_wait(&self, object: &Object, resource: &Resource, live: &Value) -> Result<(), Refusal> {
+    /// Deletes the live object and waits until it is gone.
+    pub async fn delete_and_wait(
+        &self,
+        object: &Object,
+        resource: &Resource,
+        live: &Value,
+    ) -> Result<(), Refusal> {
         let uid = inventory::uid(live);
         let (namespace, name) = (object.namespace(), object.name());
         retrying(self.patience, || self.cluster.delete(resource, namespace, name, Some(uid)))

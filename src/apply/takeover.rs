@@ -63,7 +63,8 @@ pub fn patch(live: &Value) -> Option<Value> {
             .iter()
             .zip(fields::entries(live))
             .filter(|(_, entry)| {
-                let is_ours = entry.manager() == MANAGER && entry.is_apply() && entry.subresource().is_empty();
+                let is_ours =
+                    entry.manager() == MANAGER && entry.is_apply() && entry.subresource().is_empty();
                 !is_ours && !(is_update(*entry) && managers.contains(entry.manager()))
             })
             .map(|(raw, _)| raw.clone()),

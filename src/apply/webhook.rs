@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::Value;
 
 use super::client::Cluster;

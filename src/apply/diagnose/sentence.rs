@@ -123,50 +123,43 @@ fn pull_message(found: &Trouble, events: &[&Value]) -> String {
         .to_owned()
 }
 
-/// How a container ended: `container web of Pod shop/web-1 exits with 1 after 0.3 s, 5 times: no database`.
+/// How a container ended: `container web of Pod shop/web-1 exits with 1 after 3 s, 5 times: no database`.
 fn of_exit(pod: &Value, status: &Value, ended: &Value, events: &[&Value], logs: &[ContainerLog]) -> String {
     let container = text(status, "/name");
-    let mut out = format!("container {container} of {}", pod_name(pod));
-    let code = int(ended, "/exitCode").unwrap_or(0);
-    let killing = events.iter().map(|event| text(event, "/message")).find(|message| {
-        message.contains(&format!("Container {container} failed")) && message.contains("probe")
-    });
-    if text(ended, "/reason") == "OOMKilled" {
-        let limit = memory_limit(pod, container);
-        out += &limit.map_or_else(
-            || " is killed for want of memory".into(),
-            |limit| format!(" is killed for using more memory than its limit of {limit}"),
-        );
-    } else if text(ended, "/reason") == "StartError" || text(ended, "/reason") == "ContainerCannotRun" {
-        out += &format!(" cannot be started: {}", first_line(text(ended, "/message")));
-        return out;
-    } else if let Some(killing) = killing {
-        let probe = if killing.contains("startup") { "startup" } else { "liveness" };
-        out += &format!(" is restarted by its {probe} probe");
-    } else if let Some(signal) = int(ended, "/signal").filter(|signal| *signal > 0) {
-        out += &format!(" ends by signal {signal}");
-    } else {
-        out += &format!(" exits with {code}");
+    let said = first_line(text(ended, "/message"));
+    let name = pod_name(pod);
+    if matches!(text(ended, "/reason"), "StartError" | "ContainerCannotRun") {
+        return format!("container {container} of {name} cannot be started: {said}");
     }
+    let probe = killed_by_probe(container, events);
+    let how = match (text(ended, "/reason"), probe, int(ended, "/signal").filter(|signal| *signal > 0)) {
+        ("OOMKilled", ..) => match memory_limit(pod, container) {
+            Some(limit) => format!("is killed for using more memory than its limit of {limit}"),
+            None => "is killed for want of memory".into(),
+        },
+        (_, Some(probe), _) => format!("is restarted by its {probe} probe"),
+        (_, _, Some(signal)) => format!("ends by signal {signal}"),
+        _ => format!("exits with {}", int(ended, "/exitCode").unwrap_or(0)),
+    };
     let ran = time(ended, "/startedAt").zip(time(ended, "/finishedAt"));
-    if let Some((started, finished)) = ran {
-        out += &format!(" after {}", duration(seconds_between(started, finished)));
-    }
-    let restarts = count(status, "/restartCount");
-    let running_on = status.pointer("/state/terminated").is_some();
-    let times = if running_on { restarts + 1 } else { restarts.max(1) };
-    if times > 1 {
-        out += &format!(", {times} times");
-    }
-    let probe = killing.and_then(|_| probe_message(events, &["Liveness", "Startup"]));
-    let words = probe.or_else(|| last_words(pod, container, logs)).or_else(|| {
-        let message = first_line(text(ended, "/message"));
-        (!message.is_empty()).then(|| message.to_owned())
-    });
-    if let Some(words) = words {
-        out += &format!(": {words}");
-    }
-    out
+    let after = ran.map(|(from, to)| format!(" after {}", duration(seconds_between(from, to)))).unwrap_or_default();
+    // The restart that a container is waiting for is not counted yet.
+    let ended_now = i64::from(status.pointer("/state/terminated").is_some());
+    let times = count(status, "/restartCount") + ended_now;
+    let times = if times > 1 { format!(", {times} times") } else { String::new() };
+    let words = probe
+        .and_then(|_| probe_message(events, &["Liveness", "Startup"]))
+        .or_else(|| last_words(pod, container, logs))
+        .or_else(|| (!said.is_empty()).then(|| said.to_owned()));
+    let words = words.map(|words| format!(": {words}")).unwrap_or_default();
+    format!("container {container} of {name} {how}{after}{times}{words}")
+}
+
+/// The probe for whose failure the kubelet restarts a container.
+fn killed_by_probe(container: &str, events: &[&Value]) -> Option<&'static str> {
+    let sign = format!("Container {container} failed ");
+    let message = events.iter().map(|event| text(event, "/message")).find(|message| message.contains(&sign))?;
+    ["liveness", "startup"].into_iter().find(|probe| message.contains(&format!("{probe} probe")))
 }
 
 /// Times in a Pod's status are whole seconds.

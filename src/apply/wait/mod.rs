@@ -119,7 +119,7 @@ pub async fn wait(
     let mut waiting = Waiting::new(client, targets, options);
     waiting.watch_targets();
     let mut watches_pods = false;
-    let mut reported = String::new();
+    let mut last_said = String::new();
     loop {
         let again = waiting.again.unwrap_or(deadline).min(deadline);
         tokio::select! {
@@ -142,7 +142,7 @@ pub async fn wait(
             waiting.watch_surroundings();
             continue;
         }
-        report(reporter, options, targets, &verdict, &mut reported);
+        report(reporter, options, targets, &verdict, &mut last_said);
         if verdict.hopeless() || now >= deadline {
             return Err(waiting.not_ready(&verdict, now >= deadline && !verdict.hopeless()).await);
         }
@@ -155,13 +155,13 @@ fn report(
     options: &WaitOptions,
     targets: &[Target],
     verdict: &Verdict,
-    reported: &mut String,
+    last_said: &mut String,
 ) {
     let what = summary(targets, verdict);
-    if *reported == what {
+    if *last_said == what {
         return;
     }
-    reported.clone_from(&what);
+    last_said.clone_from(&what);
     reporter.report(Event::Progress {
         step: options.step.clone(),
         done: (targets.len() - verdict.missing.len()) as u64,
@@ -215,7 +215,10 @@ impl<'a> Waiting<'a> {
     async fn take(&mut self) {
         let Some((feed, change)) = self.changes.next().await else {
             // No watch, no target: nothing will ever change.
-            return if self.targets.is_empty() { () } else { std::future::pending().await };
+            if self.targets.is_empty() {
+                return;
+            }
+            return std::future::pending().await;
         };
         self.view.take(&feed, change);
         while let Some(Some((feed, change))) = self.changes.next().now_or_never() {
