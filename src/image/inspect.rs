@@ -117,6 +117,7 @@ mod tests {
             diff_ids: Vec::new(),
             size: 0,
             named: true,
+            stand_in: None,
         }
     }
 
