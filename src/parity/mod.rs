@@ -9,6 +9,8 @@ pub mod inert;
 mod json;
 pub mod live;
 mod live_rules;
+#[cfg(test)]
+mod live_tests;
 mod network;
 mod placement;
 pub mod plan;
@@ -20,11 +22,19 @@ pub mod recreation;
 pub mod reference;
 pub mod report;
 mod report_markdown;
+#[cfg(test)]
+mod report_tests;
 mod report_text;
 pub mod requirements;
 mod search;
+#[cfg(test)]
+mod requirements_tests;
+#[cfg(test)]
+mod samples;
 pub mod selector;
 pub mod shape;
+#[cfg(test)]
+mod shape_tests;
 mod signatures;
 mod storage;
 mod table;

@@ -72,12 +72,9 @@ pub(crate) fn find_nodes(requirements: &Requirements, profile: &Profile, machine
 }
 
 fn try_nodes(field: &Field<'_>, nodes: Vec<Node>, max_pods: u32) -> Nodes {
-    let start = field.place(&nodes, |workload| workload.replicas);
-    let rollout = field.place(&nodes, |workload| {
-        let more = workload.rolls_by_adding && workload.replicas > 0;
-        workload.replicas.saturating_add(u32::from(more))
-    });
-    let scaled = field.place(&nodes, |workload| workload.max_replicas);
+    let start = field.place(&nodes);
+    let rollout = field.roll(&nodes, &start);
+    let scaled = field.place_more(&nodes, start.clone(), |workload| workload.max_replicas - workload.replicas);
     Nodes { nodes, max_pods, start, rollout, scaled, capped: false }
 }
 
