@@ -178,14 +178,14 @@ fn named_images(pod: &Value) -> Vec<Named<'_>> {
             policy: json::text(value, "/imagePullPolicy"),
         })
         .collect();
-    named.extend(json::items(pod, "/volumes").iter().filter(|volume| volume.get("image").is_some()).map(|value| {
-        Named {
+    named.extend(json::items(pod, "/volumes").iter().filter(|volume| volume.get("image").is_some()).map(
+        |value| Named {
             text: json::text(value, "/image/reference"),
             value,
             used_as: ImageUse::Volume,
             policy: json::text(value, "/image/pullPolicy"),
-        }
-    }));
+        },
+    ));
     // An empty image is filled in by some admission webhook, or refused by name.
     named.retain(|named| !named.text.is_empty());
     named
@@ -256,7 +256,8 @@ struct Service<'a> {
 /// Services by namespace.
 fn services(objects: &[Object]) -> BTreeMap<&str, Vec<Service<'_>>> {
     let mut services: BTreeMap<&str, Vec<Service<'_>>> = BTreeMap::new();
-    for object in objects.iter().filter(|object| object.kind() == "Service" && object.gvk().group.is_empty()) {
+    for object in objects.iter().filter(|object| object.kind() == "Service" && object.gvk().group.is_empty())
+    {
         let selector = LabelSelector::from_labels(&json::texts(&object.value, "/spec/selector"));
         let ports = json::items(&object.value, "/spec/ports");
         services.entry(object.namespace()).or_default().push(Service { selector, ports });
@@ -273,7 +274,8 @@ fn service_ports(
     services: &BTreeMap<&str, Vec<Service<'_>>>,
     found: &mut BTreeMap<u16, BTreeSet<Speaks>>,
 ) {
-    let is_first = json::items(pod, "/containers").first().is_some_and(|first| std::ptr::eq(first, container));
+    let is_first =
+        json::items(pod, "/containers").first().is_some_and(|first| std::ptr::eq(first, container));
     if !is_first {
         return;
     }

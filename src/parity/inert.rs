@@ -12,6 +12,7 @@ use crate::manifest::{Object, ObjectId};
 /// What is known of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that have nothing to do with each other")]
 pub struct ClusterFacts {
     /// Ingress classes that a controller answers for.
     pub ingress_classes: BTreeSet<String>,
@@ -86,15 +87,17 @@ fn running_images(objects: &[Object]) -> BTreeSet<String> {
 fn by_kind(object: &Object, facts: &ClusterFacts) -> Option<String> {
     let group = object.gvk().group;
     if facts.open_schema_kinds.contains(&(group.clone(), object.kind().to_owned())) {
-        return Some(format!("its CRD is not among the manifests: {} is kept as it is, unread", object.kind()));
+        return Some(format!(
+            "its CRD is not among the manifests: {} is kept as it is, unread",
+            object.kind()
+        ));
     }
     match (group.as_str(), object.kind()) {
         ("networking.k8s.io", "Ingress") => ingress(object, facts),
         ("networking.k8s.io", "IngressClass") => (!facts.ingress_classes.contains(object.name()))
             .then(|| format!("no controller answers as {}", object.text("/spec/controller"))),
-        ("networking.k8s.io", "NetworkPolicy") => {
-            (!facts.network_policy_enforced).then(|| "the pod network enforces no network policies".to_owned())
-        }
+        ("networking.k8s.io", "NetworkPolicy") => (!facts.network_policy_enforced)
+            .then(|| "the pod network enforces no network policies".to_owned()),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object, facts),
         ("", "Service") if object.text("/spec/type") == "LoadBalancer" => {
             (!facts.load_balancer).then(|| "nobody gives it an address".to_owned())
@@ -163,7 +166,8 @@ mod tests {
     }
 
     fn make(api_version: &str, kind: &str, more: Value) -> Object {
-        let mut value = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "namespace": "shop"}});
+        let mut value =
+            json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "namespace": "shop"}});
         if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
             value.extend(more);
         }
@@ -183,7 +187,10 @@ mod tests {
         let class = |name: &str| make("storage.k8s.io/v1", "StorageClass", json!({"provisioner": name}));
         let table = [
             (ingress(json!({"ingressClassName": "nginx"})), None),
-            (ingress(json!({"ingressClassName": "alb"})), Some("no controller answers for ingress class alb")),
+            (
+                ingress(json!({"ingressClassName": "alb"})),
+                Some("no controller answers for ingress class alb"),
+            ),
             (ingress(json!({})), Some("it names no ingress class and there is no default one")),
             (metric("Resource"), None),
             (metric("External"), Some("its custom or external metrics have no source")),
@@ -218,8 +225,10 @@ mod tests {
 
     #[test]
     fn a_controller_among_the_manifests_acts() {
-        let image = json!({"containers": [{"name": "c", "image": "quay.io/jetstack/cert-manager-controller:v1"}]});
-        let objects = [make("cert-manager.io/v1", "Certificate", json!({})), deployment("cert-manager", 1, image)];
+        let image =
+            json!({"containers": [{"name": "c", "image": "quay.io/jetstack/cert-manager-controller:v1"}]});
+        let objects =
+            [make("cert-manager.io/v1", "Certificate", json!({})), deployment("cert-manager", 1, image)];
         assert_eq!(inert(&objects, &facts()), []);
     }
 }

@@ -104,7 +104,9 @@ fn changes_by_known_hands() {
     let table: Vec<(&str, Vec<(String, Rule)>, Vec<(String, Rule)>)> = vec![
         (
             "a sidecar",
-            after(|pod| push(pod, "/spec/containers", json!({"name": "istio-proxy", "image": "istio/proxy:1"}))),
+            after(|pod| {
+                push(pod, "/spec/containers", json!({"name": "istio-proxy", "image": "istio/proxy:1"}))
+            }),
             one("/spec/containers/1", Rule::AdmissionWebhook),
         ),
         (
@@ -114,7 +116,9 @@ fn changes_by_known_hands() {
         ),
         (
             "kubectl debug",
-            after(|pod| pod["spec"]["ephemeralContainers"] = json!([{"name": "debugger", "image": "busybox"}])),
+            after(|pod| {
+                pod["spec"]["ephemeralContainers"] = json!([{"name": "debugger", "image": "busybox"}])
+            }),
             one("/spec/ephemeralContainers", Rule::Debug),
         ),
         (
@@ -145,7 +149,8 @@ fn changes_by_unknown_hands() {
     assert_eq!(image, one("/spec/containers/0/image"));
     let policy = after(|pod| pod["spec"]["containers"][0]["imagePullPolicy"] = "Never".into());
     assert_eq!(policy, one("/spec/containers/0/imagePullPolicy"));
-    let requests = after(|pod| pod["spec"]["containers"][0]["resources"]["requests"] = json!({"cpu": "100m"}));
+    let requests =
+        after(|pod| pod["spec"]["containers"][0]["resources"]["requests"] = json!({"cpu": "100m"}));
     assert_eq!(requests, one("/spec/containers/0/resources/requests/cpu"));
     let label = after(|pod| pod["metadata"]["labels"]["who"] = "me".into());
     assert_eq!(label, one("/metadata/labels/who"));

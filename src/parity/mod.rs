@@ -26,11 +26,11 @@ mod report_markdown;
 mod report_tests;
 mod report_text;
 pub mod requirements;
-mod search;
 #[cfg(test)]
 mod requirements_tests;
 #[cfg(test)]
 mod samples;
+mod search;
 pub mod selector;
 pub mod shape;
 #[cfg(test)]
@@ -54,15 +54,14 @@ pub use quantity::{Quantity, Resources};
 pub use recreation::{Fixed, LiveChange, ShapeChange, ShapeKey, changes};
 pub use reference::{ImageReference, ReferenceError};
 pub use report::{
-    Counts, Evidence, ImageBytes, ImageReport, Patch, PodFields, Report, VolatileField, report, to_markdown, to_text,
+    Counts, Evidence, ImageBytes, ImageReport, Patch, PodFields, Report, VolatileField, report, to_markdown,
+    to_text,
 };
-pub use requirements::{
-    MissingKind, MissingWhy, PriorityClassNeed, Requirements, ServedKinds, requirements,
-};
+pub use requirements::{MissingKind, MissingWhy, PriorityClassNeed, Requirements, ServedKinds, requirements};
 pub use selector::{Effect, Labels, Taint, Toleration};
 pub use shape::{
-    ClaimVolume, Hinders, IngressClassShape, Machine, NodeShape, PriorityClassShape, Role, Shape, StorageClassShape,
-    Unmet, shape,
+    ClaimVolume, Hinders, IngressClassShape, Machine, NodeShape, PriorityClassShape, Role, Shape,
+    StorageClassShape, Unmet, shape,
 };
 pub use signatures::SignatureCheck;
 pub use storage::{Claim, ClaimClass, ForeignVolume, StorageClassNeed};

@@ -167,20 +167,24 @@ impl<'a> Field<'a> {
         placement
     }
 
-    fn place_some(&self, nodes: &[Node], placement: &mut Placement, load: &mut [u32], index: usize, count: u32) {
+    fn place_some(
+        &self,
+        nodes: &[Node],
+        placement: &mut Placement,
+        load: &mut [u32],
+        index: usize,
+        count: u32,
+    ) {
         for done in 0..count {
             let mut refusals = BTreeSet::new();
             let mut best: Option<(u32, u32, usize)> = None;
             for at in 0..nodes.len() {
-                match self.refusal(nodes, placement, load, index, at) {
-                    Some(refusal) => {
-                        refusals.insert(refusal);
-                    }
-                    None => {
-                        let candidate = (self.crowd(nodes, placement, index, at), load[at], at);
-                        best = Some(best.map_or(candidate, |best| best.min(candidate)));
-                    }
+                if let Some(refusal) = self.refusal(nodes, placement, load, index, at) {
+                    refusals.insert(refusal);
+                    continue;
                 }
+                let candidate = (self.crowd(nodes, placement, index, at), load[at], at);
+                best = Some(best.map_or(candidate, |best| best.min(candidate)));
             }
             let Some((_, _, at)) = best else {
                 placement.unplaced.insert(index, (count - done, refusals));
@@ -268,7 +272,8 @@ impl<'a> Field<'a> {
                 return refused();
             }
             let eligible = || (0..nodes.len()).filter(|node| workload.accepts(&nodes[*node].labels));
-            let domains: BTreeSet<&String> = eligible().filter_map(|node| nodes[node].labels.get(key)).collect();
+            let domains: BTreeSet<&String> =
+                eligible().filter_map(|node| nodes[node].labels.get(key)).collect();
             let fewest = eligible()
                 .filter(|node| nodes[*node].labels.contains_key(key))
                 .map(|node| in_domain(nodes, placement, key, node, peers))

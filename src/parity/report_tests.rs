@@ -27,11 +27,17 @@ fn full() -> Report {
         "nodeSelector": {"pool": "web"}, "priorityClassName": "gold", "serviceAccountName": "web",
         "containers": [{"name": "main", "image": "shop/web", "resources": {"requests": {"cpu": "2", "memory": "4Gi"}}}],
     });
-    let objects = [deployment("web", 2, pod), deployment("db", 3, apart("db", "kubernetes.io/hostname")), monitor, balancer];
+    let objects = [
+        deployment("web", 2, pod),
+        deployment("db", 3, apart("db", "kubernetes.io/hostname")),
+        monitor,
+        balancer,
+    ];
     let (needs, shape) = shaped(&objects, 2);
     let difference = |pointer: &str, rule| PodDifference { pointer: pointer.into(), rule };
     let change: json_patch::Patch =
-        serde_json::from_value(json!([{"op": "replace", "path": "/data/key", "value": "aHVzaA=="}])).expect("a patch");
+        serde_json::from_value(json!([{"op": "replace", "path": "/data/key", "value": "aHVzaA=="}]))
+            .expect("a patch");
     let evidence = Evidence {
         unchanged: 3,
         pods: vec![(
@@ -49,9 +55,16 @@ fn full() -> Report {
         patches: vec![Patch::new(id("", "Secret", "shop", "key"), &change, "it is a placeholder", "secrets")],
         images: vec![
             ImageReport { name: "shop/web".into(), bytes: ImageBytes::LocalBuild, users: 2 },
-            ImageReport { name: "shop/db:1".into(), bytes: ImageBytes::StandIn { what: "standin".into() }, users: 3 },
+            ImageReport {
+                name: "shop/db:1".into(),
+                bytes: ImageBytes::StandIn { what: "standin".into() },
+                users: 3,
+            },
         ],
-        volatile_fields: vec![VolatileField { object: id("", "Secret", "shop", "key"), pointer: "/data/password".into() }],
+        volatile_fields: vec![VolatileField {
+            object: id("", "Secret", "shop", "key"),
+            pointer: "/data/password".into(),
+        }],
     };
     report(&needs, &shape, evidence)
 }
@@ -94,14 +107,20 @@ fn deployment_id(name: &str) -> ObjectId {
 }
 
 fn plan() -> Plan {
-    let action = |name: &str, action, why: &str| ObjectAction { id: deployment_id(name), action, why: why.into() };
+    let action =
+        |name: &str, action, why: &str| ObjectAction { id: deployment_id(name), action, why: why.into() };
     let image = |name: &str, action| ImageAction { name: name.into(), action };
     Plan {
         cluster: ClusterAction::Keep,
         shape_changes: vec!["node 0: label pool=web".into()],
         images: vec![
             image("shop/web", ImageWork::Build),
-            image("shop/web", ImageWork::Send { nodes: BTreeSet::from(["kind-control-plane".into(), "kind-worker".into()]) }),
+            image(
+                "shop/web",
+                ImageWork::Send {
+                    nodes: BTreeSet::from(["kind-control-plane".into(), "kind-worker".into()]),
+                },
+            ),
             image("redis:7", ImageWork::Pull),
             image("shop/db:1", ImageWork::StandIn),
             image("shop/worker:1", ImageWork::Skip),
@@ -137,7 +156,14 @@ fn the_plan_as_json() {
 #[test]
 fn a_cluster_made_anew_says_why() {
     let reasons = vec!["3 nodes are needed and there is 1: nodes cannot be added".into(), "another".into()];
-    let none = || Plan { shape_changes: vec![], images: vec![], objects: vec![], hooks: vec![], addresses: vec![], ..plan() };
+    let none = || Plan {
+        shape_changes: vec![],
+        images: vec![],
+        objects: vec![],
+        hooks: vec![],
+        addresses: vec![],
+        ..plan()
+    };
     insta::assert_snapshot!(plan_to_text(&Plan { cluster: ClusterAction::Recreate { reasons }, ..none() }));
     let create = ClusterAction::Create { nodes: 1, reason: "there is none".into() };
     assert!(!Plan { cluster: create, ..none() }.is_empty());

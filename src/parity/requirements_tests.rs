@@ -42,14 +42,26 @@ fn effective_requests_follow_the_scheduler() {
             5000,
         ),
         ("limits stand for requests", json!({"containers": [{"resources": {"limits": {"cpu": "2"}}}]}), 2000),
-        ("overhead comes on top", json!({"containers": [container("1", None)], "overhead": {"cpu": "250m"}}), 1250),
+        (
+            "overhead comes on top",
+            json!({"containers": [container("1", None)], "overhead": {"cpu": "250m"}}),
+            1250,
+        ),
         (
             "the Pod's own requests win",
             json!({"containers": [container("1", None)], "resources": {"requests": {"cpu": "5"}}}),
             5000,
         ),
-        ("numbers are quantities too", json!({"containers": [{"resources": {"requests": {"cpu": 0.5}}}]}), 500),
-        ("nonsense counts as nothing", json!({"containers": [{"resources": {"requests": {"cpu": "lots"}}}]}), 0),
+        (
+            "numbers are quantities too",
+            json!({"containers": [{"resources": {"requests": {"cpu": 0.5}}}]}),
+            500,
+        ),
+        (
+            "nonsense counts as nothing",
+            json!({"containers": [{"resources": {"requests": {"cpu": "lots"}}}]}),
+            0,
+        ),
     ];
     for (why, pod, millis) in table {
         assert_eq!(effective_requests(pod, &ContainerDefaults::new()).cpu_millis, *millis, "{why}");
@@ -73,19 +85,29 @@ fn replicas_autoscalers_and_rolling_updates() {
     recreated.value["spec"]["strategy"] = json!({"type": "Recreate"});
     let mut one_down = deployment("e", 2, json!({}));
     one_down.value["spec"]["strategy"] = json!({"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}});
-    let objects =
-        [deployment("a", 3, json!({})), deployment("b", 2, json!({})), deployment("c", 0, json!({})), recreated, one_down]
-            .into_iter()
-            .chain([hpa("b", 4, 10), hpa("c", 2, 5)])
-            .collect::<Vec<_>>();
+    let objects = [
+        deployment("a", 3, json!({})),
+        deployment("b", 2, json!({})),
+        deployment("c", 0, json!({})),
+        recreated,
+        one_down,
+    ]
+    .into_iter()
+    .chain([hpa("b", 4, 10), hpa("c", 2, 5)])
+    .collect::<Vec<_>>();
     let needs = requirements(&objects, None);
     let rows: Vec<_> = needs
         .workloads
         .iter()
         .map(|w| (w.object.name.as_str(), w.replicas, w.max_replicas, w.surge, w.rolls_by_adding))
         .collect();
-    let expected =
-        [("a", 3, 3, 1, true), ("b", 4, 10, 3, false), ("c", 0, 0, 0, false), ("d", 2, 2, 0, false), ("e", 2, 2, 1, false)];
+    let expected = [
+        ("a", 3, 3, 1, true),
+        ("b", 4, 10, 3, false),
+        ("c", 0, 0, 0, false),
+        ("d", 2, 2, 0, false),
+        ("e", 2, 2, 1, false),
+    ];
     assert_eq!(rows, expected);
     assert_eq!(needs.resource_metrics.len(), 2);
     assert!(needs.custom_metrics.is_empty());
@@ -171,7 +193,10 @@ fn images_with_policy_ports_and_commands() {
     let bad = deployment("bad", 1, json!({"containers": [{"name": "main", "image": "Not An Image"}]}));
     let needs = requirements(&[web, service, bad], None);
     let names: Vec<_> = needs.images.iter().map(|image| image.reference.to_string()).collect();
-    assert_eq!(names, ["docker.io/library/busybox:latest", "eu.gcr.io/shop/model:1", "eu.gcr.io/shop/web:1.2"]);
+    assert_eq!(
+        names,
+        ["docker.io/library/busybox:latest", "eu.gcr.io/shop/model:1", "eu.gcr.io/shop/web:1.2"]
+    );
     let [busybox, model, web] = &needs.images[..] else { panic!("three images") };
     assert!(busybox.pulls_always() && model.pulls_always() && !web.pulls_always());
     assert_eq!(web.users.first().map(|user| user.pull_policy), Some(PullPolicy::IfNotPresent));
@@ -207,7 +232,9 @@ fn what_is_referred_to_and_missing() {
             ],
         }),
     );
-    let there = object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "there", "namespace": "shop"}}));
+    let there = object(
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "there", "namespace": "shop"}}),
+    );
     let certificate = object(json!({
         "apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": {"name": "c", "namespace": "shop"},
         "spec": {"secretName": "cert"},
@@ -216,7 +243,9 @@ fn what_is_referred_to_and_missing() {
     let rows: Vec<_> = needs
         .absent
         .iter()
-        .map(|a| (a.object.kind.as_str(), a.object.name.as_str(), a.optional, a.keys.len(), a.made_by.is_some()))
+        .map(|a| {
+            (a.object.kind.as_str(), a.object.name.as_str(), a.optional, a.keys.len(), a.made_by.is_some())
+        })
         .collect();
     let expected = [
         ("ConfigMap", "flags", true, 1, false),
@@ -286,13 +315,18 @@ fn ingresses_classes_addresses_and_namespaces() {
         object(value)
     };
     let service = |name: &str, spec: Value| {
-        object(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "other"}, "spec": spec}))
+        object(
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "other"}, "spec": spec}),
+        )
     };
     let objects = [
         ingress("a", Some("nginx"), None),
         ingress("b", None, Some("alb")),
         ingress("c", None, None),
-        service("lb", json!({"type": "LoadBalancer", "loadBalancerIP": "203.0.113.7", "ports": [{"port": 443}]})),
+        service(
+            "lb",
+            json!({"type": "LoadBalancer", "loadBalancerIP": "203.0.113.7", "ports": [{"port": 443}]}),
+        ),
         service("dns", json!({"clusterIP": "10.100.0.10"})),
         service("headless", json!({"clusterIP": "None"})),
         object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})),

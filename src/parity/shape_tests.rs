@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::samples::{apart, deployment, machine, object, profile, requests, shaped};
 use super::requirements::Requirements;
+use super::samples::{apart, deployment, machine, object, profile, requests, shaped};
 use super::selector::{Labels, tolerated};
 use super::shape::{Hinders, Shape, shape};
 use super::workload::Workload;
@@ -41,7 +41,8 @@ fn spread(app: &str, key: &str, min_domains: u32) -> Value {
 
 /// Nodes, labels of each as `key=value`, and what is unmet.
 fn outline(shape: &Shape) -> (usize, Vec<String>, Vec<Hinders>) {
-    let labels = |labels: &Labels| labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ");
+    let labels =
+        |labels: &Labels| labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ");
     let nodes = shape.nodes.iter().map(|node| labels(&node.labels)).collect();
     (shape.nodes.len(), nodes, shape.unmet.iter().map(|unmet| unmet.hinders).collect())
 }
@@ -52,35 +53,64 @@ fn as_few_nodes_as_will_do() {
         ("nothing", vec![], 3, 1),
         ("no wishes", vec![deployment("a", 9, json!({}))], 3, 1),
         ("one pool", vec![deployment("a", 3, on("pool", "web"))], 3, 1),
-        ("two keys", vec![deployment("a", 1, on("pool", "web")), deployment("b", 1, on("disk", "ssd"))], 3, 1),
-        ("two values", vec![deployment("a", 1, on("pool", "web")), deployment("b", 1, on("pool", "db"))], 3, 2),
+        (
+            "two keys",
+            vec![deployment("a", 1, on("pool", "web")), deployment("b", 1, on("disk", "ssd"))],
+            3,
+            1,
+        ),
+        (
+            "two values",
+            vec![deployment("a", 1, on("pool", "web")), deployment("b", 1, on("pool", "db"))],
+            3,
+            2,
+        ),
         (
             "values that overlap",
-            vec![deployment("a", 1, affinity("pool", "In", &["web", "db"])), deployment("b", 1, on("pool", "db"))],
+            vec![
+                deployment("a", 1, affinity("pool", "In", &["web", "db"])),
+                deployment("b", 1, on("pool", "db")),
+            ],
             3,
             1,
         ),
         (
             "a node without the label",
-            vec![deployment("a", 1, on("pool", "web")), deployment("b", 1, affinity("pool", "DoesNotExist", &[]))],
+            vec![
+                deployment("a", 1, on("pool", "web")),
+                deployment("b", 1, affinity("pool", "DoesNotExist", &[])),
+            ],
             3,
             2,
         ),
         (
             "another value",
-            vec![deployment("a", 1, on("pool", "web")), deployment("b", 1, affinity("pool", "NotIn", &["db"]))],
+            vec![
+                deployment("a", 1, on("pool", "web")),
+                deployment("b", 1, affinity("pool", "NotIn", &["db"])),
+            ],
             3,
             1,
         ),
         ("a number", vec![deployment("a", 1, affinity("cores", "Gt", &["8"]))], 3, 1),
-        ("off the control plane", vec![deployment("a", 1, affinity("node-role.kubernetes.io/control-plane", "DoesNotExist", &[]))], 3, 2),
+        (
+            "off the control plane",
+            vec![deployment("a", 1, affinity("node-role.kubernetes.io/control-plane", "DoesNotExist", &[]))],
+            3,
+            2,
+        ),
         ("spread with one domain", vec![deployment("a", 3, spread("a", ZONE, 1))], 3, 1),
         ("spread over at least two", vec![deployment("a", 4, spread("a", ZONE, 2))], 3, 2),
         ("spread over hosts", vec![deployment("a", 3, spread("a", HOST, 3))], 3, 3),
         // Two Pods apart, and a third place for the one that a rolling update adds first.
         ("apart", vec![deployment("a", 2, apart("a", HOST))], 4, 3),
         ("zones apart", vec![deployment("a", 2, apart("a", ZONE))], 4, 3),
-        ("apart from another", vec![deployment("a", 1, apart("b", HOST)), deployment("b", 1, json!({}))], 3, 2),
+        (
+            "apart from another",
+            vec![deployment("a", 1, apart("b", HOST)), deployment("b", 1, json!({}))],
+            3,
+            2,
+        ),
     ];
     for (why, objects, max, nodes) in table {
         let (_, shape) = shaped(&objects, max);
@@ -92,7 +122,8 @@ fn as_few_nodes_as_will_do() {
 fn what_the_cap_leaves_unmet_is_named() {
     let (_, shape) = shaped(&[deployment("a", 3, apart("a", HOST))], 2);
     assert_eq!(shape.nodes.len(), 2);
-    let texts: Vec<_> = shape.unmet.iter().map(|u| format!("{} needs {}: {}", u.object, u.what, u.why)).collect();
+    let texts: Vec<_> =
+        shape.unmet.iter().map(|u| format!("{} needs {}: {}", u.object, u.what, u.why)).collect();
     let expected = "Deployment shop/a needs nodes for 1 of its 3 Pods: required anti-affinity lets one Pod into each \
                     kubernetes.io/hostname; profile laptop has at most 2 nodes";
     assert_eq!(texts, [expected]);
@@ -136,7 +167,11 @@ fn taints_mirror_tolerations_where_nobody_else_loses_a_place() {
     let taints = |objects: &[Object], max| {
         let (_, shape) = shaped(objects, max);
         assert_eq!(shape.unmet, []);
-        shape.nodes.iter().map(|node| node.taints.iter().map(ToString::to_string).collect()).collect::<Vec<Vec<_>>>()
+        shape
+            .nodes
+            .iter()
+            .map(|node| node.taints.iter().map(ToString::to_string).collect())
+            .collect::<Vec<Vec<_>>>()
     };
     let none: Vec<String> = vec![];
     let db = || deployment("db", 1, tolerating(on("pool", "db")));
@@ -160,7 +195,11 @@ fn capacity_takes_all_pods_at_their_peak() {
     assert_eq!(size(&[]), (4, 8), "the profile's least");
     // Three Pods and one more while they roll: 16 CPU and 32 Gi, a quarter on top.
     assert_eq!(size(&[deployment("a", 3, requests("4", "8Gi"))]), (20, 40));
-    assert_eq!(size(&[deployment("a", 1, requests("4", "1Gi"))]), (10, 8), "a multiple of the machine's CPUs");
+    assert_eq!(
+        size(&[deployment("a", 1, requests("4", "1Gi"))]),
+        (10, 8),
+        "a multiple of the machine's CPUs"
+    );
 }
 
 #[test]
@@ -181,7 +220,8 @@ fn huge_requests_are_shared_out() {
 
 #[test]
 fn devices_are_advertised_and_said_to_be_empty() {
-    let gpu = json!({"containers": [{"name": "c", "image": "a", "resources": {"limits": {"nvidia.com/gpu": 1}}}]});
+    let gpu =
+        json!({"containers": [{"name": "c", "image": "a", "resources": {"limits": {"nvidia.com/gpu": 1}}}]});
     let (_, shape) = shaped(&[deployment("a", 2, gpu)], 1);
     assert_eq!(shape.nodes[0].extended, BTreeMap::from([("nvidia.com/gpu".to_owned(), 3)]));
     assert_eq!(outline(&shape).2, [Hinders::Function]);
@@ -216,7 +256,9 @@ fn schedule(needs: &Requirements, shape: &Shape) -> BTreeMap<String, u32> {
     let mut free: Vec<(u64, u64)> =
         shape.nodes.iter().map(|node| (u64::from(node.cpu_cores) * 1000, node.memory_kib * 1024)).collect();
     let mut workloads: Vec<&Workload> = needs.workloads.iter().collect();
-    workloads.sort_by_key(|workload| std::cmp::Reverse((workload.requests.cpu_millis, workload.requests.memory_bytes)));
+    workloads.sort_by_key(|workload| {
+        std::cmp::Reverse((workload.requests.cpu_millis, workload.requests.memory_bytes))
+    });
     let mut homeless = BTreeMap::new();
     for workload in workloads {
         for _ in 0..workload.peak() {
@@ -258,9 +300,8 @@ fn pods() -> impl Strategy<Value = Value> {
         json!({"nodeSelector": {"pool": value}, "tolerations": [{"key": "dedicated", "value": value}]})
     });
     let placed = prop_oneof![Just(json!({})), selector, expression, tolerations];
-    (placed, 0_u32..4000, 0_u32..8000).prop_map(|(pod, cpu, memory)| {
-        with(requests(&format!("{cpu}m"), &format!("{memory}Mi")), &pod)
-    })
+    (placed, 0_u32..4000, 0_u32..8000)
+        .prop_map(|(pod, cpu, memory)| with(requests(&format!("{cpu}m"), &format!("{memory}Mi")), &pod))
 }
 
 fn manifests() -> impl Strategy<Value = Vec<Object>> {
@@ -271,7 +312,8 @@ fn manifests() -> impl Strategy<Value = Vec<Object>> {
             // `affinity` of the node kind and of the Pod kind go side by side.
             let mut pod = pod;
             if is_apart {
-                pod["affinity"]["podAntiAffinity"] = apart(&name, HOST)["affinity"]["podAntiAffinity"].clone();
+                pod["affinity"]["podAntiAffinity"] =
+                    apart(&name, HOST)["affinity"]["podAntiAffinity"].clone();
             }
             if is_spread {
                 pod = with(pod, &spread(&name, ZONE, 2));
