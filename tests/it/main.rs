@@ -5,3 +5,5 @@ mod apply;
 mod apply_drift;
 mod apply_hard;
 mod apply_prune;
+mod diff_classes;
+mod ready_wait;

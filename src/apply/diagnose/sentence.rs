@@ -142,10 +142,10 @@ fn of_exit(pod: &Value, status: &Value, ended: &Value, events: &[&Value], logs: 
         _ => format!("exits with {}", int(ended, "/exitCode").unwrap_or(0)),
     };
     let ran = time(ended, "/startedAt").zip(time(ended, "/finishedAt"));
-    let after = ran.map(|(from, to)| format!(" after {}", duration(seconds_between(from, to)))).unwrap_or_default();
-    // The restart that a container is waiting for is not counted yet.
-    let ended_now = i64::from(status.pointer("/state/terminated").is_some());
-    let times = count(status, "/restartCount") + ended_now;
+    let after =
+        ran.map(|(from, to)| format!(" after {}", duration(seconds_between(from, to)))).unwrap_or_default();
+    // It was started once more than it was restarted.
+    let times = count(status, "/restartCount") + 1;
     let times = if times > 1 { format!(", {times} times") } else { String::new() };
     let words = probe
         .and_then(|_| probe_message(events, &["Liveness", "Startup"]))
@@ -158,7 +158,8 @@ fn of_exit(pod: &Value, status: &Value, ended: &Value, events: &[&Value], logs: 
 /// The probe for whose failure the kubelet restarts a container.
 fn killed_by_probe(container: &str, events: &[&Value]) -> Option<&'static str> {
     let sign = format!("Container {container} failed ");
-    let message = events.iter().map(|event| text(event, "/message")).find(|message| message.contains(&sign))?;
+    let message =
+        events.iter().map(|event| text(event, "/message")).find(|message| message.contains(&sign))?;
     ["liveness", "startup"].into_iter().find(|probe| message.contains(&format!("{probe} probe")))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-use super::fields::{condition, count, int, list, seconds_between, text, time};
+use super::fields::{Condition, condition, count, int, list, seconds_between, text, time};
 use super::{Readiness, Rules};
 
 /// What keeps a Pod from getting ready, seen in its status.
@@ -67,16 +67,15 @@ pub(crate) fn statuses(pod: &Value) -> impl Iterator<Item = (&Value, bool)> {
 
 /// What keeps a Pod from getting ready; the first in the order in which its containers start.
 pub fn trouble(pod: &Value) -> Option<Trouble> {
-    if let Some(scheduled) = condition(pod, "PodScheduled") {
-        if scheduled.is_false() && scheduled.reason() == "Unschedulable" {
-            return Some(Trouble {
-                kind: TroubleKind::Unschedulable,
-                container: String::new(),
-                message: scheduled.message().into(),
-                restarts: 0,
-                since: scheduled.since(),
-            });
-        }
+    let refused = condition(pod, "PodScheduled").filter(|c| c.is_false() && c.reason() == "Unschedulable");
+    if let Some(refused) = refused {
+        return Some(Trouble {
+            kind: TroubleKind::Unschedulable,
+            container: String::new(),
+            message: refused.message().into(),
+            restarts: 0,
+            since: refused.since(),
+        });
     }
     statuses(pod).find_map(|(status, _)| container_trouble(pod, status))
 }
@@ -95,7 +94,7 @@ fn container_trouble(pod: &Value, status: &Value) -> Option<Trouble> {
     };
     let since = match kind {
         TroubleKind::Crash => time(status, "/lastState/terminated/finishedAt"),
-        _ => condition(pod, "PodScheduled").and_then(|scheduled| scheduled.since()),
+        _ => condition(pod, "PodScheduled").and_then(Condition::since),
     };
     Some(Trouble {
         kind,
@@ -123,7 +122,7 @@ pub(super) fn readiness(pod: &Value, rules: &Rules) -> Readiness {
         "Failed" => return Readiness::Failed(failed_message(pod)),
         _ => {}
     }
-    if phase == "Running" && condition(pod, "Ready").is_some_and(|c| c.is_true()) {
+    if phase == "Running" && condition(pod, "Ready").is_some_and(Condition::is_true) {
         return Readiness::Current("ready".into());
     }
     if let Some(trouble) = trouble(pod) {

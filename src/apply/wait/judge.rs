@@ -23,7 +23,7 @@ const OLD_FAILURE: Duration = Duration::from_secs(30);
 /// How long a kind may be unserved or a watch refused.
 const WATCH_ERROR: Duration = Duration::from_secs(30);
 /// How long a volume may wait for a Secret or a ConfigMap that does not exist: other controllers make some.
-const MOUNT: Duration = Duration::from_secs(60);
+const MOUNT: Duration = Duration::from_mins(1);
 
 /// One object that is not ready.
 #[derive(Debug, Clone, PartialEq)]
