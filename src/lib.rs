@@ -3,12 +3,12 @@
 //! Rooms and the direction of their dependencies are described in `docs/architecture.md`; `cli` alone prints.
 
 pub mod apply;
-// pub mod cli;
+pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod event;
 pub mod image;
 pub mod manifest;
-// pub mod operation;
+pub mod operation;
 pub mod parity;
 pub mod process;

@@ -53,7 +53,11 @@ pub struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Release {
-    /// Events whose hooks have run to their end, with the hash of the chart as it was rendered then.
+    /// Hash of the chart as it was when it was last installed or upgraded to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// Events, by Helm's names, whose hooks have run to their end, with the hash of the chart as it was then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, String>,
 }
 

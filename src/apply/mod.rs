@@ -18,6 +18,8 @@ pub mod diff;
 pub mod error;
 pub mod fallback;
 pub mod fields;
+pub mod hook;
+pub mod hook_run;
 pub mod immutable;
 pub mod inventory;
 pub mod live;
@@ -35,6 +37,8 @@ pub mod webhook;
 pub use check::{Change, Checked, Difference, check};
 pub use client::{Cluster, MANAGER, SYSTEM_NAMESPACE};
 pub use error::ApplyError;
+pub use hook::{DeletePolicy, Hook, HookEvent, ReleaseHooks};
+pub use hook_run::run_hooks;
 pub use inventory::Inventory;
 pub use prune::{Kept, Pruned};
 pub use server_side::{Applied, Outcome};
@@ -62,10 +66,12 @@ pub struct ApplyOptions {
     /// How long to wait for what passes by itself: an API server that is busy, a CRD that is not served yet, an object that
     /// is going away, a webhook whose Pods start.
     pub patience: Duration,
+    /// How long one hook may take.
+    pub hook_patience: Duration,
 }
 
 impl Default for ApplyOptions {
-    /// Nothing is deleted; 8 requests at once; two minutes' patience.
+    /// Nothing is deleted; 8 requests at once; two minutes' patience, five for a hook as Helm has it.
     fn default() -> Self {
         Self {
             prune: false,
@@ -73,6 +79,7 @@ impl Default for ApplyOptions {
             recreate_immutable: false,
             concurrency: client::CONCURRENCY,
             patience: Duration::from_secs(120),
+            hook_patience: Duration::from_secs(300),
         }
     }
 }
@@ -86,12 +93,27 @@ pub struct Report {
     pub pruned: Pruned,
 }
 
-/// Brings `objects` onto the cluster, stage by stage, and saves the inventory before the first and after each, so that a
-/// run that is killed anywhere is completed by the next. Objects that stand as they were left are not written at all. All
-/// objects of a stage are tried; the next stage starts only where none was refused.
+/// Brings `objects` onto the cluster: [`apply_with_hooks`] without hooks.
 pub async fn apply(
     cluster: &Cluster,
     objects: &[Object],
+    options: &ApplyOptions,
+    inventory: &mut Inventory,
+    reporter: &dyn Reporter,
+) -> Result<Report, ApplyError> {
+    apply_with_hooks(cluster, objects, &[], options, inventory, reporter).await
+}
+
+/// Brings `objects` onto the cluster, stage by stage, and saves the inventory before the first and after each, so that a
+/// run that is killed anywhere is completed by the next. Objects that stand as they were left are not written at all. All
+/// objects of a stage are tried; the next stage starts only where none was refused.
+///
+/// A release that is new or changed has its hooks run before and after its objects; namespaces and CRDs come before that,
+/// and so do the objects of everything else, because a hook may need them.
+pub async fn apply_with_hooks(
+    cluster: &Cluster,
+    objects: &[Object],
+    releases: &[ReleaseHooks],
     options: &ApplyOptions,
     inventory: &mut Inventory,
     reporter: &dyn Reporter,
@@ -100,16 +122,27 @@ pub async fn apply(
     let what = format!("{} objects", objects.len());
     reporter.report(Event::Started { step: STEP.into(), what });
     cluster.discover().await?;
-    let missing = crd::missing(objects, &cluster.kinds());
-    if !missing.is_empty() {
-        return Err(ApplyError::UnknownKinds(crd::unknown(&missing, &cluster.kinds())));
-    }
+    refuse_unknown_kinds(cluster, objects, releases)?;
     intend(cluster, objects, inventory).await?;
     let run = Run { cluster, objects, options, scaled: Scaled::of(objects), reporter };
     let mut report = Report::default();
-    for stage in stage::stages(objects) {
-        run.stage(&stage, inventory, &mut report).await?;
+
+    let first = |object: &&Object| stage::position(&object.gvk().group, object.kind()) < stage::FOUNDATION;
+    run.stages(objects.iter().filter(first), inventory, &mut report).await?;
+    let due: Vec<&ReleaseHooks> = releases
+        .iter()
+        .filter(|release| release.due(inventory.releases.get(&release.release)).is_some())
+        .collect();
+    let rest = || objects.iter().filter(|object| !first(object));
+    let waits = |object: &&Object| due.iter().any(|release| release.source == object.origin.source);
+    run.stages(rest().filter(|object| !waits(object)), inventory, &mut report).await?;
+    for release in &due {
+        run.hooks(release, true, inventory).await?;
+        let own = rest().filter(|object| object.origin.source == release.source);
+        run.stages(own, inventory, &mut report).await?;
+        run.hooks(release, false, inventory).await?;
     }
+
     if options.prune {
         report.pruned = prune::prune(cluster, objects, inventory, options.prune_volumes).await?;
         inventory.save(cluster).await?;
@@ -117,6 +150,20 @@ pub async fn apply(
     }
     reporter.report(Event::Done { step: STEP.into(), what: summary(&report), took: started.elapsed() });
     Ok(report)
+}
+
+fn refuse_unknown_kinds(
+    cluster: &Cluster,
+    objects: &[Object],
+    releases: &[ReleaseHooks],
+) -> Result<(), ApplyError> {
+    let hooks = releases.iter().flat_map(|release| &release.hooks).map(|hook| &hook.object);
+    let all: Vec<Object> = objects.iter().chain(hooks).cloned().collect();
+    let missing = crd::missing(&all, &cluster.kinds());
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(ApplyError::UnknownKinds(crd::unknown(&missing, &cluster.kinds())))
 }
 
 async fn intend(cluster: &Cluster, objects: &[Object], inventory: &mut Inventory) -> Result<(), ApplyError> {
@@ -136,6 +183,39 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    async fn stages<'o>(
+        &self,
+        objects: impl Iterator<Item = &'o Object>,
+        inventory: &mut Inventory,
+        report: &mut Report,
+    ) -> Result<(), ApplyError> {
+        for stage in stage::stages(objects) {
+            self.stage(&stage, inventory, report).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs the hooks that are due before or after a release's objects, and remembers that they ran.
+    async fn hooks(
+        &self,
+        release: &ReleaseHooks,
+        before: bool,
+        inventory: &mut Inventory,
+    ) -> Result<(), ApplyError> {
+        let known = inventory.releases.get(&release.release);
+        let Some((pre, post)) = release.due(known) else { return Ok(()) };
+        let event = if before { pre } else { post };
+        if !release.has_run(known, event) {
+            run_hooks(self.cluster, release, event, self.options, self.reporter).await?;
+        }
+        let entry = inventory.releases.entry(release.release.clone()).or_default();
+        entry.events.insert(event.name().into(), release.hash.clone());
+        if !before {
+            entry.current = Some(release.hash.clone());
+        }
+        inventory.save(self.cluster).await
+    }
+
     async fn stage(
         &self,
         stage: &Stage<'_>,

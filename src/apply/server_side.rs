@@ -240,7 +240,8 @@ impl Applier<'_> {
         Ok(settled(Outcome::Recreated { field: found.field }, after, shape, notes))
     }
 
-    async fn delete_and_wait(
+    /// Deletes the live object and waits until it is gone.
+    pub async fn delete_and_wait(
         &self,
         object: &Object,
         resource: &Resource,

@@ -23,6 +23,9 @@ pub const STAGES: [&str; 8] = [
     "webhooks and APIs",
 ];
 
+/// The stages before this one are the ground that everything else stands on: namespaces and CRDs.
+pub const FOUNDATION: usize = 2;
+
 /// The position of an object's stage in [`STAGES`].
 pub fn position(group: &str, kind: &str) -> usize {
     match (group, kind) {
@@ -52,7 +55,7 @@ pub fn position(group: &str, kind: &str) -> usize {
 }
 
 /// Sorts `objects` into stages; empty ones are left out.
-pub fn stages(objects: &[Object]) -> Vec<Stage<'_>> {
+pub fn stages<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Vec<Stage<'a>> {
     let mut stages: Vec<Stage<'_>> = STAGES.iter().map(|name| Stage { name, objects: Vec::new() }).collect();
     for object in objects {
         stages[position(&object.gvk().group, object.kind())].objects.push(object);

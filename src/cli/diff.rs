@@ -17,7 +17,7 @@ pub async fn run(global: &Global, _: Args) -> Result<(), CliError> {
     if global.is_for_machines() {
         printer::value(global.output, &diff);
     } else {
-        printer::data(&render::render(&diff));
+        printer::data(&render(&diff));
     }
     if diff.differs() { Err(CliError::told(Exit::Differs)) } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
 //! Turns an operation's error into an exit code and words, with the cure where one is known.
 
 use super::exit::{CliError, Exit};
-use crate::apply::diagnose::render::render;
+use crate::apply::diagnose::render;
 use crate::cluster::{ClusterError, EngineError};
 use crate::image::ImageError;
 use crate::operation::error::OperationError;

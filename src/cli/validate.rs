@@ -45,7 +45,7 @@ impl fmt::Display for Validation {
             };
         }
         for fault in &self.faults {
-            writeln!(out, "{fault}")?;
+            writeln!(out, "{}: {fault}", fault.location())?;
             if let Some(help) = &fault.help {
                 writeln!(out, "  {help}")?;
             }

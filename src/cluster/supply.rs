@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use super::provider::VOLUMES_ON_NODE;
 use crate::config::Profile;
 use crate::manifest::{Object, Origin};
-use crate::parity::requirements::Requirements;
-use crate::parity::storage::{Claim, ClaimClass};
+use crate::parity::{Claim, ClaimClass, Requirements};
 
 /// Who made an object that is not production's.
 pub const SOURCE: &str = "devcluster";

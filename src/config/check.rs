@@ -69,7 +69,7 @@ impl Checker<'_> {
             {
                 format!("needed is {}: write it without quotes", shape.wanted())
             }
-            (SpannedValue::Null, _) => format!("needed is {}; or remove the key", shape.wanted()),
+            (SpannedValue::Null, _) if !at.is_empty() => format!("needed is {}; or remove the key", shape.wanted()),
             _ => format!("needed is {}", shape.wanted()),
         };
         self.faults.add(self.document, node.span(), message, help);
@@ -131,9 +131,10 @@ impl Checker<'_> {
             } else {
                 // What is taken already was not what this key was meant to be.
                 let free: Vec<&str> = names().filter(|name| !has(name)).collect();
-                meant.extend(nearest(key, free.iter().copied()));
-                let help = nearest(key, free.iter().copied()).map_or_else(
-                    || suggest(key, "known here are", names().collect::<Vec<_>>()),
+                let near = nearest(key, free.iter().copied());
+                meant.extend(near);
+                let help = near.map_or_else(
+                    || format!("known here are: {}", quoted(names())),
                     |near| format!("did you mean `{near}`?"),
                 );
                 self.faults.add(self.document, name.span(), format!("unknown key `{}`", join(at, key)), help);
@@ -143,7 +144,7 @@ impl Checker<'_> {
             // A misspelt key is one fault, not two.
             if field.required && !has(field.name) && !meant.contains(&field.name) {
                 let message = format!("`{}` is missing", join(at, field.name));
-                let help = format!("{} needed is {}", field.doc, field.shape.wanted());
+                let help = format!("needed is {}", field.shape.wanted());
                 self.faults.add_missing(self.document, node.span(), message, help);
             }
         }
@@ -159,8 +160,7 @@ impl Checker<'_> {
         at: &str,
     ) {
         let present: Vec<_> = found.iter().filter(|(key, _)| record.one_of.contains(key)).collect();
-        let names: Vec<String> = record.one_of.iter().map(|name| format!("`{name}`")).collect();
-        let names = names.join(", ");
+        let names = quoted(record.one_of.iter().copied());
         if let [(first, _), rest @ ..] = present.as_slice() {
             for (key, (name, _)) in rest {
                 let message = format!("`{}` cannot stand beside `{first}`", join(at, key));
@@ -175,6 +175,10 @@ impl Checker<'_> {
 
 fn place(at: &str) -> String {
     if at.is_empty() { "the file".into() } else { format!("`{at}`") }
+}
+
+fn quoted<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The place of a key within a place.

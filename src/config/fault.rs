@@ -55,11 +55,16 @@ impl Fault {
         let span = document.first_line(span);
         Self { document: document.clone(), span, line, column, message, help }
     }
+
+    /// `devcluster.yaml:3:5`, as editors and terminals take it for a link.
+    pub fn location(&self) -> String {
+        format!("{}:{}:{}", self.document.name, self.line, self.column)
+    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}:{}: {}", self.document.name, self.line, self.column, self.message)
+        out.write_str(&self.message)
     }
 }
 

@@ -22,8 +22,18 @@ pub const FILE_NAMES: [&str; 2] = ["devcluster.yaml", "devcluster.yml"];
 /// # Errors
 /// Every fault of the file and of the profiles it uses, all at once.
 pub fn load(path: Option<&Path>, profile: Option<&str>, directory: &Path) -> Result<Config, ConfigError> {
+    load_with(path, profile, directory, std::env::var("DEVCLUSTER_NODE_IMAGE").ok())
+}
+
+/// As [`load`], with the node image that the environment asks for.
+pub(super) fn load_with(
+    path: Option<&Path>,
+    profile: Option<&str>,
+    directory: &Path,
+    node_image: Option<String>,
+) -> Result<Config, ConfigError> {
     let mut config = load_file(&find(path, directory)?, profile, directory)?;
-    if let Some(image) = std::env::var("DEVCLUSTER_NODE_IMAGE").ok().filter(|image| !image.is_empty()) {
+    if let Some(image) = node_image.filter(|image| !image.is_empty()) {
         config.cluster.node_image = Some(image);
     }
     Ok(config)

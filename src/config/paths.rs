@@ -131,8 +131,9 @@ fn near(directory: &Path, path: &Path) -> Option<String> {
             .collect();
         names.sort();
         let name = nearest(missing.to_str()?, names.iter().map(String::as_str))?;
-        let whole = found.join(name).join(components.as_path());
-        let guess = if directory.join(&whole).exists() { whole } else { found.join(name) };
+        let near = found.join(name);
+        let whole: PathBuf = near.components().chain(components).collect();
+        let guess = if directory.join(&whole).exists() { whole } else { near };
         return Some(guess.display().to_string());
     }
     None

@@ -2,9 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use super::load::load_with;
 use super::*;
 
 const HEAD: &str = "apiVersion: devcluster.dev/v1alpha1\nname: shop\n";
+
+/// As `load`, whatever this machine's environment says.
+fn load(path: Option<&Path>, profile: Option<&str>, directory: &Path) -> Result<Config, ConfigError> {
+    load_with(path, profile, directory, None)
+}
 
 /// A project's directory.
 struct Project(tempfile::TempDir);
@@ -48,7 +54,7 @@ impl Project {
     fn faults(&self) -> Vec<String> {
         let error = self.load().unwrap_err();
         let help = |fault: &Fault| fault.help.clone().map(|help| format!(" | {help}")).unwrap_or_default();
-        let line = |fault: &Fault| format!("{fault}{}", help(fault)).replace(&self.path().display().to_string(), "DIR");
+        let line = |fault: &Fault| format!("{}: {fault}{}", fault.location(), help(fault)).replace(&self.path().display().to_string(), "DIR");
         error.faults().iter().map(line).collect()
     }
 }
@@ -69,7 +75,7 @@ profile: mine
 cluster: {httpPort: 8080, podSubnet: 10.1.0.0/16}
 manifests:
   - kustomize: deploy/overlays/production
-  - helm: {chart: charts/x, release: x, values: [charts/x/values-production.yaml], set: {replicas: 3, a.b: 1.10, on: true, t: \"007\"}}
+  - helm: {chart: charts/x, release: x, values: [charts/x/values-production.yaml], set: {replicas: 3, a.b: 1.10, enabled: true, t: \"007\"}}
   - files: {paths: [deploy/extra/*.yaml, ./deploy/extra], namespace: extra}
 production: {kubernetesVersion: \"1.34\", apiVersions: [monitoring.coreos.com/v1]}
 images:
@@ -110,6 +116,17 @@ fn the_command_line_chooses_file_and_profile() {
     assert_eq!(load("a", Some("own")).nodes.max, 7);
     let other = load("a", Some("else.yaml"));
     assert_eq!((other.name.as_str(), other.nodes.max, other.prune), ("else", 7, false));
+}
+
+#[test]
+fn the_environment_chooses_the_node_image() {
+    let project = alone(&format!("{HEAD}manifests: []\ncluster: {{nodeImage: 'kindest/node:v1.34.0'}}\n"));
+    let image = |asked: Option<&str>| {
+        load_with(None, None, &project.path(), asked.map(str::to_owned)).unwrap().cluster.node_image.unwrap()
+    };
+    assert_eq!(image(None), "kindest/node:v1.34.0");
+    assert_eq!(image(Some("")), "kindest/node:v1.34.0");
+    assert_eq!(image(Some("own:1")), "own:1");
 }
 
 #[test]
@@ -246,6 +263,34 @@ fn files_that_cannot_be_read_are_named() {
 fn places_count_characters_and_survive_windows_line_ends() {
     let project = alone("# ünïcödé\r\napiVersion: devcluster.dev/v1alpha1\r\nname: shop\r\nmanifests: []\r\nimages: [{name: \"é\", nmae: 1}]\r\n");
     let faults = project.faults();
-    assert!(faults[0].starts_with("devcluster.yaml:5:17: `images[0].name` cannot be `é`"), "{faults:#?}");
+    assert!(faults[1].starts_with("devcluster.yaml:5:17: `images[0].name` cannot be `é`"), "{faults:#?}");
     assert!(faults.iter().any(|fault| fault.starts_with("devcluster.yaml:5:22: unknown key `images[0].nmae`")), "{faults:#?}");
+}
+
+/// A valid file with every key in it, for mutilation.
+const WHOLE: &str = include_str!("testdata/whole.yaml");
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+    #[test]
+    fn whatever_is_written_faults_stand_within_it(
+        cuts in proptest::collection::vec((0..WHOLE.len(), 0_usize..6, ".{0,3}|[\\[{&*:\"'\n-]{1,3}"), 1..4),
+    ) {
+        let mut text: Vec<char> = WHOLE.chars().collect();
+        for (at, gone, new) in cuts {
+            let at = at.min(text.len());
+            let end = (at + gone).min(text.len());
+            text.splice(at..end, new.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let project = alone(&text);
+        // Paths do not exist here, so there is always a fault.
+        let error = project.load().unwrap_err();
+        for fault in error.faults() {
+            let (start, length) = fault.span;
+            proptest::prop_assert!(fault.document.text.get(start..start + length).is_some(), "{fault:?}");
+            proptest::prop_assert!(!fault.document.text[start..start + length].contains('\n'), "{fault:?}");
+        }
+        project.drawn(None);
+    }
 }

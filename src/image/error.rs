@@ -106,6 +106,14 @@ pub enum ImageError {
         /// What went wrong.
         reason: String,
     },
+    /// A node did not take the mirror.
+    #[error("node {node} cannot answer for image pulls itself: {reason}")]
+    Mirror {
+        /// The node.
+        node: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// A node answers a name with other bytes than those that were sent.
     #[error("node {node} does not run {name} as sent: expected {expected}, found {found}; run the same command again")]
     Check {

@@ -50,10 +50,14 @@ impl<'a> Exporter<'a> {
 
     /// Gives an image's configuration, after its needed layers came and the sizes of all of them are known.
     pub async fn export(&self, image: &EngineImage) -> Result<Vec<u8>, ImageError> {
-        let config = match self.push(image).await {
-            Ok(config) => config,
-            Err(_) if !self.registry.reached() => self.save(image).await?,
-            Err(error) => return Err(error),
+        let config = if self.saving_is_faster(image) {
+            self.save(image).await?
+        } else {
+            match self.push(image).await {
+                Ok(config) => config,
+                Err(_) if !self.registry.reached() => self.save(image).await?,
+                Err(error) => return Err(error),
+            }
         };
         let fault = |reason: &str| ImageError::Export { image: image.reference.clone(), reason: reason.into() };
         if oci::diff_ids(&config).as_ref() != Some(&image.diff_ids) {
@@ -61,6 +65,27 @@ impl<'a> Exporter<'a> {
         }
         lock(&self.memory).keep(&image.id, &config);
         Ok(config)
+    }
+
+    /// The engine compresses what it never pushed, whether we lack it or not (measured: 45 MB/s on two cores), while it
+    /// saves whole images plain (200 MB/s). What it pushed once it knows, and then a push costs only what is new.
+    fn saving_is_faster(&self, image: &EngineImage) -> bool {
+        const SMALL: u64 = 16 << 20;
+        let memory = lock(&self.memory);
+        let pushed: BTreeSet<&String> = memory.blobs.values().map(|blob| &blob.diff_id).collect();
+        let sizes = |ids: &mut dyn Iterator<Item = &String>| -> u64 {
+            ids.filter_map(|id| memory.layers.get(id)).sum()
+        };
+        let known = sizes(&mut image.diff_ids.iter().filter(|id| pushed.contains(id)));
+        let fresh = image.size.saturating_sub(known);
+        fresh > SMALL && fresh.saturating_mul(4) > image.size
+    }
+
+    /// Pushes an image only to have the engine remember its layers.
+    pub async fn teach(&self, image: &EngineImage) -> Result<(), ImageError> {
+        let config = self.push(image).await?;
+        lock(&self.memory).keep(&image.id, &config);
+        Ok(())
     }
 
     async fn push(&self, image: &EngineImage) -> Result<Vec<u8>, ImageError> {

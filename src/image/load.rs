@@ -177,6 +177,21 @@ pub async fn check(engine: &Engine, wanted: &[WantedImage]) -> Result<(), ImageE
     look_up(engine, wanted).await.map(|_| ())
 }
 
+/// Has the engine learn the compressed forms of images' layers, so that after a change it hands out what changed alone:
+/// to be called while there is nothing else to do. Costs about a second for 45 MB the first time, next to nothing after.
+pub async fn teach(engine: &Engine, cache: &Path, references: &[String]) -> Result<(), ImageError> {
+    let images = try_join_all(references.iter().map(|reference| inspect::find(engine, reference))).await?;
+    let directory = scratch(cache)?;
+    let memory = Arc::new(Mutex::new(Memory::read(cache)));
+    let (layers, _nobody) = mpsc::unbounded_channel();
+    let exporter = Exporter::start(engine, directory.path(), BTreeSet::new(), memory.clone(), layers).await?;
+    for image in images.iter().flatten() {
+        exporter.teach(image).await?;
+        lock(&memory).clone().write(cache)?;
+    }
+    Ok(())
+}
+
 /// What the engine says of the wanted images, their architecture checked.
 async fn look_up<'a>(engine: &Engine, wanted: &'a [WantedImage]) -> Result<Vec<Item<'a>>, ImageError> {
     let references: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.content.reference()).collect();
@@ -352,20 +367,30 @@ async fn import(
     };
     let (mut near, far) = tokio::io::duplex(1 << 20);
     let writing = async move { archive::write(&mut near, all).await };
-    let discard = if target.store.discards { "--discard-unpacked-layers " } else { "" };
+    let discard = if target.store.discards { "--local --discard-unpacked-layers " } else { "" };
     let script = format!(
         "ctr -n k8s.io images import --digests=false {discard}--snapshotter \"$0\" - >&2 || exit 1\n{}",
         node::list_script()
     );
     let argv = ["sh", "-c", &script, &target.store.snapshotter];
     let running = target.node.engine.exec(&target.node.name, &argv, Some(Box::pin(far)));
-    let ((), written, answer) = tokio::join!(forwarding, writing, running);
+    let feeding = async {
+        let ((), written) = tokio::join!(forwarding, writing);
+        match written {
+            // A reader that went away says why itself.
+            Ok(()) => std::future::pending().await,
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::future::pending().await,
+            Err(error) => error,
+        }
+    };
     let failed = |reason: String| ImageError::Import { node: target.node.name.clone(), images: Vec::new(), reason };
-    match (answer, written) {
-        (Ok(answer), Ok(())) => Ok(Some(answer)),
-        (Err(EngineError::Failed { output, .. }), _) => Err(failed(last_words(&output))),
-        (Err(error), _) => Err(error.into()),
-        (Ok(_), Err(error)) => Err(failed(error.to_string())),
+    tokio::select! {
+        answer = running => match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(EngineError::Failed { output, .. }) => Err(failed(last_words(&output))),
+            Err(error) => Err(error.into()),
+        },
+        error = feeding => Err(failed(error.to_string())),
     }
 }
 

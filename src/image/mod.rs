@@ -12,10 +12,12 @@ pub mod inspect;
 pub mod key;
 pub mod load;
 mod memory;
+pub mod mirror;
 pub mod name;
 pub mod node;
 pub mod oci;
 mod plan;
+pub mod pull;
 mod registry;
 mod settle;
 pub mod standin;
@@ -23,4 +25,4 @@ mod wire;
 
 pub use build::{BuildJob, Built, Workshop};
 pub use error::ImageError;
-pub use load::{Content, Delivered, DeliveryReport, WantedImage, check, deliver};
+pub use load::{Content, Delivered, DeliveryReport, WantedImage, check, deliver, teach};

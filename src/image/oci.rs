@@ -83,6 +83,7 @@ impl Document {
             "mediaType": MANIFEST,
             "config": { "mediaType": CONFIG, "digest": config_digest, "size": config.len() },
             "layers": layers?,
+            "annotations": { super::mirror::MARK: "1" },
         });
         let manifest = manifest.to_string().into_bytes();
         let manifest_digest = digest(&manifest);

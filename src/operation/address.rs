@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::cluster::address::Address;
-use crate::parity::requirements::Requirements;
+use crate::parity::Requirements;
 
 /// An address and what came of trying it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -6,27 +6,16 @@ use super::hooks;
 use super::session::Session;
 use super::up::INVENTORY;
 use crate::apply::diff::{Diff, Known, diff};
-use crate::apply::{Inventory, MANAGER};
-use crate::manifest::Gvk;
+use crate::apply::Inventory;
 
 /// Compares the rendered manifests with the cluster.
 pub async fn run(session: &Session) -> Result<Diff, OperationError> {
     let (desired, existing) = tokio::try_join!(gather(session), session.existing())?;
     let inventory = Inventory::load(&existing.cluster, INVENTORY).await?;
     existing.cluster.discover().await?;
-    let completed = inventory
-        .entries
-        .iter()
-        .filter(|(_, entry)| entry.completed)
-        .map(|(id, _)| id.clone())
-        .collect();
-    let deleted_hooks = hooks::have_run(&desired.rendered, &inventory);
-    let known = Known { completed, deleted_hooks, ..Known::default() };
-    let cluster = existing.cluster.clone();
-    let resolve = move |gvk: &Gvk| {
-        cluster.resolve_gvk(gvk).map(|resource| (resource.api_resource(), resource.namespaced))
-    };
     let mut objects = desired.rendered.objects.clone();
     objects.extend(hooks::that_should_be_there(&desired.rendered, &inventory));
-    Ok(diff(&existing.cluster.client, &resolve, &objects, MANAGER, &known).await?)
+    let deleted_hooks = hooks::have_run(&desired.rendered, &inventory);
+    let known = Known { deleted_hooks, ..Known::of(&inventory, &objects) };
+    Ok(diff(&existing.cluster, &objects, &known).await?)
 }

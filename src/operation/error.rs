@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use crate::apply::ApplyError;
-use crate::apply::diff::DiffError;
 use crate::apply::pods::EvictError;
 use crate::apply::wait::NotReady;
 use crate::cluster::state::StateError;
@@ -32,9 +31,6 @@ pub enum OperationError {
     /// Applying.
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    /// Comparing.
-    #[error(transparent)]
-    Diff(#[from] DiffError),
     /// Restarting what runs old bytes.
     #[error(transparent)]
     Evict(#[from] EvictError),

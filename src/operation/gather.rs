@@ -9,8 +9,7 @@ use crate::cluster::{capacity, supply};
 use crate::config::MissingCrds;
 use crate::event::Event;
 use crate::manifest::{self, Gvk, Object, ObjectId, Origin, RenderContext, Rendered};
-use crate::parity::requirements::{MissingWhy, Requirements, requirements};
-use crate::parity::shape::{Shape, shape};
+use crate::parity::{Machine, MissingWhy, Requirements, Shape, requirements, shape};
 
 /// What is wanted of a cluster.
 #[derive(Debug, Clone)]
@@ -66,7 +65,7 @@ fn desired(session: &Session, rendered: Rendered) -> Result<Desired, OperationEr
         let faults = faults.map(|bad| format!("{}, container {}: {}", bad.object, bad.container, bad.why));
         return Err(OperationError::Images(faults.collect()));
     }
-    let shape = shape(&requirements, profile, capacity::machine_cpus());
+    let shape = shape(&requirements, profile, &machine());
     let mut supplied = supply::supply(&requirements, profile);
     let (mut open_schema, mut skipped) = (BTreeSet::new(), Vec::new());
     let unknown = requirements.missing_kinds.iter().filter(|kind| kind.why == MissingWhy::UnknownKind);
@@ -107,6 +106,16 @@ fn desired(session: &Session, rendered: Rendered) -> Result<Desired, OperationEr
         }
     }
     Ok(Desired { rendered, requirements, shape, supplied, open_schema, skipped })
+}
+
+/// The machine that the nodes run on.
+fn machine() -> Machine {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    Machine { cpus: capacity::machine_cpus(), architecture: architecture.into() }
 }
 
 fn objects(count: usize) -> String {

@@ -19,7 +19,7 @@ use crate::cluster::node_shape::{self, NodeMarks};
 use crate::cluster::state::Fixed;
 use crate::cluster::{Blueprint, NodeBlueprint, ProvidedNode, port, supply};
 use crate::event::Event;
-use crate::parity::shape::NodeShape;
+use crate::parity::NodeShape;
 
 /// Asks whether the cluster may be made anew, given the reasons.
 pub type Confirm<'a> = &'a (dyn Fn(&[String]) -> bool + Sync);
@@ -266,7 +266,7 @@ fn marks(shape: &NodeShape) -> NodeMarks {
         taints: shape
             .taints
             .iter()
-            .map(|taint| (taint.key.clone(), taint.value.clone(), taint.effect.clone()))
+            .map(|taint| (taint.key.clone(), taint.value.clone(), taint.effect.name().to_owned()))
             .collect(),
     }
 }

@@ -9,9 +9,9 @@ use crate::cluster::Node;
 use crate::config::{Image, ImageFrom};
 use crate::image::build::{BuildJob, Built, Workshop};
 use crate::image::load::{Content, DeliveryReport, WantedImage};
-use crate::image::{inspect, load, name, pull};
-use crate::parity::images::{ImageNeed, Speaks};
-use crate::parity::report::ImageBytes;
+use crate::image::pull::{self, Had};
+use crate::image::{inspect, load, name};
+use crate::parity::{ImageNeed, Speaks};
 
 /// An image that the nodes are to have, and whose bytes it is.
 #[derive(Debug, Clone)]
@@ -20,6 +20,21 @@ pub struct Provided {
     pub wanted: WantedImage,
     /// Whose bytes run under its names.
     pub bytes: ImageBytes,
+}
+
+/// Whose bytes run under an image's name.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", tag = "bytes")]
+pub enum ImageBytes {
+    /// Production's own, pulled or found in the engine.
+    Production,
+    /// Built here from source.
+    LocalBuild,
+    /// Something that stands in.
+    StandIn {
+        /// What it is.
+        what: String,
+    },
 }
 
 /// How an image of the manifests is come by.
@@ -94,26 +109,37 @@ fn stand_in_ports(need: &ImageNeed) -> Vec<String> {
         .collect()
 }
 
-/// What is not built: every image that cannot be had is named before anything is sent.
+/// What is not built: the engine's own, pulled, or stood in for.
 async fn others(
     session: &Session,
     ways: &[(&ImageNeed, Way<'_>)],
 ) -> Result<Vec<Provided>, OperationError> {
-    let found = ways.iter().map(|(need, way)| async move {
+    let mut provided = Vec::new();
+    let mut asked: BTreeMap<String, &ImageNeed> = BTreeMap::new();
+    for (need, way) in ways {
         match way {
-            Way::Build(_) => None,
-            Way::StandIn(ports) => Some(Ok(stand_in(session, need, ports.clone()))),
-            Way::Find => Some(find(session, need).await),
-        }
-    });
-    let (mut provided, mut faults) = (Vec::new(), Vec::new());
-    for result in futures::future::join_all(found).await.into_iter().flatten() {
-        match result {
-            Ok(image) => provided.push(image),
-            Err(fault) => faults.push(fault),
+            Way::Build(_) => {}
+            Way::StandIn(ports) => provided.push(stand_in(session, need, ports.clone())),
+            Way::Find => match by_tag(session, need).await? {
+                Some(image) => provided.push(image),
+                None => {
+                    asked.insert(need.reference.to_string(), *need);
+                }
+            },
         }
     }
-    if faults.is_empty() { Ok(provided) } else { Err(OperationError::Images(faults)) }
+    let names: Vec<String> = asked.keys().cloned().collect();
+    let stand_ins = session.config.profile.stand_ins;
+    let cache = session.state.directory();
+    let had = pull::have_all(&session.engine, cache, &names, stand_ins, session.reporter.as_ref()).await?;
+    for (name, had) in had {
+        let Some(need) = asked.get(&name) else { continue };
+        provided.push(match had {
+            Had::StandIn { .. } => stand_in(session, need, stand_in_ports(need)),
+            Had::InEngine | Had::Pulled => found(session, need, &name).await?,
+        });
+    }
+    Ok(provided)
 }
 
 fn stand_in(session: &Session, need: &ImageNeed, ports: Vec<String>) -> Provided {
@@ -127,42 +153,26 @@ fn stand_in(session: &Session, need: &ImageNeed, ports: Vec<String>) -> Provided
     }
 }
 
-/// The engine's image of that name, pulled where it is not there; else a stand-in, where the profile allows one.
-async fn find(session: &Session, need: &ImageNeed) -> Result<Provided, String> {
-    let names: Vec<String> = need.written.iter().cloned().collect();
-    let reference = need.reference.to_string();
-    let image = match local(session, need).await.map_err(|error| error.to_string())? {
-        Some(image) => image,
-        None => match pull::pull(&session.engine, &reference, session.reporter.as_ref()).await {
-            Ok(image) => image,
-            Err(_) if session.config.profile.stand_ins => {
-                return Ok(stand_in(session, need, stand_in_ports(need)));
-            }
-            Err(error) => return Err(error.to_string()),
-        },
-    };
-    let bytes = match image.labels.get(crate::image::standin::LABEL) {
-        Some(what) => ImageBytes::StandIn { what: what.clone() },
+/// The engine's image called `reference`, for `need`.
+async fn found(session: &Session, need: &ImageNeed, reference: &str) -> Result<Provided, OperationError> {
+    let image = inspect::find(&session.engine, reference).await?;
+    let bytes = match image.and_then(|image| image.stand_in) {
+        Some(what) => ImageBytes::StandIn { what },
         None => ImageBytes::Production,
     };
-    Ok(Provided { wanted: WantedImage { content: Content::Engine(image.id), names }, bytes })
+    let names = need.written.iter().cloned().collect();
+    Ok(Provided { wanted: WantedImage { content: Content::Engine(reference.to_owned()), names }, bytes })
 }
 
-/// The engine's own image of that name. One that is pinned by digest may be there under its tag alone, as a stand-in is.
-async fn local(
-    session: &Session,
-    need: &ImageNeed,
-) -> Result<Option<inspect::EngineImage>, crate::image::ImageError> {
-    if let Some(image) = inspect::find(&session.engine, &need.reference.to_string()).await? {
-        return Ok(Some(image));
+/// An image pinned by digest that the engine has a stand-in for, which can only be there under its tag.
+async fn by_tag(session: &Session, need: &ImageNeed) -> Result<Option<Provided>, OperationError> {
+    let (Some(_), Some(tag)) = (need.reference.digest(), need.reference.tag()) else { return Ok(None) };
+    let name = format!("{}:{tag}", need.reference.repository());
+    let image = inspect::find(&session.engine, &name).await?;
+    match image.filter(|image| image.stand_in.is_some()) {
+        Some(_) => found(session, need, &name).await.map(Some),
+        None => Ok(None),
     }
-    if need.reference.digest().is_none() {
-        return Ok(None);
-    }
-    let Some(tag) = need.reference.tag() else { return Ok(None) };
-    let by_tag = format!("{}:{tag}", need.reference.repository());
-    let image = inspect::find(&session.engine, &by_tag).await?;
-    Ok(image.filter(|image| image.labels.contains_key(crate::image::standin::LABEL)))
 }
 
 /// Sends the nodes what they lack.
@@ -174,7 +184,7 @@ pub async fn deliver(
     let nodes: Vec<Node> = existing.nodes.iter().map(|node| node.node.clone()).collect();
     let wanted: Vec<WantedImage> = provided.iter().map(|image| image.wanted.clone()).collect();
     let cache = session.state.directory();
-    Ok(load::deliver(&session.engine, &nodes, &wanted, cache, session.reporter.as_ref()).await?)
+    Ok(load::deliver(&session.engine, cache, &nodes, &wanted, session.reporter.as_ref()).await?)
 }
 
 /// The digests that each image name stands for on the nodes, by normalised name.

@@ -17,7 +17,7 @@ use super::up::INVENTORY;
 use crate::apply::readiness::{Readiness, Rules, readiness};
 use crate::apply::{Inventory};
 use crate::manifest::{Object, ObjectId, Origin};
-use crate::parity::quantity::Quantity;
+use crate::parity::Quantity;
 
 /// What runs.
 #[derive(Debug, Clone, Serialize)]

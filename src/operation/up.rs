@@ -260,7 +260,7 @@ impl Work<'_> {
     }
 
     fn remember_images(&self, provided: &[Provided]) -> Result<(), OperationError> {
-        let bytes: BTreeMap<&str, &crate::parity::report::ImageBytes> = provided
+        let bytes: BTreeMap<&str, &images::ImageBytes> = provided
             .iter()
             .flat_map(|image| image.wanted.names.iter().map(|name| (name.as_str(), &image.bytes)))
             .collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::capacity::{Size, sizes};
 use super::draft::is_given;
@@ -16,7 +16,7 @@ use crate::config::Profile;
 use crate::manifest::ObjectId;
 
 /// What the nodes run on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Machine {
     /// CPUs that the engine has. A node can advertise multiples of them only.
@@ -26,7 +26,7 @@ pub struct Machine {
 }
 
 /// The cluster to offer. Equal requirements, profile and machine give an equal shape.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shape {
     /// The nodes; the first runs the control plane and is an ordinary node besides. Never empty.
@@ -62,7 +62,7 @@ pub struct Shape {
 }
 
 /// What a node is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// It runs the control plane, and Pods.
@@ -72,7 +72,7 @@ pub enum Role {
 }
 
 /// A node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeShape {
     /// Its place, from 0.
@@ -95,7 +95,7 @@ pub struct NodeShape {
 }
 
 /// A storage class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageClassShape {
     /// Its name.
@@ -109,7 +109,7 @@ pub struct StorageClassShape {
 }
 
 /// An ingress class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IngressClassShape {
     /// Its name.
@@ -121,7 +121,7 @@ pub struct IngressClassShape {
 }
 
 /// A priority class to add.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PriorityClassShape {
     /// Its name.
@@ -131,7 +131,7 @@ pub struct PriorityClassShape {
 }
 
 /// A volume that will be claimed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimVolume {
     /// The claim's namespace.
@@ -147,7 +147,7 @@ pub struct ClaimVolume {
 }
 
 /// What an unmet need gets in the way of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Hinders {
     /// Pods do not start.
@@ -161,7 +161,7 @@ pub enum Hinders {
 }
 
 /// A need that the cluster does not meet.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unmet {
     /// The object that needs it.

@@ -2,5 +2,6 @@
 
 mod fault;
 mod harness;
+mod image;
 mod lifecycle;
 mod shop;

@@ -4,6 +4,7 @@ mod apiserver;
 mod apply;
 mod apply_drift;
 mod apply_hard;
+mod apply_hooks;
 mod apply_prune;
 mod diff_classes;
 mod ready_wait;

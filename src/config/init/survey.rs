@@ -93,6 +93,8 @@ const TOOLS: [&str; 9] = [
     "kubelet.config.k8s.io",
     "backstage.io",
 ];
+/// What stands between the words of a file's name.
+const EDGES: [char; 3] = ['-', '.', '_'];
 /// No manifest is larger; files that are, are data.
 const LARGEST: u64 = 4 << 20;
 
@@ -361,13 +363,8 @@ fn charts(
             continue;
         }
         let name = about.get("name").and_then(Value::as_str).unwrap_or_default();
-        let values: Vec<&PathBuf> = files
-            .iter()
-            .filter(|path| path.starts_with(directory) && !path.starts_with(directory.join("templates")))
-            .filter(|path| {
-                !path.starts_with(directory.join("charts")) && is_yaml(path) && is_production_values(path)
-            })
-            .collect();
+        let values: Vec<&PathBuf> =
+            files.iter().filter(|path| is_production_values(path, directory, name)).collect();
         for path in values.iter().copied().chain([&directory.join("values.yaml")]) {
             reader.documents(path).iter().for_each(|document| named_images(document, images));
         }
@@ -380,12 +377,24 @@ fn charts(
     charts
 }
 
-/// `values-production.yaml`, `values.prod.yaml`, `production.yaml` and their like.
-fn is_production_values(path: &Path) -> bool {
+/// A chart's values in production: `values-production.yaml`, `values.prod.yaml` and their like in its own directory,
+/// `NAME-values.yaml`, `values-NAME-production.yaml` and their like in others.
+fn is_production_values(path: &Path, chart: &Path, name: &str) -> bool {
+    if !is_yaml(path) || path.starts_with(chart.join("templates")) || path.starts_with(chart.join("charts")) {
+        return false;
+    }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-    let stem =
-        stem.strip_prefix("values").map_or(stem.as_str(), |rest| rest.trim_start_matches(['-', '.', '_']));
-    PRODUCTION.contains(&stem)
+    if path.starts_with(chart) {
+        let stem = stem.strip_prefix("values").map_or(stem.as_str(), |rest| rest.trim_start_matches(EDGES));
+        return PRODUCTION.contains(&stem);
+    }
+    let Some((before, after)) = stem.split_once(name).filter(|_| !name.is_empty()) else { return false };
+    let whole = (before.is_empty() || before.ends_with(EDGES)) && (after.is_empty() || after.starts_with(EDGES));
+    let words: Vec<&str> = [before, after].iter().flat_map(|part| part.split(EDGES)).collect();
+    whole
+        && words.contains(&"values")
+        && words.iter().all(|word| word.is_empty() || *word == "values" || PRODUCTION.contains(word))
+        && !path.iter().any(|part| ELSEWHERE.contains(&part.to_string_lossy().to_lowercase().as_str()))
 }
 
 /// Manifests by the topmost directory that holds nothing else; alone where there is none.
@@ -464,6 +473,32 @@ mod tests {
         assert_eq!(repository("localhost:5000/a/b:1@sha256:00"), "localhost:5000/a/b");
         assert_eq!(repository("redis:7"), "redis");
         assert_eq!(repository("localhost:5000/a"), "localhost:5000/a");
+    }
+
+    #[test]
+    fn values_of_production_are_told_from_others() {
+        let is = |path: &str| is_production_values(Path::new(path), Path::new("charts/notify"), "notify");
+        for path in [
+            "charts/notify/values-production.yaml",
+            "charts/notify/values.prod.yaml",
+            "charts/notify/production.yaml",
+            "deploy/notify-values.yaml",
+            "deploy/values-notify-prod.yml",
+        ] {
+            assert!(is(path), "{path}");
+        }
+        for path in [
+            "charts/notify/values.yaml",
+            "charts/notify/values-dev.yaml",
+            "charts/notify/templates/production.yaml",
+            "deploy/notify.yaml",
+            "deploy/notifyer-values.yaml",
+            "deploy/notify-values-dev.yaml",
+            "deploy/staging/notify-values.yaml",
+            "values-production.yaml",
+        ] {
+            assert!(!is(path), "{path}");
+        }
     }
 
     #[test]

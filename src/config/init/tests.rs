@@ -131,10 +131,24 @@ fn the_example_is_found_whole() {
     let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
     let survey = survey::survey(&shop);
     assert_eq!(survey.kustomizations.chosen, ["deploy/overlays/production"]);
+    let [chart] = survey.charts.as_slice() else { panic!("{:?}", survey.charts) };
+    assert_eq!((chart.path.as_str(), survey.namespace.as_deref()), ("charts/notifications", Some("shop")));
+    assert_eq!(chart.values, ["deploy/notifications-values.yaml"]);
+    assert!(survey.manifests.chosen.is_empty(), "{:?}", survey.manifests);
     assert!(survey.broken.is_empty(), "{:?}", survey.broken);
     assert!(survey.unmatched.is_empty(), "{:?}", survey.unmatched);
     let images: Vec<&str> = survey.builds.iter().map(|build| build.image.as_str()).collect();
-    for service in ["catalogue", "recommendations", "worker"] {
+    for service in ["catalogue", "notifications", "recommendations", "worker"] {
         assert!(images.contains(&format!("registry.example.com/shop/{service}").as_str()), "{images:?}");
+    }
+}
+
+#[test]
+fn the_examples_own_file_loads_with_every_profile() {
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
+    for profile in ["laptop", "small", "ci"] {
+        let config = load(None, Some(profile), &shop).unwrap();
+        assert_eq!((config.name.as_str(), config.manifests.len()), ("shop", 2));
+        assert_eq!(config.profile.name, profile);
     }
 }
