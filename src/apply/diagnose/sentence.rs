@@ -97,8 +97,8 @@ fn of_trouble(pod: &Value, found: &Trouble, events: &[&Value], logs: &[Container
         TroubleKind::Config => {
             format!("container {container} of {name} cannot be configured: {}", first_line(&found.message))
         }
-        TroubleKind::Create => {
-            format!("container {container} of {name} cannot be started: {}", first_line(&found.message))
+        TroubleKind::Create | TroubleKind::NoSuchProgram => {
+            format!("container {container} of {name} cannot be started: {}", runtime_message(&found.message))
         }
         TroubleKind::Crash => {
             let status =
@@ -129,7 +129,7 @@ fn of_exit(pod: &Value, status: &Value, ended: &Value, events: &[&Value], logs: 
     let said = first_line(text(ended, "/message"));
     let name = pod_name(pod);
     if matches!(text(ended, "/reason"), "StartError" | "ContainerCannotRun") {
-        return format!("container {container} of {name} cannot be started: {said}");
+        return format!("container {container} of {name} cannot be started: {}", runtime_message(said));
     }
     let probe = killed_by_probe(container, events);
     let how = match (text(ended, "/reason"), probe, int(ended, "/signal").filter(|signal| *signal > 0)) {
@@ -262,6 +262,12 @@ fn memory_limit<'a>(pod: &'a Value, container: &str) -> Option<&'a str> {
 fn spec_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
     let init = list(pod, "/spec/initContainers").iter();
     init.chain(list(pod, "/spec/containers")).find(|spec| text(spec, "/name") == container)
+}
+
+/// What the runtime says, without the layers that passed it on.
+fn runtime_message(message: &str) -> &str {
+    let line = first_line(message);
+    line.rsplit_once("unable to start container process: ").map_or(line, |(_, why)| why)
 }
 
 fn first_line(message: &str) -> &str {

@@ -36,7 +36,9 @@ pub enum TroubleKind {
     PullFails,
     /// The container cannot be configured: a Secret, a ConfigMap or a key is missing.
     Config,
-    /// The container runtime cannot create or start it.
+    /// The image has no such program.
+    NoSuchProgram,
+    /// The container runtime cannot create or start it for another reason.
     Create,
     /// It starts and exits, again and again.
     Crash,
@@ -46,11 +48,13 @@ impl TroubleKind {
     /// How long it may persist before waiting is pointless; a crash is judged by its restarts too.
     pub fn grace(self) -> Duration {
         Duration::from_secs(match self {
-            Self::NoSuchImage => 0,
+            Self::NoSuchImage | Self::NoSuchProgram => 0,
             Self::ImageNotOnNode | Self::Config => 10,
             Self::Unschedulable => 15,
             Self::Create => 20,
-            Self::PullFails | Self::Crash => 60,
+            // Two or three tries of the kubelet.
+            Self::PullFails => 30,
+            Self::Crash => 60,
         })
     }
 }
@@ -88,6 +92,9 @@ fn container_trouble(pod: &Value, status: &Value) -> Option<Trouble> {
         "InvalidImageName" => TroubleKind::NoSuchImage,
         "ErrImageNeverPull" => TroubleKind::ImageNotOnNode,
         "CreateContainerConfigError" => TroubleKind::Config,
+        "CreateContainerError" | "RunContainerError" if no_such_program(message) => {
+            TroubleKind::NoSuchProgram
+        }
         "CreateContainerError" | "RunContainerError" => TroubleKind::Create,
         "CrashLoopBackOff" => TroubleKind::Crash,
         _ => return None,
@@ -103,6 +110,11 @@ fn container_trouble(pod: &Value, status: &Value) -> Option<Trouble> {
         restarts: count(status, "/restartCount"),
         since,
     })
+}
+
+/// Whether the runtime's message says that the image lacks the program: no volume or time will bring it.
+fn no_such_program(message: &str) -> bool {
+    message.contains("executable file not found in $PATH")
 }
 
 /// Whether a pull's message says that asking again will not help.
@@ -148,7 +160,7 @@ pub(crate) fn describe(trouble: &Trouble) -> String {
         TroubleKind::ImageNotOnNode => "has an image that its node lacks",
         TroubleKind::PullFails => "cannot pull its image",
         TroubleKind::Config => "cannot be configured",
-        TroubleKind::Create => "cannot be started",
+        TroubleKind::NoSuchProgram | TroubleKind::Create => "cannot be started",
         TroubleKind::Crash => {
             return format!("container {container} exits again and again ({} restarts)", trouble.restarts);
         }

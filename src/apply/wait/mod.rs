@@ -177,12 +177,21 @@ fn summary(targets: &[Target], verdict: &Verdict) -> String {
         .missing
         .iter()
         .take(SHOWN)
-        .map(|missing| format!("{}: {}", targets[missing.target].id, missing.message))
+        .map(|missing| format!("{}: {}", targets[missing.target].id, short(&missing.message)))
         .collect();
     if verdict.missing.len() > SHOWN {
         parts.push(format!("and {} more", verdict.missing.len() - SHOWN));
     }
     parts.join("; ")
+}
+
+/// No longer than a line bears; the whole text is in the diagnosis.
+fn short(message: &str) -> String {
+    const WIDTH: usize = 160;
+    match message.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    }
 }
 
 /// One change of one watch.
@@ -257,7 +266,7 @@ impl<'a> Waiting<'a> {
             self.watch(
                 &kind("apps", "v1", "ReplicaSet", "replicasets"),
                 &namespaces,
-                watcher::Config::default(),
+                &watcher::Config::default(),
             );
         }
         let warnings = watcher::Config::default().fields("type=Warning");
