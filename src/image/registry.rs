@@ -192,7 +192,9 @@ impl Route {
             return Self::Blob(digest.into());
         }
         match rest.strip_prefix("/manifests/") {
-            Some(reference) if !reference.is_empty() && !reference.contains('/') => Self::Manifest(reference.into()),
+            Some(reference) if !reference.is_empty() && !reference.contains('/') => {
+                Self::Manifest(reference.into())
+            }
             _ => Self::Unknown,
         }
     }
@@ -207,12 +209,16 @@ impl State {
             (Method::GET | Method::HEAD, Route::Base) => reply(StatusCode::OK, &[]),
             (Method::HEAD | Method::GET, Route::Blob(digest)) => self.blob(&digest),
             (Method::HEAD | Method::GET, Route::Manifest(reference)) => self.manifest(&reference),
-            (Method::POST, Route::StartUpload { mount: Some(mount), .. }) if self.has_blob(&mount).is_some() => {
+            (Method::POST, Route::StartUpload { mount: Some(mount), .. })
+                if self.has_blob(&mount).is_some() =>
+            {
                 created(&mount)
             }
             (Method::POST, Route::StartUpload { digest, .. }) => self.start_upload(request, digest).await,
             (Method::PATCH, Route::Upload { id, .. }) => self.append(id, request).await,
-            (Method::PUT, Route::Upload { id, digest: Some(digest) }) => self.finish(id, &digest, request).await,
+            (Method::PUT, Route::Upload { id, digest: Some(digest) }) => {
+                self.finish(id, &digest, request).await
+            }
             (Method::PUT, Route::Manifest(reference)) => self.put_manifest(reference, request).await,
             (_, Route::Unknown) => refuse(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "no such thing here"),
             _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "pushing only"),
@@ -235,7 +241,11 @@ impl State {
         match self.has_blob(digest) {
             Some(size) => reply(
                 StatusCode::OK,
-                &[("docker-content-digest", digest), ("content-length", &size.to_string()), ("content-type", "application/octet-stream")],
+                &[
+                    ("docker-content-digest", digest),
+                    ("content-length", &size.to_string()),
+                    ("content-type", "application/octet-stream"),
+                ],
             ),
             None => refuse(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", digest),
         }
@@ -246,7 +256,11 @@ impl State {
         match lock(&self.documents).get(&digest) {
             Some(document) => reply(
                 StatusCode::OK,
-                &[("docker-content-digest", &digest), ("content-length", &document.len().to_string()), ("content-type", &media_type(document))],
+                &[
+                    ("docker-content-digest", &digest),
+                    ("content-length", &document.len().to_string()),
+                    ("content-type", &media_type(document)),
+                ],
             ),
             None => refuse(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", reference),
         }
@@ -254,7 +268,8 @@ impl State {
 
     async fn start_upload(&self, request: Request<Incoming>, digest: Option<String>) -> Answer {
         let id = self.next_upload.fetch_add(1, Ordering::Relaxed);
-        let upload = Upload { path: self.directory.join(format!("upload-{id}")), hasher: Sha256::new(), size: 0 };
+        let upload =
+            Upload { path: self.directory.join(format!("upload-{id}")), hasher: Sha256::new(), size: 0 };
         {
             let mut uploads = lock(&self.uploads);
             if uploads.len() >= UPLOADS_AT_ONCE {
@@ -345,7 +360,8 @@ impl State {
             memory.blobs.insert(digest.into(), Blob { diff_id: layer.diff_id.clone(), size });
             memory.layers.insert(layer.diff_id.clone(), layer.size);
         }
-        let wanted = self.needed.contains(&layer.diff_id) && lock(&self.received).insert(layer.diff_id.clone());
+        let wanted =
+            self.needed.contains(&layer.diff_id) && lock(&self.received).insert(layer.diff_id.clone());
         if !wanted {
             return tokio::fs::remove_file(&layer.path).await;
         }
@@ -370,7 +386,10 @@ impl State {
         lock(&self.tags).insert(reference, digest.clone());
         reply(
             StatusCode::CREATED,
-            &[("docker-content-digest", &digest), ("location", &format!("/v2/{REPOSITORY}/manifests/{digest}"))],
+            &[
+                ("docker-content-digest", &digest),
+                ("location", &format!("/v2/{REPOSITORY}/manifests/{digest}")),
+            ],
         )
     }
 }
@@ -385,7 +404,8 @@ fn media_type(document: &[u8]) -> String {
 }
 
 fn reply(status: StatusCode, headers: &[(&str, &str)]) -> Answer {
-    let mut response = Response::builder().status(status).header("docker-distribution-api-version", "registry/2.0");
+    let mut response =
+        Response::builder().status(status).header("docker-distribution-api-version", "registry/2.0");
     for (name, value) in headers {
         response = response.header(*name, *value);
     }
