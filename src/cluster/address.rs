@@ -110,10 +110,11 @@ async fn publish(
     })
 }
 
-/// Has the node answer ARP for the addresses. Adding one that is there fails, and that is fine.
+/// Has the node answer ARP for the addresses without owning them: what is the node's own goes to the ingress's host
+/// ports before kube-proxy sees it. The route beside each entry is what makes the kernel answer.
 async fn answer(node: &Node, addresses: &[Address]) -> Result<(), ClusterError> {
     let list: Vec<String> = addresses.iter().map(|address| address.address.to_string()).collect();
-    let script = "for a; do ip -4 addr show dev eth0 | grep -q \"inet $a/\" || ip addr add \"$a/32\" dev eth0; done";
+    let script = "for a; do ip neigh replace proxy \"$a\" dev eth0 && ip route replace \"$a/32\" dev lo || exit 1; done";
     let mut argv = vec!["sh", "-c", script, "sh"];
     argv.extend(list.iter().map(String::as_str));
     node.run(&argv).await?;

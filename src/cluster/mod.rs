@@ -9,6 +9,7 @@ pub mod node_shape;
 pub mod port;
 pub mod provider;
 pub mod state;
+pub mod supply;
 
 pub use engine::{Engine, EngineError, Node};
 pub use provider::{Blueprint, ClusterError, NodeBlueprint, ProvidedNode, Provider};

@@ -25,8 +25,10 @@ fn one(asked: Option<u16>, usual: u16, next: u16, key: &'static str) -> Result<u
 /// those are asked by connecting.
 pub fn is_free(port: u16) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    match TcpListener::bind(address) {
-        Ok(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok(),
+    // A listener on every address takes this one, too, and is seen only by binding there.
+    let bound = TcpListener::bind(address).map(drop);
+    match bound.and_then(|()| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).map(drop)) {
+        Ok(()) => true,
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_err()
         }
@@ -63,6 +65,15 @@ pub fn holder(port: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_free_port_is_found_and_taken_as_asked() {
+        let port = {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        assert_eq!(choose(Some(port), Some(port)).unwrap(), (port, port));
+    }
 
     #[test]
     fn a_port_that_is_taken_is_refused_with_its_holder_and_the_key() {

@@ -18,6 +18,8 @@ pub struct EngineImage {
     pub diff_ids: Vec<String>,
     /// Its size in bytes, uncompressed.
     pub size: u64,
+    /// What it says it is, where it stands in for another: the value of the label for that.
+    pub stand_in: Option<String>,
     /// Whether a name of the user's points at it, so that it survives when a name of ours goes.
     pub named: bool,
 }
@@ -62,6 +64,7 @@ pub async fn find(engine: &Engine, reference: &str) -> Result<Option<EngineImage
         },
         diff_ids: found.root_fs.and_then(|root| root.layers).unwrap_or_default(),
         size: found.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        stand_in: found.config.and_then(|config| config.labels?.remove(super::standin::LABEL)),
         named,
     }))
 }
