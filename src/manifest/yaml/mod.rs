@@ -4,6 +4,7 @@
 //! faults about), [`load`] makes JSON values (for manifests, where speed counts).
 
 mod documents;
+mod json;
 mod scalar;
 mod tree;
 mod value;
@@ -81,7 +82,7 @@ pub struct SpannedDocument {
 pub fn parse_spanned(text: &str) -> Result<Vec<SpannedDocument>, YamlError> {
     let lines = Lines::new(text);
     let mut found = Vec::new();
-    for chunk in documents::split(text) {
+    for chunk in documents::split(text, (0, 0)) {
         let chunk = chunk.map_err(|(line, message)| lines.error(Mark { line, col: 0 }, message, None))?;
         let read = tree::parse(&chunk).map_err(|fault| fault.into_error(&lines, &chunk))?;
         let Some(root) = read.root else { continue };

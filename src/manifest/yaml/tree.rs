@@ -132,7 +132,12 @@ impl<'a> Builder<'a> {
     }
 
     fn scan_error(&self, error: &ScanError) -> Fault {
-        Fault::at(self.mark(*error.marker()), error.info())
+        let message = match error.info() {
+            // The parser's own bound on `[` and `{`, lower than ours on collections.
+            "recursion limit exceeded" => "flow collections nest too deep",
+            message => message,
+        };
+        Fault::at(self.mark(*error.marker()), message)
     }
 
     fn event(&mut self, event: Event<'a>, span: Span) -> Result<(), Fault> {

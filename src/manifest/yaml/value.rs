@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Number, Value};
 
 use super::documents::{self, Lines};
+use super::json;
 use super::scalar::{self, Scalar};
 use super::tree::{self, Content, Fault, MAX_DEPTH, Mark, Node};
 use super::{Position, YamlError};
@@ -50,11 +51,27 @@ pub struct Loaded {
     pub notes: Vec<Note>,
 }
 
-/// Reads every document of `text`, the sound ones even where others are broken.
+/// Reads every document of `text`, the sound ones even where others are broken. A text that begins with `{` is tried
+/// as a stream of JSON values first.
 pub fn load(text: &str) -> Loaded {
     let lines = Lines::new(text);
     let mut loaded = Loaded::default();
-    for chunk in documents::split(text) {
+    let mut rest = (0, 0);
+    if json::looks_like_json(text) {
+        let stream = json::read(text);
+        for (offset, value, twice) in stream.values {
+            loaded.json(value, lines.at(offset), twice);
+        }
+        rest = match stream.rest {
+            json::Rest::End => return loaded,
+            json::Rest::Fault(offset, message) => {
+                loaded.faults.push(YamlError { message, position: lines.at(offset), hint: None });
+                return loaded;
+            }
+            json::Rest::Yaml(offset) => (offset, lines.at(offset).line - 1),
+        };
+    }
+    for chunk in documents::split(text, rest) {
         let chunk = match chunk {
             Ok(chunk) => chunk,
             Err((line, message)) => {
@@ -71,6 +88,20 @@ pub fn load(text: &str) -> Loaded {
         loaded.notes.extend(notes.map(|note| Note { position: lines.position(note.mark), message: note.message }));
     }
     loaded
+}
+
+impl Loaded {
+    fn json(&mut self, value: Value, start: Position, twice: Vec<String>) {
+        let place = Place { start, metadata: start };
+        let items = value.get("items").and_then(Value::as_array).map_or(0, Vec::len);
+        if !value.is_null() {
+            self.documents.push(Document { value, place, items: vec![place; items] });
+        }
+        self.notes.extend(twice.into_iter().map(|key| Note {
+            message: format!("`{key}` is set twice in one object of this document; the last one counts"),
+            position: start,
+        }));
+    }
 }
 
 /// Bounds what aliases may blow a document up to: go-yaml v2's own rule, so that what kubectl takes is taken.
@@ -183,7 +214,7 @@ impl Loading {
         match &node.content {
             Content::Scalar { text, tag, plain } => {
                 let scalar = scalar::resolve(text, tag, *plain).map_err(|message| Fault::at(node.start, message))?;
-                json(scalar).ok_or_else(|| Fault::at(node.start, format!("`{text}` cannot be a value: JSON has no such number")))
+                json_value(scalar).ok_or_else(|| Fault::at(node.start, format!("`{text}` cannot be a value: JSON has no such number")))
             }
             Content::Seq(items) => {
                 self.budget.enter(node)?;
@@ -272,7 +303,7 @@ fn place(node: &Node<'_>, lines: &Lines<'_>) -> Place {
 }
 
 /// None for infinities and what is no number.
-fn json(scalar: Scalar<'_>) -> Option<Value> {
+fn json_value(scalar: Scalar<'_>) -> Option<Value> {
     Some(match scalar {
         Scalar::Null => Value::Null,
         Scalar::Bool(value) => Value::Bool(value),
