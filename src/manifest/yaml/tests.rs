@@ -96,7 +96,7 @@ fn alias_bombs_and_cycles_are_refused() {
     }
     assert_eq!(fault(&bomb).message, "aliases expand this document beyond reason");
     assert!(parse_spanned(&bomb).is_err());
-    assert_eq!(fault("a: &a [*a]").message, "the anchor's value contains itself");
+    assert_eq!(fault("a: &a [*a]").message, "the value of anchor `a` contains itself");
     // What is anchored under one name and used within kubectl's bounds passes.
     assert_eq!(values("a: &a {k: v}\nb: [*a, *a]"), [json!({"a": {"k": "v"}, "b": [{"k": "v"}, {"k": "v"}]})]);
 }
@@ -105,7 +105,7 @@ fn alias_bombs_and_cycles_are_refused() {
 fn depth_is_bounded_without_overflowing_the_stack() {
     let nested = |levels: usize, inner: &str| "[".repeat(levels) + inner + &"]".repeat(levels);
     assert_eq!(values(&format!("a: {}", nested(200, ""))).len(), 1);
-    assert_eq!(fault(&format!("a: {}", "[".repeat(100_000))).message, "flow collections nest too deep");
+    assert!(fault(&format!("a: {}", "[".repeat(100_000))).message.starts_with("collections nest more than"));
     let blocks = |levels: usize| (0..levels).map(|level| " ".repeat(level) + "a:\n").collect::<String>();
     assert_eq!(values(&blocks(450)).len(), 1);
     assert!(fault(&blocks(600)).message.starts_with("collections nest more than"));
