@@ -145,6 +145,7 @@ impl Work<'_> {
         for change in ground::shape_nodes(self.session, self.desired, self.existing).await? {
             self.session.reporter.report(Event::Note(change));
         }
+        images::mirror(self.existing, self.desired).await?;
         fault::point("shaped");
         if due {
             self.name(&checked.changes);
@@ -260,11 +261,11 @@ impl Work<'_> {
     }
 
     fn remember_images(&self, provided: &[Provided]) -> Result<(), OperationError> {
-        let bytes: BTreeMap<&str, &images::ImageBytes> = provided
+        let bytes: BTreeMap<&str, &crate::parity::ImageBytes> = provided
             .iter()
             .flat_map(|image| image.wanted.names.iter().map(|name| (name.as_str(), &image.bytes)))
             .collect();
-        self.session.state.write("images.json", &serde_json::to_vec_pretty(&bytes).unwrap_or_default())?;
+        self.session.state.write("bytes.json", &serde_json::to_vec_pretty(&bytes).unwrap_or_default())?;
         Ok(())
     }
 
