@@ -9,5 +9,6 @@ pub mod config;
 pub mod event;
 pub mod image;
 pub mod manifest;
+pub mod operation;
 pub mod parity;
 pub mod process;

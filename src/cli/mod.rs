@@ -1,6 +1,166 @@
-//! The command line: one file a verb. The only room that prints.
+//! The command line: one file a verb. The only room that prints, draws progress or asks.
+
+mod diff;
+mod doctor;
+mod down;
+pub mod exit;
+mod failure;
+mod init;
+mod logs;
+// mod parity;
+// mod plan;
+pub mod printer;
+pub mod progress;
+mod render;
+mod schema;
+mod settings;
+mod status;
+mod up;
+mod validate;
+
 use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use exit::{CliError, Exit};
+pub use settings::Global;
+
+/// Production's Kubernetes system on your laptop: the cluster changes, the manifests never do.
+#[derive(Debug, Parser)]
+#[command(name = "devcluster", version, propagate_version = true, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Bring production's system up, or put right what differs
+    Up(up::Args),
+    /// Show what `up` would do, and do nothing
+    // Plan(plan::Args),
+    /// Show what runs, whether it is ready, and what it takes
+    Status(status::Args),
+    /// Show the logs of the whole system
+    Logs(logs::Args),
+    /// Take the cluster away; data stays unless told otherwise
+    Down(down::Args),
+    /// Compare every manifest, chart and hook with the cluster; exits 4 where something differs
+    Diff(diff::Args),
+    /// Report how close the laptop is to production
+    // Parity(parity::Args),
+    /// Print what production would apply
+    Render(render::Args),
+    /// Write a commented devcluster.yaml from what is found here
+    Init(init::Args),
+    /// Check devcluster.yaml and the manifests it names, and report every fault at once
+    Validate(validate::Args),
+    /// Print the JSON schema of devcluster.yaml
+    Schema(schema::Args),
+    /// Look at the machine: engine, disk, memory, tools, ports, and the fix for each
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { 0 });
+        }
+    };
+    start_tracing();
+    let plain = !printer::is_interactive(cli.global.no_color);
+    let _ = miette::set_hook(Box::new(move |_| {
+        Box::new(miette::MietteHandlerOpts::new().color(!plain).unicode(!plain).width(110).build())
+    }));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(&CliError::message(Exit::Failed, format!("cannot start: {error}"))),
+    };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = run(cli) => result,
+            () = interrupted() => {
+                Err(CliError::message(Exit::Interrupted, "interrupted; the same command goes on from here"))
+            }
+        }
+    });
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => end(&error),
+    }
+}
+
+fn end(error: &CliError) -> ExitCode {
+    if let Some(report) = &error.report {
+        printer::talk(format!("{report:?}").trim_end());
+    }
+    ExitCode::from(error.exit as u8)
+}
+
+async fn run(cli: Cli) -> Result<(), CliError> {
+    let global = cli.global;
+    match cli.verb {
+        Verb::Up(args) => up::run(&global, args).await,
+        // Verb::Plan(args) => plan::run(&global, args).await,
+        Verb::Status(args) => status::run(&global, args).await,
+        Verb::Logs(args) => logs::run(&global, args).await,
+        Verb::Down(args) => down::run(&global, args).await,
+        Verb::Diff(args) => diff::run(&global, args).await,
+        // Verb::Parity(args) => parity::run(&global, args).await,
+        Verb::Render(args) => render::run(&global, args).await,
+        Verb::Init(args) => init::run(&global, &args),
+        Verb::Validate(args) => validate::run(&global, args).await,
+        Verb::Schema(args) => schema::run(&args),
+        Verb::Doctor(args) => doctor::run(&global, args).await,
+        Verb::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "devcluster", &mut script);
+            printer::data(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
+    }
+}
+
+/// Ctrl-C, or a polite kill.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending::<()>().await },
+        () = terminated => {}
+    }
+}
+
+fn start_tracing() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DEVCLUSTER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

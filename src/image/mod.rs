@@ -1,1 +1,28 @@
 //! Images: built, compared, sent.
+
+mod archive;
+pub mod build;
+pub mod context;
+pub mod dockerfile;
+mod error;
+mod export;
+mod files;
+pub mod ignore;
+pub mod inspect;
+pub mod key;
+pub mod load;
+mod memory;
+pub mod mirror;
+pub mod name;
+pub mod node;
+pub mod oci;
+mod plan;
+pub mod pull;
+mod registry;
+mod settle;
+pub mod standin;
+mod wire;
+
+pub use build::{BuildJob, Built, Workshop};
+pub use error::ImageError;
+pub use load::{Content, Delivered, DeliveryReport, WantedImage, check, deliver, teach};

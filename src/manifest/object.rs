@@ -120,19 +120,27 @@ impl Object {
         self.value.get("metadata")?.get("annotations")?.get(name)?.as_str()
     }
 
-    /// The Pod template's (or the Pod's own) spec and the pointer to its metadata's parent, for every kind that makes
-    /// Pods: Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob.
+    /// The Pod template (or the Pod itself) of every kind that makes Pods: Pod, Deployment, StatefulSet, DaemonSet,
+    /// ReplicaSet, ReplicationController, Job, CronJob.
     pub fn pod_template(&self) -> Option<&Value> {
+        self.value.pointer(self.pod_template_pointer()?)
+    }
+
+    /// Whether its kind makes Pods.
+    pub fn makes_pods(&self) -> bool {
+        self.pod_template_pointer().is_some()
+    }
+
+    fn pod_template_pointer(&self) -> Option<&'static str> {
         let group = self.gvk().group;
-        let pointer = match (group.as_str(), self.kind()) {
-            ("", "Pod") => "",
+        match (group.as_str(), self.kind()) {
+            ("", "Pod") => Some(""),
             ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
             | ("", "ReplicationController")
-            | ("batch", "Job") => "/spec/template",
-            ("batch", "CronJob") => "/spec/jobTemplate/spec/template",
-            _ => return None,
-        };
-        self.value.pointer(pointer)
+            | ("batch", "Job") => Some("/spec/template"),
+            ("batch", "CronJob") => Some("/spec/jobTemplate/spec/template"),
+            _ => None,
+        }
     }
 
     /// blake3 of the canonical JSON (keys sorted), hex.

@@ -1,1 +1,7 @@
-//! Tests on a real kind cluster.
+//! Tests on real kind clusters. They share nothing: each makes its own cluster and takes it away.
+
+mod fault;
+mod harness;
+mod image;
+mod lifecycle;
+mod shop;

@@ -1,0 +1,46 @@
+# Two commands: `make demo` runs the main job, `make test` passes the tests. Each does all its own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+ENV := testbed/bin/env
+
+.PHONY: demo test test-fast test-cluster bench bed build lint clean-demo
+
+# The production system of examples/shop on a cluster of this machine.
+demo: bed build
+	source $(ENV) && cd examples/shop && ../../target/release/devcluster up --yes
+	@echo
+	@echo "Try next, in examples/shop:"
+	@echo "  ../../target/release/devcluster status     what runs, and what memory it takes"
+	@echo "  ../../target/release/devcluster parity     how close this is to production"
+	@echo "  ../../target/release/devcluster up         again: nothing to do"
+	@echo "  ../../target/release/devcluster logs       the whole system's"
+	@echo "  ../../target/release/devcluster down       takes it away; its data stays"
+
+# Fast tests first: pure code, then a real API server on the host, then real kind clusters.
+test: test-fast test-cluster
+
+test-fast:
+	testbed/apiserver/ensure
+	cargo test --lib --test it
+
+test-cluster: bed
+	cargo build --bin devcluster
+	source $(ENV) && cargo test --test e2e -- --test-threads=1 --nocapture
+
+# Side by side with what people use today; prints ratios.
+bench: bed build
+	source $(ENV) && benches/run
+
+build:
+	cargo build --release --bin devcluster
+
+# Engine, tools, node image, stand-in images: whatever this machine lacks.
+bed:
+	testbed/ensure
+
+lint:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+clean-demo:
+	source $(ENV) && cd examples/shop && ../../target/release/devcluster down --data --yes

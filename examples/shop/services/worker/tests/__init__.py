@@ -1,0 +1,1 @@
+"""Tests; run with python -m unittest from the folder above."""

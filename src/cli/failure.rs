@@ -1,0 +1,43 @@
+//! Turns an operation's error into an exit code and words, with the cure where one is known.
+
+use super::exit::{CliError, Exit};
+use crate::apply::diagnose::render;
+use crate::cluster::{ClusterError, EngineError};
+use crate::image::ImageError;
+use crate::operation::error::OperationError;
+use crate::process::ProcessError;
+
+impl From<OperationError> for CliError {
+    fn from(error: OperationError) -> Self {
+        let exit = exit(&error);
+        let text = match &error {
+            OperationError::NotReady(not_ready) => {
+                let head = not_ready.to_string();
+                let head = head.lines().next().unwrap_or_default().to_owned();
+                format!("{head}\n{}", render(&not_ready.diagnoses))
+            }
+            error => error.to_string(),
+        };
+        Self::message(exit, text.trim_end())
+    }
+}
+
+fn exit(error: &OperationError) -> Exit {
+    match error {
+        OperationError::NotReady(_) => Exit::NotReady,
+        OperationError::Manifest(error) if error.is_users() => Exit::Usage,
+        OperationError::Manifest(error) if error.is_missing_tool() => Exit::Missing,
+        OperationError::Images(_) | OperationError::MissingKinds(_) => Exit::Usage,
+        OperationError::Engine(error)
+        | OperationError::Cluster(ClusterError::Engine(error))
+        | OperationError::Image(ImageError::Engine(error)) => of_engine(error),
+        OperationError::Cluster(ClusterError::Process(ProcessError::Missing { .. }))
+        | OperationError::Image(ImageError::Process(ProcessError::Missing { .. })) => Exit::Missing,
+        OperationError::Cluster(ClusterError::PortTaken { .. } | ClusterError::NotOurs { .. }) => Exit::Usage,
+        _ => Exit::Failed,
+    }
+}
+
+fn of_engine(error: &EngineError) -> Exit {
+    if matches!(error, EngineError::Unreachable { .. }) { Exit::Missing } else { Exit::Failed }
+}

@@ -1,0 +1,83 @@
+//! `devcluster up`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::down::ask;
+use super::exit::CliError;
+use super::progress::{Progress, seconds};
+use super::{Global, printer};
+use crate::operation::memory::Pressure;
+use crate::operation::session::Session;
+use crate::operation::up::{self, Options, Report};
+
+/// What `up` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Make the cluster anew without asking where it must be
+    #[arg(short, long)]
+    yes: bool,
+    /// How long to wait for everything to be ready, such as 90s or 10m; the profile's where unset
+    #[arg(long, value_parser = super::settings::duration, value_name = "TIME")]
+    timeout: Option<Duration>,
+    /// Delete volumes that left the manifests, with their data
+    #[arg(long)]
+    prune_volumes: bool,
+}
+
+/// Brings the system up.
+pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
+    let config = global.config()?;
+    let timeout = args.timeout.unwrap_or(Duration::from_secs(config.profile.timeout_seconds));
+    let progress = global.progress();
+    let session = Session::open(config, progress.clone()).await?;
+    let confirm = confirm(progress.clone(), args.yes);
+    let options = Options { confirm: &confirm, timeout, prune_volumes: args.prune_volumes };
+    let result = up::run(&session, &options).await;
+    progress.clear();
+    let report = result?;
+    if global.is_for_machines() {
+        printer::value(global.output, &report);
+    } else {
+        printer::talk(text(&report).trim_end());
+    }
+    Ok(())
+}
+
+fn confirm(progress: Arc<Progress>, yes: bool) -> impl Fn(&[String]) -> bool + Sync {
+    move |reasons| {
+        progress.clear();
+        printer::talk("the cluster has to be made anew (volumes are kept):");
+        for reason in reasons {
+            printer::talk(&format!("  {reason}"));
+        }
+        yes || ask("go on?").unwrap_or(false)
+    }
+}
+
+fn text(report: &Report) -> String {
+    let took = seconds(Duration::from_secs_f64(report.seconds));
+    let mut text = if report.unchanged {
+        format!("nothing to do: {} objects stand as production wrote them ({took})\n", report.objects)
+    } else {
+        format!("up: {} objects as production wrote them ({took})\n", report.objects)
+    };
+    let width = report.addresses.iter().map(|tried| tried.address.len()).max().unwrap_or(0);
+    for tried in &report.addresses {
+        let mark = if tried.answers { "answers" } else { "DOES NOT ANSWER" };
+        text.push_str(&format!("  {:<width$}  {}  {mark}: {}\n", tried.address, tried.what, tried.said));
+    }
+    let hosts: std::collections::BTreeSet<&str> =
+        report.addresses.iter().filter_map(|tried| tried.unresolved.as_deref()).collect();
+    if !hosts.is_empty() {
+        let hosts: Vec<&str> = hosts.into_iter().collect();
+        text.push_str(&format!(
+            "  for the browser: echo '127.0.0.1 {}' | sudo tee -a /etc/hosts\n",
+            hosts.join(" ")
+        ));
+    }
+    if let Some(memory) = report.memory.filter(|memory| memory.pressure() != Pressure::None) {
+        text.push_str(&format!("  memory is short: {}\n", memory.sentence()));
+    }
+    text
+}

@@ -1,0 +1,141 @@
+//! Labels and taints of nodes, changed while the cluster lives.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Node as ApiNode, Taint};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use super::provider::ClusterError;
+
+/// What one node is to carry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeMarks {
+    /// Labels, beside those Kubernetes sets.
+    pub labels: BTreeMap<String, String>,
+    /// Taints: key, value, effect.
+    pub taints: Vec<(String, String, String)>,
+}
+
+/// The annotation on a node that lists the labels we set, so that they can be taken away again.
+const OURS: &str = "devcluster.dev/labels";
+
+/// The taint kubeadm puts on a control plane in a cluster of several nodes. On a laptop that node works as well.
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+
+/// The change that gives `node` its marks; none where it has them.
+pub fn change(node: &ApiNode, marks: &NodeMarks) -> Option<Value> {
+    let labels = node.labels();
+    let ours: Vec<&str> =
+        node.annotations().get(OURS).map(|list| list.split(',').collect()).unwrap_or_default();
+    let mut patch = serde_json::Map::new();
+    for (name, value) in &marks.labels {
+        if labels.get(name) != Some(value) {
+            patch.insert(name.clone(), json!(value));
+        }
+    }
+    for name in ours.iter().filter(|name| !name.is_empty() && !marks.labels.contains_key(**name)) {
+        if labels.contains_key(*name) {
+            patch.insert((*name).to_owned(), Value::Null);
+        }
+    }
+    let list = marks.labels.keys().cloned().collect::<Vec<_>>().join(",");
+    let taints = taints(node, marks);
+    let current = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
+    if patch.is_empty() && list == ours.join(",") && taints == current {
+        return None;
+    }
+    Some(json!({
+        "metadata": {"labels": patch, "annotations": {OURS: list}},
+        "spec": {"taints": taints},
+    }))
+}
+
+/// The taints a node is to have: ours, and those Kubernetes puts there by itself (not ready, under pressure).
+fn taints(node: &ApiNode, marks: &NodeMarks) -> Vec<Taint> {
+    let current = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
+    let kept = current.into_iter().filter(|taint| {
+        taint.key.starts_with("node.kubernetes.io/")
+            || marks.taints.iter().any(|(key, value, effect)| {
+                taint.key == *key
+                    && taint.value.clone().unwrap_or_default() == *value
+                    && taint.effect == *effect
+                    && taint.key != CONTROL_PLANE
+            })
+    });
+    let mut all: Vec<Taint> = kept.collect();
+    for (key, value, effect) in &marks.taints {
+        let there = all.iter().any(|taint| {
+            taint.key == *key && taint.value.clone().unwrap_or_default() == *value && taint.effect == *effect
+        });
+        if !there {
+            all.push(Taint {
+                key: key.clone(),
+                value: Some(value.clone()).filter(|value| !value.is_empty()),
+                effect: effect.clone(),
+                time_added: None,
+            });
+        }
+    }
+    all
+}
+
+/// Applies what [`change`] found to the node called `name`.
+pub async fn apply(cluster: &str, client: &Client, name: &str, change: &Value) -> Result<(), ClusterError> {
+    let api = Api::<ApiNode>::all(client.clone());
+    api.patch(name, &PatchParams::default(), &Patch::Merge(change)).await.map(|_| ()).map_err(|source| {
+        ClusterError::Api {
+            cluster: cluster.into(),
+            what: format!("label and taint node {name}"),
+            source: Box::new(source),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(labels: &Value, ours: &str, taints: &Value) -> ApiNode {
+        serde_json::from_value(json!({
+            "metadata": {"name": "n", "labels": labels, "annotations": {OURS: ours}},
+            "spec": {"taints": taints},
+        }))
+        .unwrap()
+    }
+
+    fn marks(labels: &[(&str, &str)], taints: &[(&str, &str, &str)]) -> NodeMarks {
+        NodeMarks {
+            labels: labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+            taints: taints.iter().map(|(k, v, e)| ((*k).into(), (*v).into(), (*e).into())).collect(),
+        }
+    }
+
+    #[test]
+    fn a_node_that_has_its_marks_is_left_alone() {
+        let taint = json!([{"key": "dedicated", "value": "data", "effect": "NoSchedule"}]);
+        let node = node(&json!({"pool": "data", "else": "x"}), "pool", &taint);
+        assert_eq!(change(&node, &marks(&[("pool", "data")], &[("dedicated", "data", "NoSchedule")])), None);
+    }
+
+    #[test]
+    fn our_labels_go_when_no_longer_wanted_and_others_stay() {
+        let node = node(&json!({"pool": "data", "else": "x"}), "pool", &json!([]));
+        let change = change(&node, &marks(&[("zone", "a")], &[])).unwrap();
+        assert_eq!(change["metadata"]["labels"], json!({"zone": "a", "pool": null}));
+        assert_eq!(change["metadata"]["annotations"][OURS], "zone");
+    }
+
+    #[test]
+    fn the_control_planes_own_taint_goes_and_kubernetes_stay() {
+        let taints = json!([
+            {"key": CONTROL_PLANE, "effect": "NoSchedule"},
+            {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"},
+        ]);
+        let change = change(&node(&json!({}), "", &taints), &marks(&[], &[])).unwrap();
+        let left = &change["spec"]["taints"];
+        assert_eq!(left.as_array().unwrap().len(), 1);
+        assert_eq!(left[0]["key"], "node.kubernetes.io/not-ready");
+    }
+}

@@ -1,0 +1,249 @@
+//! Turns a checked tree into the configuration, and names what a shape alone cannot hold: paths that do not exist,
+//! names that stand twice, ranges that are none.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::fault::{ConfigError, Document, Faults};
+use super::model::{Build, Cluster, Config, HelmSource, Image, ImageFrom, Production, ProviderKind, Source};
+use super::paths::Paths;
+use super::profile::Profiles;
+use super::tree::{Spanned, SpannedValue, Tree as _};
+
+/// Reads one document. A place that the check found wrong reads as left out: its fault is collected already.
+pub(super) struct Reader<'a> {
+    document: &'a Arc<Document>,
+    faults: &'a Faults,
+    file: &'a Path,
+    paths: Paths<'a>,
+}
+
+impl<'a> Reader<'a> {
+    /// For the document read from `file`, which is absolute.
+    pub(super) fn new(document: &'a Arc<Document>, faults: &'a Faults, file: &'a Path) -> Self {
+        let directory = file.parent().unwrap_or(Path::new("/"));
+        Self { document, faults, file, paths: Paths { document, faults, directory } }
+    }
+
+    /// The configuration; `None` comes with at least one fault.
+    pub(super) fn config(
+        &self,
+        tree: &'a Spanned,
+        profile: Option<(&str, &Path)>,
+    ) -> Result<Option<Config>, ConfigError> {
+        let profiles = Profiles::new(self.document, self.faults, self.paths.directory, tree.get("profiles"));
+        let profile = profiles.select(tree.get("profile"), profile)?;
+        let name = text(tree, "name").unwrap_or_default();
+        let config = |profile| Config {
+            file: self.file.to_owned(),
+            cluster: self.cluster(tree.get("cluster"), &name),
+            manifests: items(tree, "manifests").iter().filter_map(|node| self.source(node)).collect(),
+            production: production(tree.get("production")),
+            images: self.images(items(tree, "images")),
+            profile,
+            name: name.clone(),
+        };
+        // Everything is read even where the profile is wrong: all faults at once.
+        match profile {
+            Some(profile) => Ok(Some(config(profile))),
+            None => {
+                self.cluster(tree.get("cluster"), &name);
+                items(tree, "manifests").iter().for_each(|node| drop(self.source(node)));
+                self.images(items(tree, "images"));
+                Ok(None)
+            }
+        }
+    }
+
+    fn cluster(&self, node: Option<&Spanned>, project: &str) -> Cluster {
+        let get = |key: &str| node.and_then(|node| text(node, key));
+        let port = |key: &str| match node?.get(key)?.value {
+            SpannedValue::Int(port) => u16::try_from(port).ok(),
+            _ => None,
+        };
+        let subnet = |key: &str| {
+            let node = node?.get(key)?;
+            let text = node.text()?;
+            if !text.split(',').all(is_subnet) {
+                let message = format!("`cluster.{key}` cannot be `{text}`");
+                let help = "needed is an address range such as `10.244.0.0/16`".to_owned();
+                self.faults.add(self.document, node.span(), message, help);
+            }
+            Some(text.to_owned())
+        };
+        let (http_port, https_port) = (port("httpPort"), port("httpsPort"));
+        if let (Some(node), Some(port), true) =
+            (node.and_then(|node| node.get("httpsPort")), https_port, http_port == https_port)
+        {
+            let help = "give each a port of its own".to_owned();
+            let message = format!("`cluster.httpsPort` is {port}, and so is `cluster.httpPort`");
+            self.faults.add(self.document, node.span(), message, help);
+        }
+        Cluster {
+            provider: ProviderKind::Kind,
+            name: get("name").unwrap_or_else(|| cluster_name(project, self.paths.directory)),
+            node_image: get("nodeImage"),
+            http_port,
+            https_port,
+            pod_subnet: subnet("podSubnet"),
+            service_subnet: subnet("serviceSubnet"),
+        }
+    }
+
+    fn source(&self, node: &Spanned) -> Option<Source> {
+        if let Some(files) = node.get("files") {
+            let paths = files.get("paths").unwrap_or(files);
+            let paths = paths.items().unwrap_or(std::slice::from_ref(paths));
+            let paths = paths.iter().filter_map(|node| self.paths.files(node)).collect();
+            return Some(Source::Files { paths, namespace: text(files, "namespace") });
+        }
+        if let Some(kustomize) = node.get("kustomize") {
+            let path = kustomize.get("path").unwrap_or(kustomize);
+            let path = self.paths.kustomization(path)?;
+            return Some(Source::Kustomize { path, namespace: text(kustomize, "namespace") });
+        }
+        let helm = node.get("helm")?;
+        // Each is looked at, whatever is wrong with the others.
+        let chart = helm.get("chart").and_then(|node| self.paths.chart(node));
+        let values = items(helm, "values").iter().filter_map(|node| self.paths.file(node)).collect();
+        Some(Source::Helm(HelmSource {
+            chart: chart?,
+            release: text(helm, "release")?,
+            namespace: text(helm, "namespace").unwrap_or_else(|| "default".into()),
+            values,
+            set: self.scalars(helm, "set"),
+        }))
+    }
+
+    fn images(&self, nodes: &[Spanned]) -> Vec<Image> {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in nodes.iter().filter_map(|node| node.get("name")) {
+            let Some(text) = name.text() else { continue };
+            if let Some(line) = seen.get(text) {
+                let help = format!("it stands in line {line} already; keep one of them");
+                self.faults.add(self.document, name.span(), format!("image `{text}` stands twice"), help);
+            } else {
+                seen.insert(text, name.start.line);
+            }
+        }
+        nodes.iter().filter_map(|node| self.image(node)).collect()
+    }
+
+    fn image(&self, node: &Spanned) -> Option<Image> {
+        let name = text(node, "name")?;
+        if let Some(stand_in) = node.get("standIn") {
+            let ports = items(stand_in, "ports").iter().filter_map(|node| self.port(node)).collect();
+            return Some(Image { name, from: ImageFrom::StandIn { ports } });
+        }
+        if let Some(node) = node.get("name").filter(|_| name.contains('*')) {
+            let help = "`*` is for stand-ins; name the one image that this context builds".to_owned();
+            self.faults.add(self.document, node.span(), format!("image `{name}` names more than one"), help);
+        }
+        Some(Image { name, from: ImageFrom::Build(self.build(node)?) })
+    }
+
+    fn build(&self, node: &Spanned) -> Option<Build> {
+        let context = self.paths.directory(node.get("context")?)?;
+        let dockerfile = match node.get("dockerfile") {
+            Some(node) => self.paths.file_from(node, &context)?,
+            None => {
+                let default = context.join("Dockerfile");
+                if !default.is_file() {
+                    let at = node.get("context")?;
+                    let message = format!("`{}` has no Dockerfile", at.text()?);
+                    let help = "name it: `dockerfile:`, from the context's directory".to_owned();
+                    self.faults.add(self.document, at.span(), message, help);
+                }
+                default
+            }
+        };
+        Some(Build {
+            context,
+            dockerfile,
+            target: text(node, "target"),
+            args: self.scalars(node, "args"),
+            secrets: texts(node, "secrets").iter().map(|secret| self.secret(secret)).collect(),
+            ssh: texts(node, "ssh"),
+            platform: text(node, "platform"),
+        })
+    }
+
+    /// A `--secret` value with its file's path absolute, so that it means the same from every directory.
+    fn secret(&self, written: &str) -> String {
+        let part = |part: &str| match part.split_once('=') {
+            Some((key @ ("src" | "source"), path)) => {
+                format!("{key}={}", self.paths.directory.join(path).display())
+            }
+            _ => part.to_owned(),
+        };
+        written.split(',').map(part).collect::<Vec<_>>().join(",")
+    }
+
+    fn port(&self, node: &Spanned) -> Option<String> {
+        let text = match &node.value {
+            SpannedValue::Int(port) => port.to_string(),
+            SpannedValue::String(text) => text.clone(),
+            _ => return None,
+        };
+        if text.trim_start_matches("tcp:").parse::<u16>().is_err() {
+            let help = "needed is a port from 1 to 65535".to_owned();
+            self.faults.add(self.document, node.span(), format!("`{text}` is no port"), help);
+        }
+        Some(text)
+    }
+
+    /// A map of scalars, each as it is written.
+    fn scalars(&self, node: &Spanned, key: &str) -> BTreeMap<String, String> {
+        let entries = node.get(key).and_then(|node| node.entries()).unwrap_or_default();
+        entries
+            .iter()
+            .filter_map(|(key, value)| {
+                let written = self.document.text.get(value.start.offset..value.end.offset)?;
+                let value = match &value.value {
+                    SpannedValue::String(text) => text.clone(),
+                    // An alias stands where its anchor's value would.
+                    SpannedValue::Bool(flag) if written.starts_with('*') => flag.to_string(),
+                    SpannedValue::Int(number) if written.starts_with('*') => number.to_string(),
+                    SpannedValue::Float(number) if written.starts_with('*') => number.to_string(),
+                    _ => written.to_owned(),
+                };
+                Some((key.text()?.to_owned(), value))
+            })
+            .collect()
+    }
+}
+
+fn production(node: Option<&Spanned>) -> Production {
+    node.map_or_else(Production::default, |node| Production {
+        kubernetes_version: text(node, "kubernetesVersion"),
+        api_versions: texts(node, "apiVersions"),
+    })
+}
+
+fn text(node: &Spanned, key: &str) -> Option<String> {
+    node.get(key)?.text().map(str::to_owned)
+}
+
+fn items<'t>(node: &'t Spanned, key: &str) -> &'t [Spanned] {
+    node.get(key).and_then(|node| node.items()).unwrap_or_default()
+}
+
+fn texts(node: &Spanned, key: &str) -> Vec<String> {
+    items(node, key).iter().filter_map(|node| node.text().map(str::to_owned)).collect()
+}
+
+fn is_subnet(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return false };
+    let Ok(bits) = bits.parse::<u8>() else { return false };
+    (address.parse::<Ipv4Addr>().is_ok() && bits <= 32)
+        || (address.parse::<Ipv6Addr>().is_ok() && bits <= 128)
+}
+
+/// `NAME-HASH`: six hex digits of blake3 of the directory, and at most 40 characters, as kind's node names need.
+fn cluster_name(project: &str, directory: &Path) -> String {
+    let hash = blake3::hash(directory.as_os_str().as_encoded_bytes()).to_hex();
+    let name: String = project.chars().take(33).collect();
+    format!("{}-{}", name.trim_end_matches('-'), &hash[..6])
+}

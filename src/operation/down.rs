@@ -1,0 +1,74 @@
+//! Takes a cluster away. Its volumes stay on the host unless their removal is asked for.
+
+use std::path::PathBuf;
+
+use super::error::OperationError;
+use super::session::Session;
+use crate::cluster::identity::Found;
+use crate::cluster::provider::VOLUMES_ON_NODE;
+
+/// What was taken away and what stays.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Taken {
+    /// The cluster's name.
+    pub cluster: String,
+    /// Whether there was a cluster.
+    pub existed: bool,
+    /// Claims whose data stays on this machine, as `NAMESPACE/CLAIM`.
+    pub kept: Vec<String>,
+    /// Claims whose data was removed.
+    pub removed: Vec<String>,
+    /// Where the data is.
+    pub volumes: PathBuf,
+}
+
+/// Takes the cluster away, and with `data` its volumes' contents too.
+pub async fn run(session: &Session, data: bool) -> Result<Taken, OperationError> {
+    let _lock = session.lock()?;
+    let name = session.state.cluster().to_owned();
+    let found = session.find().await?;
+    let existed = !matches!(found, Found::Absent);
+    let claims = claims(session);
+    if data && let Found::Ours(_, nodes) = &found {
+        // Files of the volumes belong to the users that Pods run as; a node may remove them, the host's user may not.
+        if let Some(node) = nodes.iter().find(|node| node.running) {
+            let script = format!("rm -rf {VOLUMES_ON_NODE}/* {VOLUMES_ON_NODE}/.[!.]*");
+            node.node.run(&["sh", "-c", &script]).await?;
+        }
+    }
+    if existed {
+        session.provider.delete(&name, &session.state.kubeconfig()).await?;
+    }
+    if data {
+        let volumes = session.state.volumes();
+        match std::fs::remove_dir_all(volumes) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(OperationError::Data { path: volumes.to_owned(), source });
+            }
+            _ => {}
+        }
+    }
+    session.state.forget()?;
+    let (kept, removed) = if data { (Vec::new(), claims) } else { (claims, Vec::new()) };
+    Ok(Taken { cluster: name, existed, kept, removed, volumes: session.state.volumes().to_owned() })
+}
+
+/// The claims that have data on this machine.
+pub fn claims(session: &Session) -> Vec<String> {
+    let below = |path: PathBuf| {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.path().is_dir()).collect::<Vec<_>>()
+    };
+    let mut claims: Vec<String> = below(session.state.volumes().to_owned())
+        .into_iter()
+        .flat_map(|namespace| {
+            let name = namespace.file_name().to_string_lossy().into_owned();
+            below(namespace.path())
+                .into_iter()
+                .map(move |claim| format!("{name}/{}", claim.file_name().to_string_lossy()))
+        })
+        .collect();
+    claims.sort();
+    claims
+}

@@ -1,0 +1,101 @@
+//! Why an operation failed; the command line turns each kind into an exit code.
+
+use std::path::PathBuf;
+
+use crate::apply::ApplyError;
+use crate::apply::pods::EvictError;
+use crate::apply::wait::NotReady;
+use crate::cluster::state::StateError;
+use crate::cluster::{ClusterError, EngineError};
+use crate::image::ImageError;
+use crate::manifest::ManifestError;
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// The manifests.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// State on this machine.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// An image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Applying.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// Restarting what runs old bytes.
+    #[error(transparent)]
+    Evict(#[from] EvictError),
+    /// Something is not ready.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    /// There is no cluster.
+    #[error("there is no cluster {cluster}; `devcluster up` makes it")]
+    NoCluster {
+        /// Its name.
+        cluster: String,
+    },
+    /// The cluster is there but stands still.
+    #[error("node {node} of cluster {cluster} is stopped; `devcluster up` starts it again")]
+    Stopped {
+        /// The cluster.
+        cluster: String,
+        /// The node.
+        node: String,
+    },
+    /// The cluster has to be made anew, and that was not agreed to.
+    #[error(
+        "cluster {cluster} has to be made anew: {reasons}; volumes are kept. Agree with --yes, or undo the change"
+    )]
+    Declined {
+        /// The cluster.
+        cluster: String,
+        /// Why.
+        reasons: String,
+    },
+    /// Images that cannot be had, or texts that are none.
+    #[error("{} cannot be had:{}", count(.0.len(), "image"), lines(.0))]
+    Images(Vec<String>),
+    /// Kinds that nobody serves, where the profile says to refuse.
+    #[error("the cluster does not serve {}:{}\n  set `missingCrds: open-schema` or `skip` in the profile, or add the CRDs to `manifests`", count(.0.len(), "kind"), lines(.0))]
+    MissingKinds(Vec<String>),
+    /// A volume's data.
+    #[error("cannot change {path}: {source}; it may belong to a Pod's user: remove it as root")]
+    Data {
+        /// The path.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A request to the API server.
+    #[error("the API server failed to {what}: {source}")]
+    Request {
+        /// What was asked, as a verb phrase.
+        what: String,
+        /// What it said.
+        source: Box<kube::Error>,
+    },
+}
+
+impl OperationError {
+    /// A failed request.
+    pub fn request(what: impl Into<String>, source: kube::Error) -> Self {
+        Self::Request { what: what.into(), source: Box::new(source) }
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+fn lines(items: &[String]) -> String {
+    items.iter().map(|item| format!("\n  {item}")).collect()
+}

@@ -1,0 +1,14 @@
+//! Fault points: places between two steps where a test kills the process, as a power cut would.
+
+/// The steps of `up` after which a test may kill it, in their order.
+pub const POINTS: [&str; 10] = [
+    "locked", "rendered", "making", "created", "recorded", "shaped", "built", "delivered", "applied", "ready",
+];
+
+/// In debug builds, dies here by SIGKILL where `DEVCLUSTER_FAULT_POINT` names this place.
+pub fn point(name: &str) {
+    debug_assert!(POINTS.contains(&name), "unlisted fault point {name}");
+    if cfg!(debug_assertions) && std::env::var("DEVCLUSTER_FAULT_POINT").is_ok_and(|wanted| wanted == name) {
+        let _ = std::process::Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
+    }
+}

@@ -1,0 +1,276 @@
+//! The cluster itself: found, started, made or made anew, and shaped as the manifests need it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Node as ApiNode;
+use kube::Api;
+use kube::ResourceExt;
+use kube::api::ListParams;
+
+use super::error::OperationError;
+use super::fault;
+use super::gather::Desired;
+use super::session::{Existing, Session};
+use crate::cluster::capacity::{self, Capacity};
+use crate::cluster::identity::{self, Found};
+use crate::cluster::node_shape::{self, NodeMarks};
+use crate::cluster::state::Fixed;
+use crate::cluster::{Blueprint, NodeBlueprint, ProvidedNode, port, supply};
+use crate::event::Event;
+use crate::parity::NodeShape;
+
+/// Asks whether the cluster may be made anew, given the reasons.
+pub type Confirm<'a> = &'a (dyn Fn(&[String]) -> bool + Sync);
+
+/// What was done to the cluster itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It was there.
+    Kept,
+    /// It was there and stood still.
+    Started,
+    /// It was made.
+    Created,
+}
+
+/// Leaves a running cluster behind that has what cannot change later, and gives the connection to it.
+pub async fn prepare(
+    session: &Session,
+    desired: &Desired,
+    found: Found,
+    confirm: Confirm<'_>,
+) -> Result<(Existing, Made), OperationError> {
+    directories(session, desired)?;
+    match found {
+        Found::Absent => create(session, desired, None).await,
+        Found::Unfinished => {
+            session.reporter.report(Event::Note(
+                "a run was stopped while it made the cluster: what is there of it is removed first".into(),
+            ));
+            delete(session).await?;
+            create(session, desired, None).await
+        }
+        Found::Ours(record, nodes) => {
+            let reasons = recreation(session, desired, &record.fixed);
+            if !reasons.is_empty() {
+                if !confirm(&reasons) {
+                    return Err(OperationError::Declined {
+                        cluster: session.state.cluster().into(),
+                        reasons: reasons.join("; "),
+                    });
+                }
+                delete(session).await?;
+                return create(session, desired, Some(record.fixed.ports)).await;
+            }
+            let stopped = nodes.iter().any(|node| !node.running);
+            if stopped {
+                start(session, &nodes).await?;
+            }
+            let cluster = session.connect().await?;
+            identity::verify(session.provider.as_ref(), &session.state, &record, &cluster.client).await?;
+            let made = if stopped { Made::Started } else { Made::Kept };
+            Ok((Existing { record, nodes, cluster }, made))
+        }
+    }
+}
+
+async fn delete(session: &Session) -> Result<(), OperationError> {
+    session.provider.delete(session.state.cluster(), &session.state.kubeconfig()).await?;
+    Ok(())
+}
+
+/// What about the wanted cluster cannot be had by changing the one that is there.
+pub fn recreation(session: &Session, desired: &Desired, fixed: &Fixed) -> Vec<String> {
+    let config = &session.config.cluster;
+    let mut reasons = Vec::new();
+    let nodes = desired.shape.nodes.len();
+    if nodes > fixed.nodes {
+        reasons.push(format!("the manifests need {nodes} nodes and it has {}", fixed.nodes));
+    }
+    if let Some(image) = node_image(session).filter(|image| Some(image) != fixed.node_image.as_ref()) {
+        let was = fixed.node_image.as_deref().unwrap_or("the provider's own");
+        reasons.push(format!("the node image is to be {image} and was {was}"));
+    }
+    for (asked, is, name) in
+        [(config.http_port, fixed.ports.0, "HTTP"), (config.https_port, fixed.ports.1, "HTTPS")]
+    {
+        if let Some(asked) = asked.filter(|asked| *asked != is) {
+            reasons.push(format!("{name} is to be on port {asked} and is on {is}"));
+        }
+    }
+    for (asked, is, name) in [
+        (&config.pod_subnet, &fixed.pod_subnet, "Pods"),
+        (&config.service_subnet, &fixed.service_subnet, "Services"),
+    ] {
+        if asked != is {
+            let text = |range: &Option<String>| range.clone().unwrap_or_else(|| "the default".into());
+            reasons.push(format!("the range of {name} is to be {} and is {}", text(asked), text(is)));
+        }
+    }
+    reasons
+}
+
+/// The node image asked for by the environment or the configuration.
+fn node_image(session: &Session) -> Option<String> {
+    let asked = std::env::var("DEVCLUSTER_NODE_IMAGE").ok().filter(|image| !image.is_empty());
+    asked.or_else(|| session.config.cluster.node_image.clone())
+}
+
+/// The host's directories that volumes are in: open to any user a Pod runs as, as a provisioner makes them.
+fn directories(session: &Session, desired: &Desired) -> Result<(), OperationError> {
+    use std::os::unix::fs::PermissionsExt;
+    let root = session.state.volumes();
+    let claims = desired.requirements.claims.iter().filter(|claim| supply::is_hosted(claim));
+    let failed = |path: PathBuf| move |source| OperationError::Data { path, source };
+    std::fs::create_dir_all(root).map_err(failed(root.to_owned()))?;
+    for path in claims.map(|claim| root.join(supply::volume_path(claim))) {
+        if !path.is_dir() {
+            std::fs::create_dir_all(&path).map_err(failed(path.clone()))?;
+            let open = std::fs::Permissions::from_mode(0o777);
+            std::fs::set_permissions(&path, open).map_err(failed(path.clone()))?;
+        }
+    }
+    Ok(())
+}
+
+async fn create(
+    session: &Session,
+    desired: &Desired,
+    ports: Option<(u16, u16)>,
+) -> Result<(Existing, Made), OperationError> {
+    let started = Instant::now();
+    let config = &session.config.cluster;
+    let nodes = &desired.shape.nodes;
+    let ports = match ports {
+        Some(ports) if config.http_port.is_none() && config.https_port.is_none() => ports,
+        _ => port::choose(config.http_port, config.https_port)?,
+    };
+    let fixed = Fixed {
+        nodes: nodes.len(),
+        node_image: node_image(session),
+        ports,
+        pod_subnet: config.pod_subnet.clone(),
+        service_subnet: config.service_subnet.clone(),
+    };
+    session.reporter.report(Event::Started {
+        step: "cluster".into(),
+        what: format!("making {} with {}", session.state.cluster(), count(nodes.len(), "node")),
+    });
+    for (index, node) in nodes.iter().enumerate() {
+        write_capacity(session, index, node)?;
+    }
+    let blueprint = Blueprint {
+        name: session.state.cluster().into(),
+        node_image: fixed.node_image.clone(),
+        nodes: (0..nodes.len())
+            .map(|index| NodeBlueprint { mounts: capacity::mounts(&capacity_directory(session, index)) })
+            .collect(),
+        ports,
+        pod_subnet: fixed.pod_subnet.clone(),
+        service_subnet: fixed.service_subnet.clone(),
+        volumes: session.state.volumes().to_owned(),
+    };
+    identity::begin(&session.state)?;
+    fault::point("making");
+    session.provider.create(&blueprint, &session.state.kubeconfig(), session.reporter.as_ref()).await?;
+    fault::point("created");
+    let cluster = session.connect().await?;
+    let record =
+        identity::record(session.provider.as_ref(), &session.state, &cluster.client, fixed).await?;
+    fault::point("recorded");
+    let provided = session.provider.nodes(session.state.cluster()).await?;
+    session.reporter.report(Event::Done {
+        step: "cluster".into(),
+        what: format!("{} with {}", session.state.cluster(), count(provided.len(), "node")),
+        took: started.elapsed(),
+    });
+    Ok((Existing { record, nodes: provided, cluster }, Made::Created))
+}
+
+/// Starts what was stopped, and waits until the API server answers again.
+async fn start(session: &Session, nodes: &[ProvidedNode]) -> Result<(), OperationError> {
+    let started = Instant::now();
+    session.reporter.report(Event::Started { step: "cluster".into(), what: "starting its nodes".into() });
+    session.provider.start(nodes).await?;
+    let cluster = session.connect().await?;
+    let api = Api::<ApiNode>::all(cluster.client.clone());
+    let deadline = started + Duration::from_secs(120);
+    loop {
+        match api.list_metadata(&ListParams::default()).await {
+            Ok(_) => break,
+            Err(error) if Instant::now() > deadline => {
+                return Err(OperationError::request("answer after its node was started", error));
+            }
+            // Nothing can be watched before the API server answers.
+            Err(_) => tokio::time::sleep(Duration::from_millis(300)).await,
+        }
+    }
+    let what = "nodes started".into();
+    session.reporter.report(Event::Done { step: "cluster".into(), what, took: started.elapsed() });
+    Ok(())
+}
+
+fn capacity_directory(session: &Session, index: usize) -> PathBuf {
+    session.state.directory().join(format!("capacity/{index}"))
+}
+
+fn write_capacity(session: &Session, index: usize, node: &NodeShape) -> Result<bool, OperationError> {
+    let capacity = Capacity { cpus: node.cpu_cores, memory_kib: node.memory_kib };
+    Ok(capacity::write(&capacity_directory(session, index), capacity, capacity::machine_cpus())?)
+}
+
+/// Changes to nodes that are running, each in a sentence; empty where they are as they should be.
+pub async fn shape_nodes(
+    session: &Session,
+    desired: &Desired,
+    existing: &Existing,
+) -> Result<Vec<String>, OperationError> {
+    let mut changes = Vec::new();
+    for (index, (node, shape)) in existing.nodes.iter().zip(&desired.shape.nodes).enumerate() {
+        if write_capacity(session, index, shape)? {
+            // The kubelet counts once, when it starts; its Pods go on running meanwhile.
+            node.node.run(&["systemctl", "restart", "kubelet"]).await?;
+            changes.push(format!("{} advertises {} CPUs", node.node.name, shape.cpu_cores));
+        }
+    }
+    let cluster = session.state.cluster();
+    for (name, change) in marks_wanted(desired, existing).await? {
+        node_shape::apply(cluster, &existing.cluster.client, &name, &change).await?;
+        changes.push(format!("{name} labelled and tainted"));
+    }
+    Ok(changes)
+}
+
+/// The patches that nodes want, by node.
+pub async fn marks_wanted(
+    desired: &Desired,
+    existing: &Existing,
+) -> Result<BTreeMap<String, serde_json::Value>, OperationError> {
+    let api = Api::<ApiNode>::all(existing.cluster.client.clone());
+    let live = api
+        .list(&ListParams::default())
+        .await
+        .map_err(|error| OperationError::request("list nodes", error))?;
+    let wanted = existing.nodes.iter().zip(&desired.shape.nodes).filter_map(|(node, shape)| {
+        let live = live.items.iter().find(|live| live.name_any() == node.node.name)?;
+        Some((node.node.name.clone(), node_shape::change(live, &marks(shape))?))
+    });
+    Ok(wanted.collect())
+}
+
+fn marks(shape: &NodeShape) -> NodeMarks {
+    NodeMarks {
+        labels: shape.labels.clone(),
+        taints: shape
+            .taints
+            .iter()
+            .map(|taint| (taint.key.clone(), taint.value.clone(), taint.effect.name().to_owned()))
+            .collect(),
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,205 @@
+//! The images the manifests name: built, found in the engine, pulled or stood in for, and then on every node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::OperationError;
+use super::gather::Desired;
+use super::session::{Existing, Session};
+use crate::cluster::Node;
+use crate::config::{Image, ImageFrom};
+use crate::image::build::{BuildJob, Built, Workshop};
+use crate::image::load::{Content, DeliveryReport, WantedImage};
+use crate::image::pull::{self, Had};
+use crate::image::{inspect, load, name};
+use crate::parity::{ImageNeed, Speaks};
+
+/// An image that the nodes are to have, and whose bytes it is.
+#[derive(Debug, Clone)]
+pub struct Provided {
+    /// What to deliver.
+    pub wanted: WantedImage,
+    /// Whose bytes run under its names.
+    pub bytes: ImageBytes,
+}
+
+/// Whose bytes run under an image's name.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", tag = "bytes")]
+pub enum ImageBytes {
+    /// Production's own, pulled or found in the engine.
+    Production,
+    /// Built here from source.
+    LocalBuild,
+    /// Something that stands in.
+    StandIn {
+        /// What it is.
+        what: String,
+    },
+}
+
+/// How an image of the manifests is come by.
+enum Way<'a> {
+    Build(&'a Image),
+    StandIn(Vec<String>),
+    Find,
+}
+
+/// Builds what is built here, finds or pulls the rest, and gives them in the order of their names. Nothing is sent yet.
+pub async fn provide(session: &Session, desired: &Desired) -> Result<Vec<Provided>, OperationError> {
+    let needs = &desired.requirements.images;
+    let ways: Vec<(&ImageNeed, Way<'_>)> = needs.iter().map(|need| (need, way(session, need))).collect();
+    let jobs: Vec<BuildJob<'_>> = session
+        .config
+        .images
+        .iter()
+        .filter(|image| ways.iter().any(|(_, way)| matches!(way, Way::Build(used) if std::ptr::eq(*used, *image))))
+        .filter_map(|image| match &image.from {
+            ImageFrom::Build(build) => Some(BuildJob { name: &image.name, build }),
+            ImageFrom::StandIn { .. } => None,
+        })
+        .collect();
+    let workshop = Workshop {
+        engine: session.engine.clone(),
+        cache: session.state.directory().to_owned(),
+        project: session.config.name.clone(),
+        directory: session.config.directory().to_owned(),
+        reporter: session.reporter.clone(),
+    };
+    let (built, others) = tokio::try_join!(
+        async { Ok::<_, OperationError>(workshop.build_all(&jobs).await?) },
+        others(session, &ways)
+    )?;
+    let built: BTreeMap<&str, &Built> = built.iter().map(|built| (built.name.as_str(), built)).collect();
+    let mut provided: Vec<Provided> = ways
+        .iter()
+        .filter_map(|(need, way)| match way {
+            Way::Build(image) => Some(Provided {
+                wanted: WantedImage {
+                    content: Content::Engine(built.get(image.name.as_str())?.reference.clone()),
+                    names: need.written.iter().cloned().collect(),
+                },
+                bytes: ImageBytes::LocalBuild,
+            }),
+            _ => None,
+        })
+        .collect();
+    provided.extend(others);
+    provided.sort_by(|a, b| a.wanted.names.cmp(&b.wanted.names));
+    Ok(provided)
+}
+
+fn way<'a>(session: &'a Session, need: &ImageNeed) -> Way<'a> {
+    let configured = session.config.images.iter().find(|image| need.reference.is_covered_by(&image.name));
+    match configured.map(|image| (image, &image.from)) {
+        Some((image, ImageFrom::Build(_))) => Way::Build(image),
+        Some((_, ImageFrom::StandIn { ports })) if ports.is_empty() => Way::StandIn(stand_in_ports(need)),
+        Some((_, ImageFrom::StandIn { ports })) => Way::StandIn(ports.clone()),
+        None => Way::Find,
+    }
+}
+
+/// The ports a stand-in is to answer on: those the manifests name, plain TCP where nothing says that HTTP is spoken.
+fn stand_in_ports(need: &ImageNeed) -> Vec<String> {
+    let plain = |speaks: &BTreeSet<Speaks>| {
+        !speaks.is_empty() && speaks.iter().all(|speaks| matches!(speaks, Speaks::Tcp))
+    };
+    need.ports
+        .iter()
+        .map(|(port, speaks)| if plain(speaks) { format!("tcp:{port}") } else { port.to_string() })
+        .collect()
+}
+
+/// What is not built: the engine's own, pulled, or stood in for.
+async fn others(
+    session: &Session,
+    ways: &[(&ImageNeed, Way<'_>)],
+) -> Result<Vec<Provided>, OperationError> {
+    let mut provided = Vec::new();
+    let mut asked: BTreeMap<String, &ImageNeed> = BTreeMap::new();
+    for (need, way) in ways {
+        match way {
+            Way::Build(_) => {}
+            Way::StandIn(ports) => provided.push(stand_in(session, need, ports.clone())),
+            Way::Find => match by_tag(session, need).await? {
+                Some(image) => provided.push(image),
+                None => {
+                    asked.insert(need.reference.to_string(), *need);
+                }
+            },
+        }
+    }
+    let names: Vec<String> = asked.keys().cloned().collect();
+    let stand_ins = session.config.profile.stand_ins;
+    let cache = session.state.directory();
+    let had = pull::have_all(&session.engine, cache, &names, stand_ins, session.reporter.as_ref()).await?;
+    for (name, had) in had {
+        let Some(need) = asked.get(&name) else { continue };
+        provided.push(match had {
+            Had::StandIn { .. } => stand_in(session, need, stand_in_ports(need)),
+            Had::InEngine | Had::Pulled => found(session, need, &name).await?,
+        });
+    }
+    Ok(provided)
+}
+
+fn stand_in(session: &Session, need: &ImageNeed, ports: Vec<String>) -> Provided {
+    let what = format!("a server that answers on {}", ports.join(", "));
+    Provided {
+        wanted: WantedImage {
+            content: Content::StandIn { image: session.config.profile.stand_in_image.clone(), ports },
+            names: need.written.iter().cloned().collect(),
+        },
+        bytes: ImageBytes::StandIn { what },
+    }
+}
+
+/// The engine's image called `reference`, for `need`.
+async fn found(session: &Session, need: &ImageNeed, reference: &str) -> Result<Provided, OperationError> {
+    let image = inspect::find(&session.engine, reference).await?;
+    let bytes = match image.and_then(|image| image.stand_in) {
+        Some(what) => ImageBytes::StandIn { what },
+        None => ImageBytes::Production,
+    };
+    let names = need.written.iter().cloned().collect();
+    Ok(Provided { wanted: WantedImage { content: Content::Engine(reference.to_owned()), names }, bytes })
+}
+
+/// An image pinned by digest that the engine has a stand-in for, which can only be there under its tag.
+async fn by_tag(session: &Session, need: &ImageNeed) -> Result<Option<Provided>, OperationError> {
+    let (Some(_), Some(tag)) = (need.reference.digest(), need.reference.tag()) else { return Ok(None) };
+    let name = format!("{}:{tag}", need.reference.repository());
+    let image = inspect::find(&session.engine, &name).await?;
+    match image.filter(|image| image.stand_in.is_some()) {
+        Some(_) => found(session, need, &name).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Sends the nodes what they lack.
+pub async fn deliver(
+    session: &Session,
+    existing: &Existing,
+    provided: &[Provided],
+) -> Result<DeliveryReport, OperationError> {
+    let nodes: Vec<Node> = existing.nodes.iter().map(|node| node.node.clone()).collect();
+    let wanted: Vec<WantedImage> = provided.iter().map(|image| image.wanted.clone()).collect();
+    let cache = session.state.directory();
+    Ok(load::deliver(&session.engine, cache, &nodes, &wanted, session.reporter.as_ref()).await?)
+}
+
+/// The digests that each image name stands for on the nodes, by normalised name.
+pub fn stands_for(report: &DeliveryReport) -> BTreeMap<String, BTreeSet<String>> {
+    let mut by_name: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for image in &report.images {
+        for name in &image.names {
+            let digests = [image.image_id.clone(), image.manifest_digest.clone()];
+            by_name.entry(name.clone()).or_default().extend(digests);
+        }
+    }
+    by_name
+}
+
+/// The normalised form of an image's name as Pods have it.
+pub fn normalised(image: &str) -> String {
+    name::normalised(image)
+}

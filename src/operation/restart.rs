@@ -1,0 +1,88 @@
+//! What must be moved by hand when nothing in the manifests changed: containers that run old bytes, and volumes whose
+//! claim was made anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::{PersistentVolume, Pod};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use super::error::OperationError;
+use super::gather::Desired;
+use super::images;
+use super::session::{Existing, Session};
+use crate::apply::pods::{StaleContainer, evict, running_bytes, stale_containers};
+use crate::event::Event;
+
+/// The containers of the system's namespaces that run other bytes than their image's name now stands for.
+pub async fn stale(
+    existing: &Existing,
+    desired: &Desired,
+    stands_for: &BTreeMap<String, BTreeSet<String>>,
+) -> Result<Vec<StaleContainer>, OperationError> {
+    let namespaces: BTreeSet<&str> =
+        desired.requirements.workloads.iter().map(|workload| workload.object.namespace.as_str()).collect();
+    let lists = namespaces.into_iter().map(|namespace| async move {
+        let api = Api::<Pod>::namespaced(existing.cluster.client.clone(), namespace);
+        api.list(&ListParams::default()).await.map_err(|error| OperationError::request("list Pods", error))
+    });
+    let pods: Vec<Value> = try_join_all(lists)
+        .await?
+        .into_iter()
+        .flat_map(|list| list.items)
+        .filter_map(|pod| serde_json::to_value(pod).ok())
+        .collect();
+    let running = running_bytes(&pods);
+    Ok(stale_containers(&running, |_, image| stands_for.get(&images::normalised(image)).cloned()))
+}
+
+/// Evicts the Pods of stale containers, one Pod an owner at a time as disruption budgets allow.
+pub async fn run(
+    session: &Session,
+    existing: &Existing,
+    stale: &[StaleContainer],
+    timeout: Duration,
+) -> Result<(), OperationError> {
+    let pods: BTreeMap<(&str, &str), &StaleContainer> = stale
+        .iter()
+        .map(|stale| ((stale.running.namespace.as_str(), stale.running.pod.as_str()), stale))
+        .collect();
+    if pods.is_empty() {
+        return Ok(());
+    }
+    let started = Instant::now();
+    let step = "restart";
+    let what = format!("{} Pods run bytes their image no longer stands for", pods.len());
+    session.reporter.report(Event::Started { step: step.into(), what });
+    for ((namespace, pod), stale) in &pods {
+        evict(&existing.cluster.client, namespace, pod, &stale.running.uid, timeout).await?;
+    }
+    let what = format!("{} Pods evicted, their owners untouched", pods.len());
+    session.reporter.report(Event::Done { step: step.into(), what, took: started.elapsed() });
+    Ok(())
+}
+
+/// Lets volumes of ours that were bound to a claim since deleted be bound again, by the claim of the same name.
+pub async fn free_volumes(existing: &Existing) -> Result<(), OperationError> {
+    let api = Api::<PersistentVolume>::all(existing.cluster.client.clone());
+    let volumes = api
+        .list(&ListParams::default())
+        .await
+        .map_err(|error| OperationError::request("list volumes", error))?;
+    for volume in &volumes.items {
+        let released = volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Released");
+        let hosted = volume.spec.as_ref().and_then(|spec| spec.host_path.as_ref()).is_some_and(|host| {
+            host.path.starts_with(crate::cluster::provider::VOLUMES_ON_NODE)
+        });
+        if released && hosted {
+            let patch = json!({"spec": {"claimRef": {"uid": null, "resourceVersion": null}}});
+            api.patch(&volume.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
+                .await
+                .map_err(|error| OperationError::request(format!("free volume {}", volume.name_any()), error))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,282 @@
+//! Brings production's system up, or puts right what differs: the whole of what devcluster is for, step by step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use k8s_openapi::jiff::Timestamp;
+use serde::Serialize;
+
+use super::address::{self, Tried};
+use super::error::OperationError;
+use super::gather::{self, Desired};
+use super::ground::{self, Confirm, Made};
+use super::images::{self, Provided};
+use super::memory::Memory;
+use super::session::{Existing, Session};
+use super::{fault, hooks, restart};
+use crate::apply::readiness::{Rules, readiness};
+use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
+use crate::apply::{self, ApplyOptions, Change, Checked, Inventory};
+use crate::cluster::address as balancer;
+use crate::cluster::identity::Found;
+use crate::event::Event;
+use crate::image::load::DeliveryReport;
+use crate::manifest::{Object, ObjectId};
+
+/// How to bring it up.
+pub struct Options<'a> {
+    /// Asked before the cluster is made anew.
+    pub confirm: Confirm<'a>,
+    /// How long to wait for readiness.
+    pub timeout: Duration,
+    /// Whether volumes that left the manifests may be pruned.
+    pub prune_volumes: bool,
+}
+
+/// What `up` did.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The cluster.
+    pub cluster: String,
+    /// Whether nothing was to do.
+    pub unchanged: bool,
+    /// How many objects stand, production's own.
+    pub objects: usize,
+    /// Where the system answers.
+    pub addresses: Vec<Tried>,
+    /// Declared memory against real memory.
+    pub memory: Option<Memory>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// The name of the inventory in the cluster.
+pub const INVENTORY: &str = "system";
+
+/// Everything that was learnt of the live system without changing it.
+pub struct Look {
+    /// The inventory.
+    pub inventory: Inventory,
+    /// The objects that differ, and the live ones.
+    pub checked: Checked,
+    /// Node patches that are due.
+    pub marks: BTreeMap<String, serde_json::Value>,
+}
+
+/// Brings the system up.
+pub async fn run(session: &Session, options: &Options<'_>) -> Result<Report, OperationError> {
+    let started = Instant::now();
+    let _lock = session.lock()?;
+    fault::point("locked");
+    let (desired, found) = tokio::try_join!(gather::gather(session), session.find())?;
+    fault::point("rendered");
+    let memory = Memory::now(desired.requirements.total.memory_bytes);
+    if let (Some(memory), Found::Absent) = (&memory, &found) {
+        session.reporter.report(Event::Note(memory.sentence()));
+    }
+    let ((existing, made), provided) = tokio::try_join!(
+        ground::prepare(session, &desired, found, options.confirm),
+        images::provide(session, &desired)
+    )?;
+    fault::point("built");
+    let objects = desired.objects();
+    let (look, delivered) = tokio::try_join!(
+        look(&desired, &existing, &objects),
+        images::deliver(session, &existing, &provided)
+    )?;
+    fault::point("delivered");
+    let mut work = Work { session, desired: &desired, existing: &existing, options, objects };
+    let changed = work.change(made, look, &delivered, &provided).await?;
+    let addresses = work.addresses().await?;
+    Ok(Report {
+        cluster: session.state.cluster().into(),
+        unchanged: !changed,
+        objects: desired.rendered.objects.len(),
+        addresses,
+        memory,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// Asks the live cluster what differs; changes nothing.
+pub async fn look(
+    desired: &Desired,
+    existing: &Existing,
+    objects: &[Object],
+) -> Result<Look, OperationError> {
+    let checked = async {
+        let inventory = Inventory::load(&existing.cluster, INVENTORY).await?;
+        let checked = apply::check(&existing.cluster, objects, &inventory).await?;
+        Ok::<_, OperationError>((inventory, checked))
+    };
+    let ((inventory, checked), marks) =
+        tokio::try_join!(checked, ground::marks_wanted(desired, existing))?;
+    Ok(Look { inventory, checked, marks })
+}
+
+struct Work<'a> {
+    session: &'a Session,
+    desired: &'a Desired,
+    existing: &'a Existing,
+    options: &'a Options<'a>,
+    objects: Vec<Object>,
+}
+
+impl Work<'_> {
+    /// Does what is to do; false where that was nothing.
+    async fn change(
+        &mut self,
+        made: Made,
+        look: Look,
+        delivered: &DeliveryReport,
+        provided: &[Provided],
+    ) -> Result<bool, OperationError> {
+        let Look { mut inventory, checked, marks } = look;
+        let hooks = hooks::due(&self.desired.rendered, &inventory);
+        let stands_for = images::stands_for(delivered);
+        let stale = restart::stale(self.existing, self.desired, &stands_for).await?;
+        let due = !checked.changes.is_empty() || !hooks.is_empty();
+        let settled = made == Made::Kept && marks.is_empty() && delivered.nothing_done() && stale.is_empty();
+        if settled && !due && self.unready(&checked).is_empty() {
+            return Ok(false);
+        }
+        for change in ground::shape_nodes(self.session, self.desired, self.existing).await? {
+            self.session.reporter.report(Event::Note(change));
+        }
+        fault::point("shaped");
+        if due {
+            self.name(&checked.changes);
+            self.free_volumes().await?;
+            self.apply(&mut inventory).await?;
+        }
+        fault::point("applied");
+        self.assign_addresses().await?;
+        restart::run(self.session, self.existing, &stale, self.options.timeout).await?;
+        self.wait().await?;
+        self.remember_images(provided)?;
+        self.settle(&mut inventory).await?;
+        fault::point("ready");
+        Ok(true)
+    }
+
+    /// Objects that were applied and are not ready now.
+    fn unready(&self, checked: &Checked) -> Vec<ObjectId> {
+        let rules = Rules { now: Timestamp::now(), wait_for_jobs: true, ..Rules::default() };
+        let live = checked.live.iter().filter(|(id, _)| !self.is_inert(id));
+        live.filter(|(_, value)| !readiness(value, &rules).is_current()).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Whether nobody in this cluster acts on an object, so that it will never say it is ready.
+    fn is_inert(&self, id: &ObjectId) -> bool {
+        let profile = &self.session.config.profile;
+        self.desired.open_schema.contains(&(id.group.clone(), id.kind.clone()))
+            || (id.kind == "Ingress" && !profile.ingress)
+            || (id.kind == "HorizontalPodAutoscaler" && !profile.metrics)
+            || (id.kind == "Service" && !profile.load_balancer)
+    }
+
+    fn name(&self, changes: &[Change]) {
+        const SHOWN: usize = 5;
+        let names: Vec<String> = changes.iter().take(SHOWN).map(|change| change.id.to_string()).collect();
+        let more = changes.len().saturating_sub(SHOWN);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        if !changes.is_empty() {
+            self.session.reporter.report(Event::Note(format!("to apply: {}{rest}", names.join(", "))));
+        }
+    }
+
+    /// Volumes whose claim was deleted and made anew take the new one.
+    async fn free_volumes(&self) -> Result<(), OperationError> {
+        restart::free_volumes(self.existing).await
+    }
+
+    async fn apply(&self, inventory: &mut Inventory) -> Result<(), OperationError> {
+        let profile = &self.session.config.profile;
+        let options = ApplyOptions {
+            prune: profile.prune,
+            prune_volumes: self.options.prune_volumes,
+            recreate_immutable: profile.recreate_immutable,
+            ..ApplyOptions::default()
+        };
+        let reporter = self.session.reporter.as_ref();
+        hooks::apply(&self.existing.cluster, &self.objects, &self.desired.rendered, &options, inventory, reporter)
+            .await
+    }
+
+    async fn assign_addresses(&self) -> Result<Vec<balancer::Address>, OperationError> {
+        if !self.session.config.profile.load_balancer || self.desired.requirements.load_balancers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(node) = self.existing.nodes.first() else { return Ok(Vec::new()) };
+        let cluster = self.session.state.cluster();
+        let client = &self.existing.cluster.client;
+        let services = balancer::services(cluster, client).await?;
+        Ok(balancer::assign(cluster, client, &node.node, &services).await?.0)
+    }
+
+    async fn wait(&self) -> Result<(), OperationError> {
+        let started = Instant::now();
+        let expired: BTreeSet<ObjectId> = self
+            .objects
+            .iter()
+            .filter(|object| object.kind() == "Job")
+            .map(Object::id)
+            .collect();
+        let inventory = Inventory::load(&self.existing.cluster, INVENTORY).await?;
+        let gone = |id: &ObjectId| {
+            expired.contains(id) && inventory.entries.get(id).is_some_and(|entry| entry.completed)
+        };
+        let targets: Vec<Target> = self
+            .objects
+            .iter()
+            .filter(|object| !gone(&object.id()))
+            .filter_map(|object| {
+                let resource = self.existing.cluster.resolve(object)?;
+                let id = object.id();
+                let wanted = if self.is_inert(&id) { Wanted::Present } else { Wanted::Ready };
+                Some(Target { id, resource: resource.api_resource(), wanted })
+            })
+            .collect();
+        let step = "ready";
+        self.session.reporter.report(Event::Started { step: step.into(), what: "waiting for all to be ready".into() });
+        let options =
+            WaitOptions { timeout: self.options.timeout, wait_for_jobs: true, step: step.into() };
+        wait(&self.existing.cluster.client, &targets, &options, self.session.reporter.as_ref()).await?;
+        let what = format!("{} objects ready", targets.len());
+        self.session.reporter.report(Event::Done { step: step.into(), what, took: started.elapsed() });
+        Ok(())
+    }
+
+    /// What controllers wrote since is the state to compare the next run with.
+    async fn settle(&self, inventory: &mut Inventory) -> Result<(), OperationError> {
+        let live = apply::live::read(&self.existing.cluster, &self.objects, apply::client::CONCURRENCY).await?;
+        for (id, value) in &live {
+            inventory.seen(id, value);
+        }
+        inventory.save(&self.existing.cluster).await?;
+        Ok(())
+    }
+
+    fn remember_images(&self, provided: &[Provided]) -> Result<(), OperationError> {
+        let bytes: BTreeMap<&str, &images::ImageBytes> = provided
+            .iter()
+            .flat_map(|image| image.wanted.names.iter().map(|name| (name.as_str(), &image.bytes)))
+            .collect();
+        self.session.state.write("images.json", &serde_json::to_vec_pretty(&bytes).unwrap_or_default())?;
+        Ok(())
+    }
+
+    async fn addresses(&self) -> Result<Vec<Tried>, OperationError> {
+        let balanced = self.assign_addresses().await?;
+        let ports = self.existing.record.fixed.ports;
+        Ok(address::try_all(&self.desired.requirements, ports, &balanced).await)
+    }
+}
+
+/// The names of all images on all nodes, for who wants to know what the cluster has.
+pub async fn node_images(existing: &Existing) -> Result<Vec<crate::image::node::ImageRecords>, OperationError> {
+    let reads = existing.nodes.iter().map(|node| crate::image::node::images(&node.node));
+    Ok(try_join_all(reads).await?)
+}

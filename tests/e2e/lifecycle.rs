@@ -1,0 +1,104 @@
+//! `up` from nothing, again, after damage, and after `down`.
+
+use std::process::Command;
+
+use crate::harness::Project;
+
+#[test]
+fn up_puts_right_what_was_changed_behind_its_back_and_data_outlives_the_cluster() {
+    let project = Project::small();
+    project.succeed(&["up"]);
+    assert_eq!(project.kubectl(&["get", "deploy", "web", "-n", "small", "-o", "jsonpath={.status.readyReplicas}"]), "2");
+    answers(&project);
+    nothing_to_do(&project);
+    kubectl_diff_is_empty(&project);
+
+    project.kubectl(&["delete", "configmap", "settings", "-n", "small"]);
+    project.succeed(&["up"]);
+    assert_eq!(project.kubectl(&["get", "cm", "settings", "-n", "small", "-o", "jsonpath={.data.colour}"]), "blue");
+
+    project.kubectl(&["scale", "deployment", "web", "-n", "small", "--replicas=1"]);
+    project.succeed(&["up"]);
+    assert_eq!(project.kubectl(&["get", "deploy", "web", "-n", "small", "-o", "jsonpath={.spec.replicas}"]), "2");
+
+    project.kubectl(&["patch", "configmap", "settings", "-n", "small", "-p", r#"{"data":{"colour":"red"}}"#]);
+    project.succeed(&["up"]);
+    assert_eq!(project.kubectl(&["get", "cm", "settings", "-n", "small", "-o", "jsonpath={.data.colour}"]), "blue");
+
+    image_removed_from_a_node(&project);
+    nothing_to_do(&project);
+    rebuilt_under_the_same_tag(&project);
+    data_is_found_again(&project);
+}
+
+fn nothing_to_do(project: &Project) {
+    let (_, said) = project.succeed(&["up"]);
+    assert!(said.contains("nothing to do"), "{said}");
+}
+
+/// Through its LoadBalancer's address and through the ingress under its host.
+fn answers(project: &Project) {
+    let address = project.kubectl(&[
+        "get", "service", "web", "-n", "small", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}",
+    ]);
+    let body = curl(&[&format!("http://{address}/")]);
+    assert!(body.contains("stands in here"), "{body}");
+    let (status, _) = project.succeed(&["status", "-o", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    let port = status["ports"]["http"].as_u64().expect("the ingress's port");
+    let host = format!("small.example.com:{port}:127.0.0.1");
+    let body = curl(&["--resolve", &host, &format!("http://small.example.com:{port}/")]);
+    assert!(body.contains("stands in here"), "{body}");
+}
+
+fn curl(args: &[&str]) -> String {
+    let output = Command::new("curl").args(["-sS", "--max-time", "10"]).args(args).output().expect("curl runs");
+    assert!(output.status.success(), "curl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn kubectl_diff_is_empty(project: &Project) {
+    let deploy = project.directory().join("deploy");
+    let deploy = deploy.to_str().expect("UTF-8");
+    let output =
+        project.try_kubectl(&["diff", "--server-side", "--field-manager", "devcluster", "-f", deploy]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.is_empty(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    project.succeed(&["diff"]);
+}
+
+fn image_removed_from_a_node(project: &Project) {
+    let node = project.nodes().remove(0);
+    let name = "registry.example.com/small/web:1";
+    let remove = ["exec", &node, "ctr", "-n", "k8s.io", "images", "rm", name];
+    assert!(Command::new("docker").args(remove).status().expect("docker runs").success());
+    project.succeed(&["up"]);
+    let list = ["exec", &node, "ctr", "-n", "k8s.io", "images", "ls", "-q"];
+    let names = Command::new("docker").args(list).output().expect("docker runs");
+    assert!(String::from_utf8_lossy(&names.stdout).lines().any(|line| line == name));
+}
+
+/// The manifests did not change, yet every container must run the new bytes.
+fn rebuilt_under_the_same_tag(project: &Project) {
+    let ids = |project: &Project| {
+        let text = project.kubectl(&[
+            "get", "pods", "-n", "small", "-o", "jsonpath={.items[*].status.containerStatuses[0].imageID}",
+        ]);
+        text.split_whitespace().map(ToOwned::to_owned).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = ids(project);
+    project.edit("web/version", "one", "two");
+    project.succeed(&["up"]);
+    let after = ids(project);
+    assert!(before.is_disjoint(&after), "{before:?} {after:?}");
+    kubectl_diff_is_empty(project);
+}
+
+fn data_is_found_again(project: &Project) {
+    let file = project.volumes().join("small/data/row");
+    std::fs::write(&file, "kept").expect("the claim's directory is on the host");
+    project.succeed(&["down"]);
+    project.succeed(&["up"]);
+    assert_eq!(std::fs::read_to_string(&file).expect("still there"), "kept");
+    nothing_to_do(project);
+}
