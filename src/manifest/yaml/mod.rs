@@ -190,6 +190,11 @@ fn spanned_scalar(scalar: Scalar<'_>) -> SpannedValue {
     }
 }
 
+/// Whether a text written without quotes is read as that string.
+pub fn reads_as_string(text: &str) -> bool {
+    matches!(scalar::resolve(text, &scalar::Tag::None, true), Ok(Scalar::String(_))) && text != "<<"
+}
+
 /// Whether a text looks like a template that was never rendered, and what to do then.
 fn template_hint(chunk: &Chunk<'_>, line: usize) -> Option<String> {
     let near = chunk.text.lines().skip(line.saturating_sub(chunk.line + 1)).take(3);
