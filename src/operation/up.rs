@@ -202,8 +202,17 @@ impl Work<'_> {
             ..ApplyOptions::default()
         };
         let reporter = self.session.reporter.as_ref();
-        hooks::apply(&self.existing.cluster, &self.objects, &self.desired.rendered, &options, inventory, reporter)
-            .await
+        let releases = hooks::releases(&self.desired.rendered);
+        apply::apply_with_hooks(
+            &self.existing.cluster,
+            &self.objects,
+            &releases,
+            &options,
+            inventory,
+            reporter,
+        )
+        .await?;
+        Ok(())
     }
 
     async fn assign_addresses(&self) -> Result<Vec<balancer::Address>, OperationError> {
