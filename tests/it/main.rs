@@ -6,3 +6,5 @@ mod apply_drift;
 mod apply_hard;
 mod apply_hooks;
 mod apply_prune;
+mod manifest;
+mod manifest_charts;
