@@ -66,9 +66,10 @@ pub struct Built {
 impl Workshop {
     /// Builds what is not built yet, some side by side, and gives the images in the order of `jobs`.
     pub async fn build_all(&self, jobs: &[BuildJob<'_>]) -> Result<Vec<Built>, ImageError> {
-        let platform = match jobs.iter().all(|job| job.build.platform.is_some()) {
-            true => String::new(),
-            false => inspect::engine_platform(&self.engine).await?.to_string(),
+        let platform = if jobs.iter().all(|job| job.build.platform.is_some()) {
+            String::new()
+        } else {
+            inspect::engine_platform(&self.engine).await?.to_string()
         };
         futures::stream::iter(jobs.iter().map(|job| self.build(*job, &platform)))
             .buffered(SIDE_BY_SIDE)
@@ -76,16 +77,29 @@ impl Workshop {
             .await
     }
 
+    /// Whether each of `jobs` is built already; nothing is built.
+    pub async fn known(&self, jobs: &[BuildJob<'_>]) -> Result<Vec<bool>, ImageError> {
+        let platform = inspect::engine_platform(&self.engine).await?.to_string();
+        futures::stream::iter(jobs.iter().map(|job| async {
+            let key = self.key(*job, &platform).await?;
+            Ok(inspect::find(&self.engine, &self.reference(*job, &key)).await?.is_some())
+        }))
+        .buffered(SIDE_BY_SIDE)
+        .try_collect()
+        .await
+    }
+
+    /// What an image is called in the engine: none of the user's own names.
+    fn reference(&self, job: BuildJob<'_>, key: &str) -> String {
+        let (project, name) = (path_component(&self.project), path_component(job.name));
+        format!("devcluster.local/{project}/{name}:{}", &key[..16])
+    }
+
     async fn build(&self, job: BuildJob<'_>, engine_platform: &str) -> Result<Built, ImageError> {
         let started = Instant::now();
         let step = format!("image {}", job.name);
         let key = self.key(job, engine_platform).await?;
-        let reference = format!(
-            "devcluster.local/{}/{}:{}",
-            path_component(&self.project),
-            path_component(job.name),
-            &key[..16]
-        );
+        let reference = self.reference(job, &key);
         let done = |image_id: String, skipped| Built {
             name: job.name.into(),
             reference: reference.clone(),
@@ -94,7 +108,8 @@ impl Workshop {
             skipped,
         };
         if let Some(known) = inspect::find(&self.engine, &reference).await? {
-            self.reporter.report(Event::Skipped { step, why: "built already, nothing it depends on changed".into() });
+            self.reporter
+                .report(Event::Skipped { step, why: "built already, nothing it depends on changed".into() });
             return Ok(done(known.id, true));
         }
         self.reporter.report(Event::Started {
@@ -107,7 +122,11 @@ impl Workshop {
             dockerfile: job.build.dockerfile.clone(),
             output: format!("the build succeeded, but left no image {reference} in the engine"),
         })?;
-        self.reporter.report(Event::Done { step, what: format!("built {}", job.name), took: started.elapsed() });
+        self.reporter.report(Event::Done {
+            step,
+            what: format!("built {}", job.name),
+            took: started.elapsed(),
+        });
         Ok(done(built.id, false))
     }
 
@@ -115,10 +134,15 @@ impl Workshop {
     async fn key(&self, job: BuildJob<'_>, engine_platform: &str) -> Result<String, ImageError> {
         let build = job.build.clone();
         let platform = build.platform.clone().unwrap_or_else(|| engine_platform.into());
-        let read = |path: &Path, source| ImageError::Read { image: job.name.into(), path: path.into(), source };
-        let dockerfile = std::fs::read_to_string(&build.dockerfile).map_err(|source| read(&build.dockerfile, source))?;
+        let read =
+            |path: &Path, source| ImageError::Read { image: job.name.into(), path: path.into(), source };
+        let dockerfile =
+            std::fs::read_to_string(&build.dockerfile).map_err(|source| read(&build.dockerfile, source))?;
         let ignore = ignore_of(job)?;
-        let index = self.cache.join("contexts").join(blake3::hash(build.context.as_os_str().as_encoded_bytes()).to_hex().as_str());
+        let index = self
+            .cache
+            .join("contexts")
+            .join(blake3::hash(build.context.as_os_str().as_encoded_bytes()).to_hex().as_str());
         let (root, secrets) = (build.context.clone(), secret_hashes(job, &self.directory)?);
         let hashing = tokio::task::spawn_blocking(move || hash_context(&root, &ignore, &index));
         let mut bases = BTreeMap::new();
@@ -165,7 +189,10 @@ impl Workshop {
             return Ok(());
         }
         let output = failure_tail(&said);
-        if said.iter().any(|line| line.contains("buildx component is missing") || line.contains("requires buildx")) {
+        if said
+            .iter()
+            .any(|line| line.contains("buildx component is missing") || line.contains("requires buildx"))
+        {
             return Err(ImageError::NoBuildKit { output });
         }
         Err(ImageError::Build { image: job.name.into(), dockerfile: job.build.dockerfile.clone(), output })
@@ -231,12 +258,17 @@ fn ignore_of(job: BuildJob<'_>) -> Result<Ignore, ImageError> {
 fn secret_hashes(job: BuildJob<'_>, directory: &Path) -> Result<BTreeMap<String, String>, ImageError> {
     let mut hashes = BTreeMap::new();
     for spec in &job.build.secrets {
-        let fault = |reason: String| ImageError::Secret { image: job.name.into(), spec: spec.clone(), reason };
+        let fault =
+            |reason: String| ImageError::Secret { image: job.name.into(), spec: spec.clone(), reason };
         let field = |names: &[&str]| {
-            spec.split(',').filter_map(|part| part.split_once('=')).find(|(name, _)| names.contains(name)).map(|(_, value)| value)
+            spec.split(',')
+                .filter_map(|part| part.split_once('='))
+                .find(|(name, _)| names.contains(name))
+                .map(|(_, value)| value)
         };
         let id = field(&["id"]).ok_or_else(|| fault("it has no `id=`".into()))?;
-        let from_environment = |name: &str| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
+        let from_environment =
+            |name: &str| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
         let from_file = |path: &str| {
             std::fs::read(directory.join(path)).map_err(|error| fault(format!("cannot read {path}: {error}")))
         };
@@ -277,7 +309,11 @@ mod tests {
             "docker buildx build --load --provenance=false --progress=plain --tag devcluster.local/p/app:1 \
              --file /src/app/Dockerfile --target final --build-arg 'V=1 2' --secret id=npmrc,src=.npmrc --ssh default /src/app"
         );
-        assert!(build_command(job, "r", Path::new("/"), false).argv().starts_with("docker build --progress=plain"));
+        assert!(
+            build_command(job, "r", Path::new("/"), false)
+                .argv()
+                .starts_with("docker build --progress=plain")
+        );
     }
 
     #[test]

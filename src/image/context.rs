@@ -59,11 +59,7 @@ enum Kind {
 
 /// Hashes the context in `root` as `ignore` leaves it. `index` is where hashes of files are remembered; it holds nothing
 /// that cannot be had again. An error comes with the path it is about.
-pub fn hash_context(
-    root: &Path,
-    ignore: &Ignore,
-    index: &Path,
-) -> Result<ContextHash, (PathBuf, io::Error)> {
+pub fn hash_context(root: &Path, ignore: &Ignore, index: &Path) -> Result<ContextHash, (PathBuf, io::Error)> {
     let mut entries = Vec::new();
     walk(root, "", ignore, &mut entries)?;
     entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -81,7 +77,9 @@ pub fn hash_context(
         .filter(|(path, stat)| known.get(*path).is_none_or(|(kept, _)| kept != stat))
         .collect();
     let fresh = hash_files(root, &unknown)?;
-    let hash_of = |path: &str| fresh.get(path).map(|(hash, _)| *hash).or_else(|| known.get(path).map(|(_, hash)| *hash));
+    let hash_of = |path: &str| {
+        fresh.get(path).map(|(hash, _)| *hash).or_else(|| known.get(path).map(|(_, hash)| *hash))
+    };
     let hash = digest(&entries, &hash_of);
     if !unknown.is_empty() || known.len() != wanted.len() {
         let kept = wanted.iter().filter_map(|(path, stat)| match fresh.get(*path) {
@@ -232,10 +230,7 @@ fn read_record(record: &str) -> Option<(String, (Stat, [u8; 32]))> {
     Some((fields.next()?.to_owned(), (stat, hash.into())))
 }
 
-fn write_index<'a>(
-    file: &Path,
-    entries: impl Iterator<Item = (&'a str, Stat, [u8; 32])>,
-) -> io::Result<()> {
+fn write_index<'a>(file: &Path, entries: impl Iterator<Item = (&'a str, Stat, [u8; 32])>) -> io::Result<()> {
     use std::fmt::Write as _;
     let mut text = String::from(INDEX_HEADER);
     for (path, stat, hash) in entries {
@@ -342,7 +337,8 @@ mod tests {
         let tree = Tree::new(&[("a", "1")]);
         tree.age();
         let first = tree.hash("").hash;
-        std::fs::write(tree.0.path().join("index"), format!("{INDEX_HEADER}\0nonsense\01 2 3 4 zz a")).unwrap();
+        std::fs::write(tree.0.path().join("index"), format!("{INDEX_HEADER}\0nonsense\01 2 3 4 zz a"))
+            .unwrap();
         let again = tree.hash("");
         assert_eq!((again.hash, again.read), (first, 1));
     }
@@ -350,7 +346,8 @@ mod tests {
     #[test]
     fn a_missing_context_is_named() {
         let (path, error) =
-            hash_context(Path::new("/no/such/context"), &Ignore::default(), Path::new("/no/index")).unwrap_err();
+            hash_context(Path::new("/no/such/context"), &Ignore::default(), Path::new("/no/index"))
+                .unwrap_err();
         assert!(path.starts_with("/no/such/context"));
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }

@@ -131,8 +131,11 @@ fn here_documents(instruction: &str) -> Vec<String> {
         .filter(|rest| !rest.starts_with('<') && !rest.starts_with(' '))
         .filter_map(|rest| {
             let rest = rest.strip_prefix('-').unwrap_or(rest);
-            let end: String =
-                rest.chars().filter(|c| !"\"'".contains(*c)).take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let end: String = rest
+                .chars()
+                .filter(|c| !"\"'".contains(*c))
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             (!end.is_empty()).then_some(end)
         })
         .collect()
@@ -155,7 +158,9 @@ fn expand(text: &str, args: &BTreeMap<String, String>) -> String {
         rest = &rest[at + 1..];
         let (expression, after) = match rest.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
             Some(found) => found,
-            None => rest.split_at(rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())),
+            None => {
+                rest.split_at(rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()))
+            }
         };
         rest = after;
         let value = |name: &str| args.get(name).map(String::as_str).filter(|value| !value.is_empty());
@@ -205,7 +210,14 @@ FROM alpine:3 as last
 "#;
         assert_eq!(
             bases(text, &[]),
-            ["alpine:3", "busybox:1", "debian:bookworm-slim", "docker.io/golang:1.26", "docker/dockerfile:1.7", "tools:2"]
+            [
+                "alpine:3",
+                "busybox:1",
+                "debian:bookworm-slim",
+                "docker.io/golang:1.26",
+                "docker/dockerfile:1.7",
+                "tools:2"
+            ]
         );
     }
 

@@ -61,7 +61,9 @@ pub enum ImageError {
         output: String,
     },
     /// An image can be neither found in the engine nor pulled.
-    #[error("image {image} is not in the engine and cannot be pulled: {reason}; build it (`images:` in devcluster.yaml), allow stand-ins in the profile, or `docker login` to its registry")]
+    #[error(
+        "image {image} is not in the engine and cannot be pulled: {reason}; build it (`images:` in devcluster.yaml), allow stand-ins in the profile, or `docker login` to its registry"
+    )]
     Pull {
         /// The image as the manifests have it.
         image: String,
@@ -75,7 +77,9 @@ pub enum ImageError {
         image: String,
     },
     /// The image that stands in for others is not there.
-    #[error("the stand-in image {image} is not in the engine: build it with `testbed/images/build standin`, or name another as `standInImage` in the profile")]
+    #[error(
+        "the stand-in image {image} is not in the engine: build it with `testbed/images/build standin`, or name another as `standInImage` in the profile"
+    )]
     NoStandIn {
         /// The stand-in image.
         image: String,
@@ -97,7 +101,7 @@ pub enum ImageError {
         reason: String,
     },
     /// A node did not take images.
-    #[error("node {node} did not take {}: {reason}{}", .images.join(", "), import_hint(.reason))]
+    #[error("node {node} did not take {}: {reason}{}", some(.images), import_hint(.reason))]
     Import {
         /// The node.
         node: String,
@@ -115,7 +119,9 @@ pub enum ImageError {
         reason: String,
     },
     /// A node answers a name with other bytes than those that were sent.
-    #[error("node {node} does not run {name} as sent: expected {expected}, found {found}; run the same command again")]
+    #[error(
+        "node {node} does not run {name} as sent: expected {expected}, found {found}; run the same command again"
+    )]
     Check {
         /// The node.
         node: String,
@@ -137,7 +143,17 @@ pub enum ImageError {
 }
 
 fn indented(output: &str) -> String {
-    output.trim_end().lines().map(|line| format!("\n  {line}")).collect()
+    output.trim_end().lines().fold(String::new(), |text, line| text + "\n  " + line)
+}
+
+/// The first names of a list that may be long.
+fn some(images: &[String]) -> String {
+    const SHOWN: usize = 3;
+    match images {
+        [] => "images".into(),
+        images if images.len() <= SHOWN => images.join(", "),
+        images => format!("{} and {} more", images[..SHOWN].join(", "), images.len() - SHOWN),
+    }
 }
 
 fn architectures(images: &[(String, String)], node: &str) -> String {
@@ -153,5 +169,25 @@ fn import_hint(reason: &str) -> &'static str {
         "; the disk is full: free some (`docker system df` shows what takes it) and run the same command again"
     } else {
         ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_the_cure() {
+        let images = ["a", "b", "c", "d"].map(Into::into).into();
+        let error = ImageError::Import {
+            node: "kind-worker".into(),
+            images,
+            reason: "ctr: write: no space left on device".into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "node kind-worker did not take a, b, c and 1 more: ctr: write: no space left on device; the disk is full: free \
+             some (`docker system df` shows what takes it) and run the same command again"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Getting an image out of the engine: its configuration, and those of its layers that are needed. By `docker push` to our
 //! own registry, which takes only these; by `docker save` where the engine cannot reach us (a virtual machine, a remote).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -59,7 +59,8 @@ impl<'a> Exporter<'a> {
                 Err(error) => return Err(error),
             }
         };
-        let fault = |reason: &str| ImageError::Export { image: image.reference.clone(), reason: reason.into() };
+        let fault =
+            |reason: &str| ImageError::Export { image: image.reference.clone(), reason: reason.into() };
         if oci::diff_ids(&config).as_ref() != Some(&image.diff_ids) {
             return Err(fault("what it sent is not the image it describes"));
         }
@@ -100,7 +101,8 @@ impl<'a> Exporter<'a> {
         let options = TagImageOptionsBuilder::default().repo(&repository).tag(&tag).build();
         docker.tag_image(&image.id, Some(options)).await.map_err(refused("tag"))?;
         let options = PushImageOptionsBuilder::default().tag(&tag).build();
-        let pushed = docker.push_image(&repository, Some(options), None).try_for_each(|_| async { Ok(()) }).await;
+        let pushed =
+            docker.push_image(&repository, Some(options), None).try_for_each(|_| async { Ok(()) }).await;
         if image.named {
             // Only our own name goes: the image has others.
             let options = RemoveImageOptionsBuilder::default().noprune(true).build();
@@ -114,14 +116,20 @@ impl<'a> Exporter<'a> {
 
     /// The configuration that was pushed under `tag`, found by digests alone.
     fn pushed_config(&self, tag: &str, image: &EngineImage) -> Result<Vec<u8>, String> {
-        let document = |digest: &str| self.registry.document(digest).ok_or_else(|| format!("it never sent {digest}"));
-        let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(ToOwned::to_owned);
+        let document =
+            |digest: &str| self.registry.document(digest).ok_or_else(|| format!("it never sent {digest}"));
+        let text = |value: &Value, pointer: &str| {
+            value.pointer(pointer).and_then(Value::as_str).map(ToOwned::to_owned)
+        };
         let top_digest = self.registry.tagged(tag).ok_or("it sent no manifest")?;
-        let mut manifest: Value = serde_json::from_slice(&document(&top_digest)?).map_err(|error| error.to_string())?;
+        let mut manifest: Value =
+            serde_json::from_slice(&document(&top_digest)?).map_err(|error| error.to_string())?;
         if let Some(manifests) = manifest.get("manifests").and_then(Value::as_array) {
             let chosen = manifests
                 .iter()
-                .filter(|entry| text(entry, "/platform/architecture").as_deref() == Some(&image.platform.architecture))
+                .filter(|entry| {
+                    text(entry, "/platform/architecture").as_deref() == Some(&image.platform.architecture)
+                })
                 .find(|entry| text(entry, "/platform/os").as_deref() == Some(&image.platform.os))
                 .and_then(|entry| text(entry, "/digest"))
                 .ok_or_else(|| format!("it has nothing for {}", image.platform))?;
@@ -139,32 +147,35 @@ impl<'a> Exporter<'a> {
         let stream = self.engine.docker().export_image(&image.id).map_err(io::Error::other).boxed();
         let reader = SyncIoBridge::new(StreamReader::new(stream));
         let (directory, most) = (self.directory.to_owned(), image.size.saturating_mul(2) + SLACK);
-        let reading = tokio::task::spawn_blocking(move || read_saved(reader, &directory, most));
-        let saved = reading.await.map_err(|error| fault(error.to_string()))?.map_err(|error| fault(error.to_string()))?;
-        let config = saved
-            .documents
+        let (needed, memory, layers) = (self.needed.clone(), self.memory.clone(), self.layers.clone());
+        let take = move |layer: Layer| {
+            lock(&memory).layers.insert(layer.diff_id.clone(), layer.size);
+            if !needed.contains(&layer.diff_id) {
+                return std::fs::remove_file(&layer.path);
+            }
+            // Nobody listens anymore only when the delivery has failed already.
+            let _ = layers.send(layer);
+            Ok(())
+        };
+        let reading = tokio::task::spawn_blocking(move || read_saved(reader, &directory, most, take));
+        let documents = reading.await.map_err(|error| fault(error.to_string()))?;
+        documents
+            .map_err(|error| fault(error.to_string()))?
             .into_iter()
             .find(|document| oci::diff_ids(document).as_ref() == Some(&image.diff_ids))
-            .ok_or_else(|| fault("what it saved has no configuration".into()))?;
-        for (diff_id, layer) in saved.layers {
-            lock(&self.memory).layers.insert(diff_id.clone(), layer.size);
-            if self.needed.contains(&diff_id) {
-                // Nobody listens anymore only when the delivery has failed already.
-                let _ = self.layers.send(layer);
-            }
-        }
-        Ok(config)
+            .ok_or_else(|| fault("what it saved has no configuration".into()))
     }
 }
 
-struct Saved {
-    documents: Vec<Vec<u8>>,
-    layers: BTreeMap<String, Layer>,
-}
-
-/// Reads what `docker save` writes, in either of its layouts: small JSON files and layers, whatever they are called.
-fn read_saved(reader: impl Read, directory: &Path, most: u64) -> io::Result<Saved> {
-    let mut saved = Saved { documents: Vec::new(), layers: BTreeMap::new() };
+/// Reads what `docker save` writes, in either of its layouts: layers, handed to `take` one by one, and small JSON files,
+/// whatever they are called.
+fn read_saved(
+    reader: impl Read,
+    directory: &Path,
+    most: u64,
+    mut take: impl FnMut(Layer) -> io::Result<()>,
+) -> io::Result<Vec<Vec<u8>>> {
+    let mut documents = Vec::new();
     let mut archive = tar::Archive::new(reader);
     for entry in archive.entries()? {
         let mut entry = entry?;
@@ -175,7 +186,7 @@ fn read_saved(reader: impl Read, directory: &Path, most: u64) -> io::Result<Save
         entry.by_ref().take(1).read_to_end(&mut start)?;
         if matches!(start.first(), Some(b'{' | b'[')) && entry.size() < 8 << 20 {
             entry.read_to_end(&mut start)?;
-            saved.documents.push(start);
+            documents.push(start);
             continue;
         }
         if entry.size() < 16 {
@@ -183,10 +194,9 @@ fn read_saved(reader: impl Read, directory: &Path, most: u64) -> io::Result<Save
         }
         let (mut file, path) = tempfile::Builder::new().prefix("saved-").tempfile_in(directory)?.keep()?;
         io::copy(&mut start.as_slice().chain(entry), &mut file)?;
-        let layer = settle(&path, most)?;
-        saved.layers.insert(layer.diff_id.clone(), layer);
+        take(settle(&path, most)?)?;
     }
-    Ok(saved)
+    Ok(documents)
 }
 
 #[cfg(test)]
@@ -209,8 +219,13 @@ mod tests {
         add("config.json", b"{\"rootfs\":{\"diff_ids\":[]}}");
         let bytes = builder.into_inner().unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let saved = read_saved(bytes.as_slice(), directory.path(), 1 << 20).unwrap();
-        assert_eq!(saved.documents.len(), 2);
-        assert_eq!(saved.layers.keys().collect::<Vec<_>>(), [&oci::digest(&layer)]);
+        let mut layers = Vec::new();
+        let take = |layer: Layer| {
+            layers.push(layer.diff_id);
+            Ok(())
+        };
+        let documents = read_saved(bytes.as_slice(), directory.path(), 1 << 20, take).unwrap();
+        assert_eq!(documents.len(), 2);
+        assert_eq!(layers, [oci::digest(&layer)]);
     }
 }

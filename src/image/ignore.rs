@@ -30,7 +30,10 @@ enum Token {
     /// `**` elsewhere: anything.
     Anything,
     /// `[a-z]`, `[^a-z]`.
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
 }
 
 impl Ignore {
@@ -71,9 +74,9 @@ impl Ignore {
     /// Whether something in the ignored directory `path` may be taken back by an exception, so that it must be walked.
     pub fn may_take_back_in(&self, path: &str) -> bool {
         let directory: Vec<&str> = path.split('/').collect();
-        self.patterns.iter().any(|pattern| {
-            pattern.exception && pattern.prefix.iter().zip(&directory).all(|(a, b)| a == b)
-        })
+        self.patterns
+            .iter()
+            .any(|pattern| pattern.exception && pattern.prefix.iter().zip(&directory).all(|(a, b)| a == b))
     }
 }
 
@@ -255,7 +258,11 @@ mod tests {
         let faults = Ignore::parse("ok\n[a\n!\nx\\").unwrap_err();
         assert_eq!(
             faults,
-            ["line 2: `[a`: `[` is never closed", "line 3: `!` without a pattern", "line 4: `x\\`: ends in a backslash"]
+            [
+                "line 2: `[a`: `[` is never closed",
+                "line 3: `!` without a pattern",
+                "line 4: `x\\`: ends in a backslash"
+            ]
         );
     }
 

@@ -117,13 +117,15 @@ mod tests {
             diff_ids: Vec::new(),
             size: 0,
             named: true,
+            stand_in: None,
         }
     }
 
     #[test]
     fn every_foreign_image_is_named_with_the_cure() {
         let node = Platform { os: "linux".into(), architecture: "arm64".into(), variant: String::new() };
-        let (good, a, b) = (image("ok", "linux/arm64/v8"), image("a:1", "linux/amd64"), image("b", "windows/arm64"));
+        let (good, a, b) =
+            (image("ok", "linux/arm64/v8"), image("a:1", "linux/amd64"), image("b", "windows/arm64"));
         assert!(check_architectures(&[&good, &image("blank", "")], &node).is_ok());
         assert_eq!(
             check_architectures(&[&a, &good, &b], &node).unwrap_err().to_string(),

@@ -87,7 +87,9 @@ impl Delivered {
     /// Whether a container status' `imageID` means these bytes.
     pub fn is(&self, image_id: &str) -> bool {
         let digest = image_id.rsplit_once('@').map_or(image_id, |(_, digest)| digest);
-        digest == self.image_id || digest == self.manifest_digest || self.names.iter().any(|name| name == image_id)
+        digest == self.image_id
+            || digest == self.manifest_digest
+            || self.names.iter().any(|name| name == image_id)
     }
 }
 
@@ -162,9 +164,14 @@ pub async fn deliver(
     let open: Vec<usize> = (0..items.len()).filter(|at| is_open(&items[*at], &records)).collect();
     if open.is_empty() {
         reporter.report(Event::Skipped { step: "images".into(), why: "the nodes have them all".into() });
-        return Ok(DeliveryReport { images: items.iter().map(|item| delivered(item, &[], &memory)).collect() });
+        return Ok(DeliveryReport {
+            images: items.iter().map(|item| delivered(item, &[], &memory)).collect(),
+        });
     }
-    reporter.report(Event::Started { step: "images".into(), what: format!("bringing {} onto the nodes", count(open.len(), "image")) });
+    reporter.report(Event::Started {
+        step: "images".into(),
+        what: format!("bringing {} onto the nodes", count(open.len(), "image")),
+    });
     let targets = survey(nodes, records, &items, &open).await?;
     let memory = transfer(engine, cache, &mut items, &open, &targets, memory, reporter).await?;
     let report = account(&items, &targets, &memory);
@@ -262,7 +269,9 @@ async fn transfer(
         let sources: BTreeMap<&str, &EngineImage> = open
             .iter()
             .map(|at| &items[*at])
-            .filter(|item| item.document.is_none() || item.image.diff_ids.iter().any(|id| needed.contains(id)))
+            .filter(|item| {
+                item.document.is_none() || item.image.diff_ids.iter().any(|id| needed.contains(id))
+            })
             .map(|item| (item.image.id.as_str(), &item.image))
             .collect();
         let (layers, incoming) = mpsc::unbounded_channel();
@@ -272,7 +281,8 @@ async fn transfer(
                 drop(layers);
                 return Ok(());
             }
-            let exporter = Exporter::start(engine, directory.path(), needed.clone(), memory.clone(), layers).await?;
+            let exporter =
+                Exporter::start(engine, directory.path(), needed.clone(), memory.clone(), layers).await?;
             futures::stream::iter(sources.values().map(|image| exporter.export(image)))
                 .buffer_unordered(EXPORTS)
                 .try_for_each(|_| async { Ok(()) })
@@ -296,9 +306,24 @@ async fn transfer(
         learned.write(cache)?;
         Ok::<Memory, ImageError>(learned)
     };
-    let (learned, answers) = tokio::try_join!(feeding, try_join_all(imports))?;
-    try_join_all(targets.iter().zip(answers).map(|(target, answer)| verify(target.node, answer, items, open))).await?;
+    let transferred = tokio::try_join!(feeding, try_join_all(imports));
+    let (learned, answers) = transferred.map_err(|error| named(error, items, open))?;
+    try_join_all(
+        targets.iter().zip(answers).map(|(target, answer)| verify(target.node, answer, items, open)),
+    )
+    .await?;
     Ok(learned)
+}
+
+/// Adds what was on its way to a failed import.
+fn named(error: ImageError, items: &[Item<'_>], open: &[usize]) -> ImageError {
+    match error {
+        ImageError::Import { node, reason, .. } => {
+            let images = open.iter().filter_map(|at| items[*at].names.first().cloned()).collect();
+            ImageError::Import { node, images, reason }
+        }
+        error => error,
+    }
 }
 
 /// Hands each layer, once, to the nodes that lack it.
@@ -317,7 +342,8 @@ async fn pump(
         for (target, parts) in targets.iter().zip(senders) {
             if target.lacks.contains(&layer.diff_id) {
                 // A node that stopped taking parts tells why by its import.
-                let _ = parts.send(Part::blob(&layer.diff_id, Contents::File(layer.path.clone(), layer.size)));
+                let _ =
+                    parts.send(Part::blob(&layer.diff_id, Contents::File(layer.path.clone(), layer.size)));
             }
         }
         reporter.report(Event::Progress {
@@ -383,7 +409,8 @@ async fn import(
             Err(error) => error,
         }
     };
-    let failed = |reason: String| ImageError::Import { node: target.node.name.clone(), images: Vec::new(), reason };
+    let failed =
+        |reason: String| ImageError::Import { node: target.node.name.clone(), images: Vec::new(), reason };
     tokio::select! {
         answer = running => match answer {
             Ok(answer) => Ok(Some(answer)),
@@ -401,14 +428,20 @@ fn last_words(output: &str) -> String {
 }
 
 /// Holds what a node answers against what was sent, and waits until the kubelet sees it.
-async fn verify(node: &Node, answer: Option<Vec<u8>>, items: &[Item<'_>], open: &[usize]) -> Result<(), ImageError> {
+async fn verify(
+    node: &Node,
+    answer: Option<Vec<u8>>,
+    items: &[Item<'_>],
+    open: &[usize],
+) -> Result<(), ImageError> {
     let Some(answer) = answer else { return Ok(()) };
     let mut records = node::read_records(&answer).unwrap_or_default();
     let deadline = Instant::now() + NOTICE;
     loop {
         let wrong = open.iter().find_map(|at| {
             let document = items[*at].document.as_ref()?;
-            let name = missing_names(&records, &items[*at].names, &document.manifest_digest).into_iter().next()?;
+            let name =
+                missing_names(&records, &items[*at].names, &document.manifest_digest).into_iter().next()?;
             Some((name, document))
         });
         let Some((name, document)) = wrong else { return Ok(()) };
@@ -437,7 +470,8 @@ fn scratch(cache: &Path) -> Result<tempfile::TempDir, ImageError> {
     std::fs::create_dir_all(cache).map_err(failed)?;
     // A run that was killed left its own behind.
     for entry in std::fs::read_dir(cache).map_err(failed)?.flatten() {
-        let old = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
+        let old =
+            entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
         if ours && old.is_some_and(|age| age > Duration::from_hours(6)) {
             let _ = std::fs::remove_dir_all(entry.path());

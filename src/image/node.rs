@@ -117,7 +117,8 @@ pub async fn store(node: &Node) -> Result<NodeStore, ImageError> {
 
 fn read_store(output: &str) -> Option<NodeStore> {
     let mut lines = output.lines();
-    let (snapshotter, discards, answer) = (lines.next()?.to_owned(), lines.next()? == "discards", lines.next()?);
+    let (snapshotter, discards, answer) =
+        (lines.next()?.to_owned(), lines.next()? == "discards", lines.next()?);
     let unpacked = if answer.is_empty() {
         lines
             .filter_map(|line| {

@@ -122,7 +122,7 @@ mod tests {
         let config = br#"{"rootfs":{"type":"layers","diff_ids":["sha256:a"]}}"#.to_vec();
         let sizes = BTreeMap::from([("sha256:a".to_owned(), 7)]);
         let document = Document::new(config.clone(), &sizes).unwrap();
-        insta::assert_snapshot!(String::from_utf8(document.manifest).unwrap(), @"");
+        insta::assert_snapshot!(String::from_utf8(document.manifest).unwrap(), @r#"{"annotations":{"devcluster.dev/delivered":"1"},"config":{"digest":"sha256:8ebe644ea3fbbd9e1fcb213d94d5193484159bb6a2b777214786ca8c98b60d32","mediaType":"application/vnd.oci.image.config.v1+json","size":52},"layers":[{"digest":"sha256:a","mediaType":"application/vnd.oci.image.layer.v1.tar","size":7}],"mediaType":"application/vnd.oci.image.manifest.v1+json","schemaVersion":2}"#);
         assert!(Document::new(config, &BTreeMap::new()).is_none(), "a size is missing");
         assert!(Document::new(b"[]".to_vec(), &sizes).is_none());
     }

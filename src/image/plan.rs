@@ -36,7 +36,11 @@ mod tests {
 
     #[test]
     fn a_name_must_stand_for_the_bytes_and_be_seen() {
-        let record = |digest: &str, seen| ImageRecord { digest: digest.into(), media_type: String::new(), seen_by_kubelet: seen };
+        let record = |digest: &str, seen| ImageRecord {
+            digest: digest.into(),
+            media_type: String::new(),
+            seen_by_kubelet: seen,
+        };
         let records = ImageRecords::from([
             ("good".into(), record("m", true)),
             ("old".into(), record("n", true)),
@@ -50,7 +54,11 @@ mod tests {
     fn a_layer_counts_with_what_is_beneath_it() {
         let ids: Vec<String> = ["sha256:a", "sha256:b"].map(Into::into).into();
         let unpacked = BTreeSet::from(["sha256:a".to_owned(), "sha256:b".to_owned()]);
-        assert_eq!(missing_layers(&ids, &unpacked), BTreeSet::from(["sha256:b".to_owned()]), "b alone is another chain");
+        assert_eq!(
+            missing_layers(&ids, &unpacked),
+            BTreeSet::from(["sha256:b".to_owned()]),
+            "b alone is another chain"
+        );
         let whole: BTreeSet<String> = oci::chain_ids(&ids).into_iter().collect();
         assert!(missing_layers(&ids, &whole).is_empty());
     }

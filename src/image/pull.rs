@@ -76,7 +76,9 @@ async fn have(
     match pull(image, reporter).await {
         Ok(()) => Ok(Had::Pulled),
         Err(ImageError::Pull { reason, .. }) if stand_ins => {
-            reporter.report(Event::Note(format!("{image} cannot be pulled ({reason}); a stand-in takes its place")));
+            reporter.report(Event::Note(format!(
+                "{image} cannot be pulled ({reason}); a stand-in takes its place"
+            )));
             Ok(Had::StandIn { reason })
         }
         Err(error) => Err(error),
@@ -146,7 +148,10 @@ impl Refused {
     }
 
     fn read(cache: &Path) -> Self {
-        std::fs::read(Self::file(cache)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        std::fs::read(Self::file(cache))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
     }
 
     fn lately(&self, image: &str) -> Option<String> {

@@ -25,7 +25,10 @@ pub(super) fn settle(path: &Path, most: u64) -> io::Result<Layer> {
     let read = File::open(path)?.take(4).read(&mut magic)?;
     let magic = &magic[..read];
     if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "layers compressed with zstd are not supported"));
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "layers compressed with zstd are not supported",
+        ));
     }
     let source = BufReader::with_capacity(1 << 18, File::open(path)?);
     if !magic.starts_with(&[0x1f, 0x8b]) {

@@ -29,6 +29,21 @@ pub enum HookEvent {
 }
 
 impl HookEvent {
+    /// Helm's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PreInstall => "pre-install",
+            Self::PostInstall => "post-install",
+            Self::PreUpgrade => "pre-upgrade",
+            Self::PostUpgrade => "post-upgrade",
+            Self::PreDelete => "pre-delete",
+            Self::PostDelete => "post-delete",
+            Self::PreRollback => "pre-rollback",
+            Self::PostRollback => "post-rollback",
+            Self::Test => "test",
+        }
+    }
+
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "pre-install" => Self::PreInstall,
@@ -72,6 +87,19 @@ pub struct Hook {
     pub weight: i32,
     /// When it is deleted, as written; where nothing is, Helm's default stands here: before it is created again.
     pub delete_policies: Vec<DeletePolicy>,
+}
+
+impl std::fmt::Display for HookEvent {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl Hook {
+    /// Whether it is deleted at that point.
+    pub fn is_deleted(&self, policy: DeletePolicy) -> bool {
+        self.delete_policies.contains(&policy)
+    }
 }
 
 /// What the hook annotation of an object makes of it.

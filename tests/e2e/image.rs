@@ -34,7 +34,11 @@ fn context(directory: &Path, text: &str, large: usize) -> Build {
     .collect();
     std::fs::write(directory.join("large"), noise).unwrap();
     std::fs::write(directory.join("app"), text).unwrap();
-    std::fs::write(directory.join("Dockerfile"), "FROM scratch\nCOPY large /large\nCOPY app /app\nCMD [\"/app\"]\n").unwrap();
+    std::fs::write(
+        directory.join("Dockerfile"),
+        "FROM scratch\nCOPY large /large\nCOPY app /app\nCMD [\"/app\"]\n",
+    )
+    .unwrap();
     Build {
         context: directory.into(),
         dockerfile: directory.join("Dockerfile"),
@@ -99,9 +103,8 @@ async fn a_changed_layer_is_all_that_is_sent() {
         built.extend(workshop.build_all(&[BuildJob { name: "delta", build: &build }]).await.unwrap());
     }
     let names = vec!["delta-test:1".to_owned(), format!("delta-test@sha256:{}", "0".repeat(64))];
-    let wanted = |reference: &str| {
-        [WantedImage { content: Content::Engine(reference.into()), names: names.clone() }]
-    };
+    let wanted =
+        |reference: &str| [WantedImage { content: Content::Engine(reference.into()), names: names.clone() }];
     let go = async |reference: &str| {
         deliver(&engine, cache.path(), &nodes, &wanted(reference), &Silent).await.unwrap()
     };
@@ -119,7 +122,11 @@ async fn a_changed_layer_is_all_that_is_sent() {
         node.run(&["ctr", "-n", "k8s.io", "images", "rm", "docker.io/library/delta-test:1"]).await.unwrap();
     }
     let renamed = go(&built[1].reference).await;
-    assert_eq!((renamed.images[0].layers_sent, renamed.images[0].nodes.len()), (0, nodes.len()), "{renamed:?}");
+    assert_eq!(
+        (renamed.images[0].layers_sent, renamed.images[0].nodes.len()),
+        (0, nodes.len()),
+        "{renamed:?}"
+    );
     // Back to the first image: its layers are still unpacked there.
     let back = go(&built[0].reference).await;
     assert_eq!(back.bytes_sent(), 0, "{back:?}");

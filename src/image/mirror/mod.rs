@@ -69,10 +69,13 @@ mod tests {
         let store = directory.path().join("blobs");
         std::fs::create_dir(&store).unwrap();
         for text in [&manifest, foreign] {
-            std::fs::write(store.join(oci::digest(text.as_bytes()).trim_start_matches("sha256:")), text).unwrap();
+            std::fs::write(store.join(oci::digest(text.as_bytes()).trim_start_matches("sha256:")), text)
+                .unwrap();
         }
         let ctr = directory.path().join("ctr");
-        let row = |name: &str, text: &str| format!("'name==\"{name}\"') echo REF; echo {name} type {} 1 B;;\n", oci::digest(text.as_bytes()));
+        let row = |name: &str, text: &str| {
+            format!("'name==\"{name}\"') echo REF; echo {name} type {} 1 B;;\n", oci::digest(text.as_bytes()))
+        };
         let script = format!(
             "#!/bin/sh\ncase \"$5\" in\n{}{}*) echo REF;;\nesac\n",
             row("docker.io/library/a:1", &manifest),
@@ -91,7 +94,12 @@ mod tests {
             .unwrap();
         let request = request.replace("MANIFEST", &oci::digest(manifest.as_bytes()));
         let request = request.replace("FOREIGN", &oci::digest(foreign.as_bytes()));
-        child.stdin.take().unwrap().write_all(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
+            .unwrap();
         let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
         let (head, body) = output.split_once("\r\n\r\n").unwrap();
         (head.lines().next().unwrap().to_owned(), body.to_owned())
@@ -103,7 +111,11 @@ mod tests {
         for (request, status, body) in [
             ("GET /v2/?ns=docker.io", ok, ""),
             ("HEAD /v2/library/a/manifests/1?ns=docker.io", ok, ""),
-            ("GET /v2/library/a/manifests/1?ns=docker.io", ok, r#"{"annotations":{"devcluster.dev/delivered":"1"}}"#),
+            (
+                "GET /v2/library/a/manifests/1?ns=docker.io",
+                ok,
+                r#"{"annotations":{"devcluster.dev/delivered":"1"}}"#,
+            ),
             ("HEAD /v2/library/a/manifests/MANIFEST?ns=docker.io", ok, ""),
             ("HEAD /v2/library/a/manifests/MANIFEST", missing, ""),
             ("HEAD /v2/library/a/manifests/2?ns=docker.io", missing, ""),
