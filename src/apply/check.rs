@@ -100,11 +100,11 @@ pub fn difference(object: &Object, inventory: &Inventory, live: Option<&Value>) 
     if *desired != object.hash() || entry.api_version != object.gvk().api_version() {
         return Some(Difference::Edited);
     }
-    drifted(entry, live).then_some(Difference::Drifted)
+    drifted(object, entry, live).then_some(Difference::Drifted)
 }
 
-fn drifted(entry: &Entry, live: &Value) -> bool {
-    entry.uid != inventory::uid(live) || entry.live != fields::live_hash(live)
+fn drifted(object: &Object, entry: &Entry, live: &Value) -> bool {
+    entry.uid != inventory::uid(live) || entry.live != fields::live_hash(live, &object.value)
 }
 
 #[cfg(test)]

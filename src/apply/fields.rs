@@ -125,14 +125,26 @@ fn item_by_value(list: &Value, scalar: &str) -> Value {
     if there { wanted } else { Value::Null }
 }
 
-/// The hash by which a later run tells whether anybody has touched what we applied. It covers the fields we own; of an
-/// object without an entry of ours (the API server drops them where lists have duplicate keys) all but what
-/// [`content`] leaves out.
-pub fn live_hash(live: &Value) -> String {
+/// The hash by which a later run tells whether anybody has touched what we applied. It covers the fields that we own. The
+/// API server keeps no entry for an object of which we own nothing beyond its name, nor for one whose lists have duplicate
+/// keys; then it covers the fields that `written` has.
+pub fn live_hash(live: &Value, written: &Value) -> String {
     match ours(live) {
         Some(fields) => canonical_hash(&project(live, &fields)),
-        None => canonical_hash(&content(live)),
+        None => canonical_hash(&project_written(&content(live), &content(written))),
     }
+}
+
+/// The part of `live` that `written` speaks of. Lists count whole.
+fn project_written(live: &Value, written: &Value) -> Value {
+    let Some(members) = written.as_object() else { return live.clone() };
+    let part = |(key, child): (&String, &Value)| {
+        // A Secret's stringData is kept as its data.
+        let key = if key == "stringData" { "data" } else { key };
+        let found = live.get(key).map_or(Value::Null, |found| project_written(found, child));
+        (key.to_owned(), if key == "data" { live.get(key).cloned().unwrap_or_default() } else { found })
+    };
+    Value::Object(members.iter().map(part).collect())
 }
 
 /// An object without what changes by itself: status, managedFields, resourceVersion, generation, and the type, which items
@@ -198,10 +210,11 @@ mod tests {
 
     #[test]
     fn only_what_is_ours_counts_for_drift() {
-        let before = live_hash(&deployment(1, "a", false));
-        assert_eq!(before, live_hash(&deployment(1, "a", true)), "another's container");
-        assert_ne!(before, live_hash(&deployment(2, "a", false)), "our replicas");
-        assert_ne!(before, live_hash(&deployment(1, "b", false)), "our image");
+        let hash = |live: &Value| live_hash(live, &Value::Null);
+        let before = hash(&deployment(1, "a", false));
+        assert_eq!(before, hash(&deployment(1, "a", true)), "another's container");
+        assert_ne!(before, hash(&deployment(2, "a", false)), "our replicas");
+        assert_ne!(before, hash(&deployment(1, "b", false)), "our image");
         let projected = project(&deployment(1, "a", true), &ours(&deployment(1, "a", true)).unwrap());
         insta::assert_snapshot!(projected.to_string(), @r#"{"f:spec":{"f:replicas":1,"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"web\"}":{"f:image":"a","f:name":"web"}},"f:finalizers":{"v:\"a\"":"a"}}}}}"#);
     }
@@ -209,16 +222,23 @@ mod tests {
     #[test]
     fn a_field_that_is_gone_is_seen() {
         let mut live = deployment(1, "a", false);
-        let before = live_hash(&live);
+        let before = live_hash(&live, &Value::Null);
         live["spec"].as_object_mut().unwrap().remove("replicas");
-        assert_ne!(before, live_hash(&live));
+        assert_ne!(before, live_hash(&live, &Value::Null));
     }
 
     #[test]
-    fn without_an_entry_the_whole_content_counts() {
-        let live = |data: &str, version: &str| json!({"metadata": {"name": "a", "resourceVersion": version}, "data": data});
-        assert_eq!(live_hash(&live("x", "1")), live_hash(&live("x", "2")));
-        assert_ne!(live_hash(&live("x", "1")), live_hash(&live("y", "1")));
+    fn without_an_entry_what_is_written_counts() {
+        let written = json!({"kind": "A", "metadata": {"name": "a"}, "spec": {"x": 1, "list": [{"a": 1}]}});
+        let live = |x: u8, version: &str| {
+            json!({"metadata": {"name": "a", "resourceVersion": version, "annotations": {"revision": version}},
+                   "spec": {"x": x, "defaulted": version, "list": [{"a": 1, "defaulted": true}]}})
+        };
+        assert_eq!(live_hash(&live(1, "1"), &written), live_hash(&live(1, "2"), &written));
+        assert_ne!(live_hash(&live(1, "1"), &written), live_hash(&live(2, "1"), &written));
+        let secret = json!({"kind": "Secret", "stringData": {"a": "x"}});
+        let kept = |data: &str| json!({"data": {"a": data}});
+        assert_ne!(live_hash(&kept("eA=="), &secret), live_hash(&kept("eQ=="), &secret));
     }
 
     #[test]

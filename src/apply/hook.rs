@@ -3,80 +3,10 @@
 //! Semantics are Helm 3's (<https://helm.sh/docs/topics/charts_hooks/>): by weight, then by name; those of one event in
 //! turn, each to its end; deleted as their policies say, `before-hook-creation` where they say nothing.
 
-use std::fmt;
-
 use serde_json::Value;
 
 use super::inventory::Release;
-use crate::manifest::Object;
-
-/// When a hook runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HookEvent {
-    /// Before a release's objects are first applied.
-    PreInstall,
-    /// After a release's objects were first applied.
-    PostInstall,
-    /// Before the objects of a changed chart are applied.
-    PreUpgrade,
-    /// After the objects of a changed chart were applied.
-    PostUpgrade,
-    /// On request.
-    Test,
-}
-
-impl HookEvent {
-    /// Helm's name of it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PreInstall => "pre-install",
-            Self::PostInstall => "post-install",
-            Self::PreUpgrade => "pre-upgrade",
-            Self::PostUpgrade => "post-upgrade",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl fmt::Display for HookEvent {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
-}
-
-/// When a hook's object is deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DeletePolicy {
-    /// Before it is created again.
-    BeforeHookCreation,
-    /// Once all hooks of its event have succeeded.
-    HookSucceeded,
-    /// When it failed.
-    HookFailed,
-}
-
-/// One hook of a chart.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hook {
-    /// Its object, hook annotations included.
-    pub object: Object,
-    /// The events it runs at.
-    pub events: Vec<HookEvent>,
-    /// Lower ones run first.
-    pub weight: i32,
-    /// When it is deleted; empty means [`DeletePolicy::BeforeHookCreation`].
-    pub delete_policies: Vec<DeletePolicy>,
-}
-
-impl Hook {
-    /// Whether it is deleted at that point.
-    pub fn is_deleted(&self, policy: DeletePolicy) -> bool {
-        if self.delete_policies.is_empty() {
-            return policy == DeletePolicy::BeforeHookCreation;
-        }
-        self.delete_policies.contains(&policy)
-    }
-}
+pub use crate::manifest::{DeletePolicy, Hook, HookEvent};
 
 /// A release and its hooks.
 #[derive(Debug, Clone, PartialEq)]

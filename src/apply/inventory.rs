@@ -239,7 +239,7 @@ impl Inventory {
         *entry = Entry {
             api_version: object.gvk().api_version(),
             desired: Some(object.hash()),
-            live: fields::live_hash(live),
+            live: fields::live_hash(live, &object.value),
             created: created || (entry.created && (entry.uid.is_empty() || entry.uid == uid)),
             completed: completed(live),
             uid,

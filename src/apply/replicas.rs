@@ -79,10 +79,10 @@ mod tests {
 
     #[test]
     fn an_autoscalers_number_stays() {
-        let scaler = object(json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        let autoscaler = object(json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
             "metadata": {"name": "web-hpa", "namespace": "shop"},
             "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}}));
-        let scaled = Scaled::of(&[scaler]);
+        let scaled = Scaled::of(&[autoscaler]);
         let (value, said) = scaled.leave(&deployment(), Some(&live("kube-controller-manager", 5)));
         assert_eq!(value["spec"], json!({"paused": false}));
         assert_eq!(

@@ -7,8 +7,8 @@ pub mod exit;
 mod failure;
 mod init;
 mod logs;
-// mod parity;
-// mod plan;
+mod parity;
+mod plan;
 pub mod printer;
 pub mod progress;
 mod render;
@@ -40,7 +40,7 @@ enum Verb {
     /// Bring production's system up, or put right what differs
     Up(up::Args),
     /// Show what `up` would do, and do nothing
-    // Plan(plan::Args),
+    Plan(plan::Args),
     /// Show what runs, whether it is ready, and what it takes
     Status(status::Args),
     /// Show the logs of the whole system
@@ -50,7 +50,7 @@ enum Verb {
     /// Compare every manifest, chart and hook with the cluster; exits 4 where something differs
     Diff(diff::Args),
     /// Report how close the laptop is to production
-    // Parity(parity::Args),
+    Parity(parity::Args),
     /// Print what production would apply
     Render(render::Args),
     /// Write a commented devcluster.yaml from what is found here
@@ -112,12 +112,12 @@ async fn run(cli: Cli) -> Result<(), CliError> {
     let global = cli.global;
     match cli.verb {
         Verb::Up(args) => up::run(&global, args).await,
-        // Verb::Plan(args) => plan::run(&global, args).await,
+        Verb::Plan(args) => plan::run(&global, args).await,
         Verb::Status(args) => status::run(&global, args).await,
         Verb::Logs(args) => logs::run(&global, args).await,
         Verb::Down(args) => down::run(&global, args).await,
         Verb::Diff(args) => diff::run(&global, args).await,
-        // Verb::Parity(args) => parity::run(&global, args).await,
+        Verb::Parity(args) => parity::run(&global, args).await,
         Verb::Render(args) => render::run(&global, args).await,
         Verb::Init(args) => init::run(&global, &args),
         Verb::Validate(args) => validate::run(&global, args).await,

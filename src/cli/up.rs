@@ -7,6 +7,7 @@ use super::down::ask;
 use super::exit::CliError;
 use super::progress::{Progress, seconds};
 use super::{Global, printer};
+use crate::operation::hooks;
 use crate::operation::memory::Pressure;
 use crate::operation::session::Session;
 use crate::operation::up::{self, Options, Report};
@@ -20,6 +21,9 @@ pub struct Args {
     /// How long to wait for everything to be ready, such as 90s or 10m; the profile's where unset
     #[arg(long, value_parser = super::settings::duration, value_name = "TIME")]
     timeout: Option<Duration>,
+    /// Run the charts' test hooks once everything is ready
+    #[arg(long)]
+    test: bool,
     /// Delete volumes that left the manifests, with their data
     #[arg(long)]
     prune_volumes: bool,
@@ -36,6 +40,11 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let result = up::run(&session, &options).await;
     progress.clear();
     let report = result?;
+    if args.test {
+        let ran = hooks::test(&session).await;
+        progress.clear();
+        printer::talk(&format!("{} test hooks succeeded", ran?));
+    }
     if global.is_for_machines() {
         printer::value(global.output, &report);
     } else {

@@ -69,7 +69,9 @@ impl Checker<'_> {
             {
                 format!("needed is {}: write it without quotes", shape.wanted())
             }
-            (SpannedValue::Null, _) if !at.is_empty() => format!("needed is {}; or remove the key", shape.wanted()),
+            (SpannedValue::Null, _) if !at.is_empty() => {
+                format!("needed is {}; or remove the key", shape.wanted())
+            }
             _ => format!("needed is {}", shape.wanted()),
         };
         self.faults.add(self.document, node.span(), message, help);

@@ -148,6 +148,7 @@ pub struct Build {
 /// How production is fitted onto the laptop.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of its own in the file
 pub struct Profile {
     /// Its name.
     pub name: String,

@@ -36,25 +36,19 @@ impl<'a> Reader<'a> {
         let profiles = Profiles::new(self.document, self.faults, self.paths.directory, tree.get("profiles"));
         let profile = profiles.select(tree.get("profile"), profile)?;
         let name = text(tree, "name").unwrap_or_default();
-        let config = |profile| Config {
-            file: self.file.to_owned(),
-            cluster: self.cluster(tree.get("cluster"), &name),
-            manifests: items(tree, "manifests").iter().filter_map(|node| self.source(node)).collect(),
-            production: production(tree.get("production")),
-            images: self.images(items(tree, "images")),
-            profile,
-            name: name.clone(),
-        };
         // Everything is read even where the profile is wrong: all faults at once.
-        match profile {
-            Some(profile) => Ok(Some(config(profile))),
-            None => {
-                self.cluster(tree.get("cluster"), &name);
-                items(tree, "manifests").iter().for_each(|node| drop(self.source(node)));
-                self.images(items(tree, "images"));
-                Ok(None)
-            }
-        }
+        let cluster = self.cluster(tree.get("cluster"), &name);
+        let manifests = items(tree, "manifests").iter().filter_map(|node| self.source(node)).collect();
+        let images = self.images(items(tree, "images"));
+        Ok(profile.map(|profile| Config {
+            file: self.file.to_owned(),
+            name,
+            cluster,
+            manifests,
+            production: production(tree.get("production")),
+            images,
+            profile,
+        }))
     }
 
     fn cluster(&self, node: Option<&Spanned>, project: &str) -> Cluster {
@@ -73,9 +67,9 @@ impl<'a> Reader<'a> {
             }
             Some(text.to_owned())
         };
-        let (http_port, https_port) = (port("httpPort"), port("httpsPort"));
+        let (plain, secure) = (port("httpPort"), port("httpsPort"));
         if let (Some(node), Some(port), true) =
-            (node.and_then(|node| node.get("httpsPort")), https_port, http_port == https_port)
+            (node.and_then(|node| node.get("httpsPort")), secure, plain == secure)
         {
             let help = "give each a port of its own".to_owned();
             let message = format!("`cluster.httpsPort` is {port}, and so is `cluster.httpPort`");
@@ -85,8 +79,8 @@ impl<'a> Reader<'a> {
             provider: ProviderKind::Kind,
             name: get("name").unwrap_or_else(|| cluster_name(project, self.paths.directory)),
             node_image: get("nodeImage"),
-            http_port,
-            https_port,
+            http_port: plain,
+            https_port: secure,
             pod_subnet: subnet("podSubnet"),
             service_subnet: subnet("serviceSubnet"),
         }
@@ -146,18 +140,17 @@ impl<'a> Reader<'a> {
 
     fn build(&self, node: &Spanned) -> Option<Build> {
         let context = self.paths.directory(node.get("context")?)?;
-        let dockerfile = match node.get("dockerfile") {
-            Some(node) => self.paths.file_from(node, &context)?,
-            None => {
-                let default = context.join("Dockerfile");
-                if !default.is_file() {
-                    let at = node.get("context")?;
-                    let message = format!("`{}` has no Dockerfile", at.text()?);
-                    let help = "name it: `dockerfile:`, from the context's directory".to_owned();
-                    self.faults.add(self.document, at.span(), message, help);
-                }
-                default
+        let dockerfile = if let Some(node) = node.get("dockerfile") {
+            self.paths.file_from(node, &context)?
+        } else {
+            let at = node.get("context")?;
+            let default = context.join("Dockerfile");
+            if !default.is_file() {
+                let message = format!("`{}` has no Dockerfile", at.text()?);
+                let help = "name it: `dockerfile:`, from the context's directory".to_owned();
+                self.faults.add(self.document, at.span(), message, help);
             }
+            default
         };
         Some(Build {
             context,

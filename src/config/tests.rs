@@ -54,7 +54,10 @@ impl Project {
     fn faults(&self) -> Vec<String> {
         let error = self.load().unwrap_err();
         let help = |fault: &Fault| fault.help.clone().map(|help| format!(" | {help}")).unwrap_or_default();
-        let line = |fault: &Fault| format!("{}: {fault}{}", fault.location(), help(fault)).replace(&self.path().display().to_string(), "DIR");
+        let line = |fault: &Fault| {
+            format!("{}: {fault}{}", fault.location(), help(fault))
+                .replace(&self.path().display().to_string(), "DIR")
+        };
         error.faults().iter().map(line).collect()
     }
 }
@@ -211,7 +214,9 @@ fn profiles_that_extend_each_other_are_named() {
     let project = Project::new(&[
         (
             "devcluster.yaml",
-            &format!("{HEAD}manifests: []\nprofiles:\n  a: {{extends: b}}\n  b: {{extends: profiles/c.yaml}}\n  own: {{extends: own}}\n"),
+            &format!(
+                "{HEAD}manifests: []\nprofiles:\n  a: {{extends: b}}\n  b: {{extends: profiles/c.yaml}}\n  own: {{extends: own}}\n"
+            ),
         ),
         ("profiles/c.yaml", "extends: a\n"),
     ]);
@@ -254,17 +259,28 @@ fn files_that_cannot_be_read_are_named() {
         let error = load(path.map(Path::new), None, &project.path().join(directory)).unwrap_err();
         error.to_string().replace(&project.path().display().to_string(), "DIR")
     };
-    assert_eq!(text(Some("empty"), "."), "no devcluster.yaml in DIR/./empty or above it; `devcluster init` writes one");
-    assert_eq!(text(Some("gone.yaml"), "."), "DIR/./gone.yaml cannot be read: No such file or directory (os error 2)");
+    assert_eq!(
+        text(Some("empty"), "."),
+        "no devcluster.yaml in DIR/./empty or above it; `devcluster init` writes one"
+    );
+    assert_eq!(
+        text(Some("gone.yaml"), "."),
+        "DIR/./gone.yaml cannot be read: No such file or directory (os error 2)"
+    );
     assert_eq!(text(None, "latin"), "DIR/latin/devcluster.yaml is not UTF-8 text (byte 9); save it as UTF-8");
 }
 
 #[test]
 fn places_count_characters_and_survive_windows_line_ends() {
-    let project = alone("# ünïcödé\r\napiVersion: devcluster.dev/v1alpha1\r\nname: shop\r\nmanifests: []\r\nimages: [{name: \"é\", nmae: 1}]\r\n");
+    let project = alone(
+        "# ünïcödé\r\napiVersion: devcluster.dev/v1alpha1\r\nname: shop\r\nmanifests: []\r\nimages: [{name: \"é\", nmae: 1}]\r\n",
+    );
     let faults = project.faults();
     assert!(faults[1].starts_with("devcluster.yaml:5:17: `images[0].name` cannot be `é`"), "{faults:#?}");
-    assert!(faults.iter().any(|fault| fault.starts_with("devcluster.yaml:5:22: unknown key `images[0].nmae`")), "{faults:#?}");
+    assert!(
+        faults.iter().any(|fault| fault.starts_with("devcluster.yaml:5:22: unknown key `images[0].nmae`")),
+        "{faults:#?}"
+    );
 }
 
 /// A valid file with every key in it, for mutilation.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 pub(super) use crate::manifest::yaml::{Spanned, SpannedValue};
 
 use super::fault::{Document, Faults};
-use crate::manifest::yaml::parse_spanned;
+use crate::manifest::yaml::{Position, parse_spanned};
 
 /// Looking into a tree.
 pub(super) trait Tree {
@@ -71,7 +71,7 @@ pub(super) fn parse(document: &Arc<Document>, faults: &Faults) -> Option<Spanned
         }
     };
     let Some(first) = documents.next() else {
-        let (start, end) = (Default::default(), Default::default());
+        let (start, end) = (Position::default(), Position::default());
         return Some(Spanned { value: SpannedValue::Null, start, end });
     };
     if let Some(second) = documents.next() {

@@ -77,16 +77,29 @@ impl Workshop {
             .await
     }
 
+    /// Whether each of `jobs` is built already; nothing is built.
+    pub async fn known(&self, jobs: &[BuildJob<'_>]) -> Result<Vec<bool>, ImageError> {
+        let platform = inspect::engine_platform(&self.engine).await?.to_string();
+        futures::stream::iter(jobs.iter().map(|job| async {
+            let key = self.key(*job, &platform).await?;
+            Ok(inspect::find(&self.engine, &self.reference(*job, &key)).await?.is_some())
+        }))
+        .buffered(SIDE_BY_SIDE)
+        .try_collect()
+        .await
+    }
+
+    /// What an image is called in the engine: none of the user's own names.
+    fn reference(&self, job: BuildJob<'_>, key: &str) -> String {
+        let (project, name) = (path_component(&self.project), path_component(job.name));
+        format!("devcluster.local/{project}/{name}:{}", &key[..16])
+    }
+
     async fn build(&self, job: BuildJob<'_>, engine_platform: &str) -> Result<Built, ImageError> {
         let started = Instant::now();
         let step = format!("image {}", job.name);
         let key = self.key(job, engine_platform).await?;
-        let reference = format!(
-            "devcluster.local/{}/{}:{}",
-            path_component(&self.project),
-            path_component(job.name),
-            &key[..16]
-        );
+        let reference = self.reference(job, &key);
         let done = |image_id: String, skipped| Built {
             name: job.name.into(),
             reference: reference.clone(),

@@ -118,6 +118,7 @@ mod tests {
             size: 0,
             stand_in: None,
             named: true,
+            stand_in: None,
         }
     }
 

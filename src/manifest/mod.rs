@@ -1,7 +1,25 @@
 //! Manifests as production writes them: read as kubectl reads them, from files, kustomize and helm.
 
+mod cache;
+mod chart;
+pub mod emit;
+mod error;
+mod files;
+mod helm;
+mod hook;
+mod index;
+mod kustomize;
 pub mod object;
+mod reading;
+mod render;
+pub mod scope;
+mod tool;
+mod volatile;
 pub mod yaml;
 
+pub use error::{Duplicate, Fault, ManifestError, Warning};
+pub use hook::{DeletePolicy, Hook, HookEvent};
 pub use object::{Gvk, Object, ObjectId, Origin};
-pub mod stub; pub use stub::*;
+pub use render::{ChartRelease, RenderContext, Rendered, render};
+pub use scope::{Scope, default_namespaces, is_cluster_scoped};
+pub use volatile::VolatileField;

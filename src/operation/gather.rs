@@ -8,7 +8,7 @@ use crate::apply::crd;
 use crate::cluster::{capacity, supply};
 use crate::config::MissingCrds;
 use crate::event::Event;
-use crate::manifest::{self, Gvk, Object, ObjectId, Origin, RenderContext, Rendered};
+use crate::manifest::{self, Gvk, Object, ObjectId, Origin, RenderContext, Rendered, Scope};
 use crate::parity::{Machine, MissingWhy, Requirements, Shape, requirements, shape};
 
 /// What is wanted of a cluster.
@@ -48,7 +48,11 @@ pub async fn gather(session: &Session) -> Result<Desired, OperationError> {
         state_directory: session.state.directory().to_owned(),
         cluster_version: None,
     };
-    let rendered = manifest::render(&session.config, &context, session.reporter.as_ref()).await?;
+    let mut rendered = manifest::render(&session.config, &context, session.reporter.as_ref()).await?;
+    // Kinds that nobody declares are supplied below; by custom, those without namespaces say so in their name.
+    rendered.settle_namespaces(|gvk| {
+        Some(if gvk.kind.starts_with("Cluster") { Scope::Cluster } else { Scope::Namespaced })
+    });
     for warning in &rendered.warnings {
         session.reporter.report(Event::Warning(warning.to_string()));
     }

@@ -1,26 +1,99 @@
-//! Charts' hooks: which are due, and applying around them.
+//! Charts' hooks, as the applier takes them: which releases there are, what has run, what is due.
 
 use std::collections::BTreeSet;
 
 use super::error::OperationError;
-use crate::apply::{self, ApplyOptions, Cluster, Inventory};
-use crate::event::Reporter;
-use crate::manifest::{Hook, Object, ObjectId, Rendered};
+use super::gather::gather;
+use super::session::Session;
+use super::up::INVENTORY;
+use crate::apply::hook::{Hook, ReleaseHooks};
+use crate::apply::hook_run::run_hooks;
+use crate::apply::inventory::Release;
+use crate::apply::{ApplyOptions, Inventory};
+use crate::manifest::{DeletePolicy, HookEvent, Object, ObjectId, Rendered};
+use crate::parity::HookAction;
 
-/// due
-pub fn due(_: &Rendered, _: &Inventory) -> Vec<Hook> {
-    Vec::new()
+/// The releases of the manifests, with their hooks.
+pub fn releases(rendered: &Rendered) -> Vec<ReleaseHooks> {
+    let charts = rendered.charts.iter();
+    charts
+        .map(|chart| {
+            let own = |hook: &&Hook| hook.release == chart.release && hook.namespace == chart.namespace;
+            ReleaseHooks {
+                release: format!("{}/{}", chart.namespace, chart.release),
+                source: chart.source.clone(),
+                hash: chart.hash.clone(),
+                hooks: rendered.hooks.iter().filter(own).cloned().collect(),
+            }
+        })
+        .collect()
 }
-/// x
-pub fn have_run(_: &Rendered, _: &Inventory) -> BTreeSet<ObjectId> {
-    BTreeSet::new()
+
+/// Releases that are new or changed since their hooks last ran.
+pub fn due(rendered: &Rendered, inventory: &Inventory) -> Vec<ReleaseHooks> {
+    let mut releases = releases(rendered);
+    releases.retain(|release| release.due(known(inventory, release)).is_some());
+    releases
 }
-/// x
-pub fn that_should_be_there(_: &Rendered, _: &Inventory) -> Vec<Object> {
-    Vec::new()
+
+fn known<'a>(inventory: &'a Inventory, release: &ReleaseHooks) -> Option<&'a Release> {
+    inventory.releases.get(&release.release)
 }
-/// x
-pub async fn apply(cluster: &Cluster, objects: &[Object], _: &Rendered, options: &ApplyOptions, inventory: &mut Inventory, reporter: &dyn Reporter) -> Result<(), OperationError> {
-    apply::apply(cluster, objects, options, inventory, reporter).await?;
-    Ok(())
+
+/// The hooks that would run now, in order.
+pub fn planned(rendered: &Rendered, inventory: &Inventory) -> Vec<HookAction> {
+    let mut actions = Vec::new();
+    for release in releases(rendered) {
+        let Some((before, after)) = release.due(known(inventory, &release)) else { continue };
+        let why = if before == HookEvent::PreInstall { "the release is new" } else { "the chart changed" };
+        for event in [before, after] {
+            actions.extend(release.at(event).into_iter().map(|hook| HookAction {
+                id: hook.object.id(),
+                event: event.name().into(),
+                why: why.into(),
+            }));
+        }
+    }
+    actions
+}
+
+/// Hooks that have run for their chart as it is.
+fn have_run<'a>(rendered: &'a Rendered, inventory: &Inventory) -> Vec<&'a Hook> {
+    let releases = releases(rendered);
+    rendered
+        .hooks
+        .iter()
+        .filter(|hook| {
+            let id = format!("{}/{}", hook.namespace, hook.release);
+            let release = releases.iter().find(|release| release.release == id);
+            release.is_some_and(|release| {
+                hook.events.iter().any(|event| release.has_run(known(inventory, release), *event))
+            })
+        })
+        .collect()
+}
+
+/// The objects of hooks that have run: production's cluster holds them, too, unless their policy deleted them.
+pub fn that_have_run(rendered: &Rendered, inventory: &Inventory) -> Vec<Object> {
+    have_run(rendered, inventory).into_iter().map(|hook| hook.object.clone()).collect()
+}
+
+/// Hooks that have run and that their policy has deleted.
+pub fn deleted(rendered: &Rendered, inventory: &Inventory) -> BTreeSet<ObjectId> {
+    let hooks = have_run(rendered, inventory).into_iter();
+    hooks.filter(|hook| hook.is_deleted(DeletePolicy::HookSucceeded)).map(|hook| hook.object.id()).collect()
+}
+
+/// Runs every chart's test hooks, and gives how many ran.
+pub async fn test(session: &Session) -> Result<usize, OperationError> {
+    let (desired, existing) = tokio::try_join!(gather(session), session.existing())?;
+    existing.cluster.discover().await?;
+    Inventory::load(&existing.cluster, INVENTORY).await?;
+    let mut ran = 0;
+    for release in releases(&desired.rendered) {
+        let options = ApplyOptions::default();
+        let reporter = session.reporter.as_ref();
+        ran += run_hooks(&existing.cluster, &release, HookEvent::Test, &options, reporter).await?;
+    }
+    Ok(ran)
 }

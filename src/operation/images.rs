@@ -10,8 +10,8 @@ use crate::config::{Image, ImageFrom};
 use crate::image::build::{BuildJob, Built, Workshop};
 use crate::image::load::{Content, DeliveryReport, WantedImage};
 use crate::image::pull::{self, Had};
-use crate::image::{inspect, load, name};
-use crate::parity::{ImageNeed, Speaks};
+use crate::image::{inspect, load, mirror, name};
+use crate::parity::{ImageAction, ImageBytes, ImageNeed, ImageWork, Speaks};
 
 /// An image that the nodes are to have, and whose bytes it is.
 #[derive(Debug, Clone)]
@@ -20,21 +20,6 @@ pub struct Provided {
     pub wanted: WantedImage,
     /// Whose bytes run under its names.
     pub bytes: ImageBytes,
-}
-
-/// Whose bytes run under an image's name.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase", tag = "bytes")]
-pub enum ImageBytes {
-    /// Production's own, pulled or found in the engine.
-    Production,
-    /// Built here from source.
-    LocalBuild,
-    /// Something that stands in.
-    StandIn {
-        /// What it is.
-        what: String,
-    },
 }
 
 /// How an image of the manifests is come by.
@@ -48,23 +33,8 @@ enum Way<'a> {
 pub async fn provide(session: &Session, desired: &Desired) -> Result<Vec<Provided>, OperationError> {
     let needs = &desired.requirements.images;
     let ways: Vec<(&ImageNeed, Way<'_>)> = needs.iter().map(|need| (need, way(session, need))).collect();
-    let jobs: Vec<BuildJob<'_>> = session
-        .config
-        .images
-        .iter()
-        .filter(|image| ways.iter().any(|(_, way)| matches!(way, Way::Build(used) if std::ptr::eq(*used, *image))))
-        .filter_map(|image| match &image.from {
-            ImageFrom::Build(build) => Some(BuildJob { name: &image.name, build }),
-            ImageFrom::StandIn { .. } => None,
-        })
-        .collect();
-    let workshop = Workshop {
-        engine: session.engine.clone(),
-        cache: session.state.directory().to_owned(),
-        project: session.config.name.clone(),
-        directory: session.config.directory().to_owned(),
-        reporter: session.reporter.clone(),
-    };
+    let jobs = jobs(session, &ways);
+    let workshop = workshop(session);
     let (built, others) = tokio::try_join!(
         async { Ok::<_, OperationError>(workshop.build_all(&jobs).await?) },
         others(session, &ways)
@@ -86,6 +56,59 @@ pub async fn provide(session: &Session, desired: &Desired) -> Result<Vec<Provide
     provided.extend(others);
     provided.sort_by(|a, b| a.wanted.names.cmp(&b.wanted.names));
     Ok(provided)
+}
+
+fn workshop(session: &Session) -> Workshop {
+    Workshop {
+        engine: session.engine.clone(),
+        cache: session.state.directory().to_owned(),
+        project: session.config.name.clone(),
+        directory: session.config.directory().to_owned(),
+        reporter: session.reporter.clone(),
+    }
+}
+
+/// The builds that the manifests need.
+fn jobs<'a>(session: &'a Session, ways: &[(&ImageNeed, Way<'_>)]) -> Vec<BuildJob<'a>> {
+    let used = |image: &Image| {
+        ways.iter().any(|(_, way)| matches!(way, Way::Build(used) if std::ptr::eq::<Image>(*used, image)))
+    };
+    let images = session.config.images.iter().filter(|image| used(image));
+    images
+        .filter_map(|image| match &image.from {
+            ImageFrom::Build(build) => Some(BuildJob { name: &image.name, build }),
+            ImageFrom::StandIn { .. } => None,
+        })
+        .collect()
+}
+
+/// What [`provide`] would do, by image as the configuration or the manifests name it; nothing is built or pulled.
+pub async fn plan(session: &Session, desired: &Desired) -> Result<Vec<ImageAction>, OperationError> {
+    let needs = &desired.requirements.images;
+    let ways: Vec<(&ImageNeed, Way<'_>)> = needs.iter().map(|need| (need, way(session, need))).collect();
+    let jobs = jobs(session, &ways);
+    let known = workshop(session).known(&jobs).await?;
+    let mut actions: Vec<ImageAction> = jobs
+        .iter()
+        .zip(known)
+        .map(|(job, known)| ImageAction {
+            name: job.name.to_owned(),
+            action: if known { ImageWork::Skip } else { ImageWork::Build },
+        })
+        .collect();
+    for (need, way) in &ways {
+        let name = need.reference.to_string();
+        let action = match way {
+            Way::Build(_) => continue,
+            Way::StandIn(_) => ImageWork::StandIn,
+            Way::Find if by_tag(session, need).await?.is_some() => ImageWork::Skip,
+            Way::Find if inspect::find(&session.engine, &name).await?.is_some() => ImageWork::Skip,
+            Way::Find => ImageWork::Pull,
+        };
+        actions.push(ImageAction { name, action });
+    }
+    actions.sort();
+    Ok(actions)
 }
 
 fn way<'a>(session: &'a Session, need: &ImageNeed) -> Way<'a> {
@@ -187,13 +210,23 @@ pub async fn deliver(
     Ok(load::deliver(&session.engine, cache, &nodes, &wanted, session.reporter.as_ref()).await?)
 }
 
+/// Has every node answer for its own images where containers pull at each start.
+pub async fn mirror(existing: &Existing, desired: &Desired) -> Result<(), OperationError> {
+    if desired.requirements.images.iter().any(ImageNeed::pulls_always) {
+        futures::future::try_join_all(existing.nodes.iter().map(|node| mirror::install(&node.node))).await?;
+    }
+    Ok(())
+}
+
 /// The digests that each image name stands for on the nodes, by normalised name.
 pub fn stands_for(report: &DeliveryReport) -> BTreeMap<String, BTreeSet<String>> {
     let mut by_name: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for image in &report.images {
         for name in &image.names {
             let digests = [image.image_id.clone(), image.manifest_digest.clone()];
-            by_name.entry(name.clone()).or_default().extend(digests);
+            // Of an image under a name pinned by digest the kubelet tells that digest, whatever the bytes.
+            let pinned = name.rsplit_once('@').map(|(_, digest)| digest.to_owned());
+            by_name.entry(name.clone()).or_default().extend(digests.into_iter().chain(pinned));
         }
     }
     by_name

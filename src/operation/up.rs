@@ -145,6 +145,7 @@ impl Work<'_> {
         for change in ground::shape_nodes(self.session, self.desired, self.existing).await? {
             self.session.reporter.report(Event::Note(change));
         }
+        images::mirror(self.existing, self.desired).await?;
         fault::point("shaped");
         if due {
             self.name(&checked.changes);
@@ -201,8 +202,17 @@ impl Work<'_> {
             ..ApplyOptions::default()
         };
         let reporter = self.session.reporter.as_ref();
-        hooks::apply(&self.existing.cluster, &self.objects, &self.desired.rendered, &options, inventory, reporter)
-            .await
+        let releases = hooks::releases(&self.desired.rendered);
+        apply::apply_with_hooks(
+            &self.existing.cluster,
+            &self.objects,
+            &releases,
+            &options,
+            inventory,
+            reporter,
+        )
+        .await?;
+        Ok(())
     }
 
     async fn assign_addresses(&self) -> Result<Vec<balancer::Address>, OperationError> {
@@ -260,11 +270,11 @@ impl Work<'_> {
     }
 
     fn remember_images(&self, provided: &[Provided]) -> Result<(), OperationError> {
-        let bytes: BTreeMap<&str, &images::ImageBytes> = provided
+        let bytes: BTreeMap<&str, &crate::parity::ImageBytes> = provided
             .iter()
             .flat_map(|image| image.wanted.names.iter().map(|name| (name.as_str(), &image.bytes)))
             .collect();
-        self.session.state.write("images.json", &serde_json::to_vec_pretty(&bytes).unwrap_or_default())?;
+        self.session.state.write("bytes.json", &serde_json::to_vec_pretty(&bytes).unwrap_or_default())?;
         Ok(())
     }
 

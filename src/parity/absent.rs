@@ -60,7 +60,8 @@ impl Finder<'_> {
     /// A reference as `{name, key, optional}`.
     fn reference(&mut self, kind: &str, reference: Option<&Value>, used_for: &str) {
         if let Some(reference) = reference {
-            let name = json::some_text(reference, "/name").unwrap_or_else(|| json::text(reference, "/secretName"));
+            let name =
+                json::some_text(reference, "/name").unwrap_or_else(|| json::text(reference, "/secretName"));
             let optional = json::flag(reference, "/optional");
             self.add(kind, name, json::some_text(reference, "/key"), optional, used_for);
             for item in json::items(reference, "/items") {
@@ -92,7 +93,8 @@ impl Finder<'_> {
         for secret in json::items(pod, "/imagePullSecrets") {
             self.add("Secret", json::text(secret, "/name"), None, true, "imagePullSecrets");
         }
-        let account = json::some_text(pod, "/serviceAccountName").unwrap_or_else(|| json::text(pod, "/serviceAccount"));
+        let account =
+            json::some_text(pod, "/serviceAccountName").unwrap_or_else(|| json::text(pod, "/serviceAccount"));
         self.add("ServiceAccount", account, None, false, "serviceAccountName");
     }
 }
@@ -130,7 +132,10 @@ pub(crate) fn absent(objects: &[Object]) -> Vec<Absent> {
 
 /// Whether Kubernetes makes it in every namespace.
 fn is_given(id: &ObjectId) -> bool {
-    matches!((id.kind.as_str(), id.name.as_str()), ("ServiceAccount", "default") | ("ConfigMap", builtin::ROOT_CA))
+    matches!(
+        (id.kind.as_str(), id.name.as_str()),
+        ("ServiceAccount", "default") | ("ConfigMap", builtin::ROOT_CA)
+    )
 }
 
 /// Secrets that well-known controllers make from objects of the manifests.

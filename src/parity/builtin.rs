@@ -6,16 +6,32 @@ const SERVED: &[(&str, &[&str], &[&str])] = &[
         "",
         &["v1"],
         &[
-            "Binding", "ComponentStatus", "ConfigMap", "Endpoints", "Event", "LimitRange", "Namespace", "Node",
-            "PersistentVolume", "PersistentVolumeClaim", "Pod", "PodTemplate", "ReplicationController",
-            "ResourceQuota", "Secret", "Service", "ServiceAccount",
+            "Binding",
+            "ComponentStatus",
+            "ConfigMap",
+            "Endpoints",
+            "Event",
+            "LimitRange",
+            "Namespace",
+            "Node",
+            "PersistentVolume",
+            "PersistentVolumeClaim",
+            "Pod",
+            "PodTemplate",
+            "ReplicationController",
+            "ResourceQuota",
+            "Secret",
+            "Service",
+            "ServiceAccount",
         ],
     ),
     (
         "admissionregistration.k8s.io",
         &["v1"],
         &[
-            "MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+            "MutatingWebhookConfiguration",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
             "ValidatingWebhookConfiguration",
         ],
     ),
@@ -26,7 +42,12 @@ const SERVED: &[(&str, &[&str], &[&str])] = &[
     (
         "authorization.k8s.io",
         &["v1"],
-        &["LocalSubjectAccessReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview"],
+        &[
+            "LocalSubjectAccessReview",
+            "SelfSubjectAccessReview",
+            "SelfSubjectRulesReview",
+            "SubjectAccessReview",
+        ],
     ),
     ("autoscaling", &["v1", "v2"], &["HorizontalPodAutoscaler", "Scale"]),
     ("batch", &["v1"], &["CronJob", "Job"]),
@@ -45,7 +66,11 @@ const SERVED: &[(&str, &[&str], &[&str])] = &[
         "storage.k8s.io",
         &["v1"],
         &[
-            "CSIDriver", "CSINode", "CSIStorageCapacity", "StorageClass", "VolumeAttachment",
+            "CSIDriver",
+            "CSINode",
+            "CSIStorageCapacity",
+            "StorageClass",
+            "VolumeAttachment",
             "VolumeAttributesClass",
         ],
     ),
@@ -53,13 +78,38 @@ const SERVED: &[(&str, &[&str], &[&str])] = &[
 
 /// Kinds without a namespace.
 const CLUSTER_SCOPED: &[&str] = &[
-    "APIService", "CSIDriver", "CSINode", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding",
-    "ComponentStatus", "CustomResourceDefinition", "DeviceClass", "FlowSchema", "IPAddress", "IngressClass",
-    "MutatingWebhookConfiguration", "Namespace", "Node", "PersistentVolume", "PriorityClass",
-    "PriorityLevelConfiguration", "ResourceSlice", "RuntimeClass", "SelfSubjectAccessReview", "SelfSubjectReview",
-    "SelfSubjectRulesReview", "ServiceCIDR", "StorageClass", "SubjectAccessReview", "TokenReview",
-    "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration",
-    "VolumeAttachment", "VolumeAttributesClass",
+    "APIService",
+    "CSIDriver",
+    "CSINode",
+    "CertificateSigningRequest",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ComponentStatus",
+    "CustomResourceDefinition",
+    "DeviceClass",
+    "FlowSchema",
+    "IPAddress",
+    "IngressClass",
+    "MutatingWebhookConfiguration",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PriorityClass",
+    "PriorityLevelConfiguration",
+    "ResourceSlice",
+    "RuntimeClass",
+    "SelfSubjectAccessReview",
+    "SelfSubjectReview",
+    "SelfSubjectRulesReview",
+    "ServiceCIDR",
+    "StorageClass",
+    "SubjectAccessReview",
+    "TokenReview",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
+    "VolumeAttachment",
+    "VolumeAttributesClass",
 ];
 
 /// Whether Kubernetes itself has the kind.
@@ -69,7 +119,10 @@ pub fn serves_kind(group: &str, kind: &str) -> bool {
 
 /// Whether Kubernetes itself has the group and serves it in that version. True for groups that are not its own.
 pub fn serves_version(group: &str, version: &str) -> bool {
-    SERVED.iter().find(|(name, _, _)| *name == group).is_none_or(|(_, versions, _)| versions.contains(&version))
+    SERVED
+        .iter()
+        .find(|(name, _, _)| *name == group)
+        .is_none_or(|(_, versions, _)| versions.contains(&version))
 }
 
 /// Whether a kind of Kubernetes' own has no namespace.

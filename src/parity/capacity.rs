@@ -85,7 +85,11 @@ fn even_share(requirements: &Requirements, nodes: &[Node], node: &Node) -> Resou
 /// Resources that a node can be made to advertise: those of devices, which are named with a domain. Huge pages and the
 /// like are counted by the kubelet itself.
 fn devices(pods: &Resources) -> BTreeMap<String, u64> {
-    pods.extended.iter().filter(|(name, _)| is_device(name)).map(|(name, amount)| (name.clone(), *amount)).collect()
+    pods.extended
+        .iter()
+        .filter(|(name, _)| is_device(name))
+        .map(|(name, amount)| (name.clone(), *amount))
+        .collect()
 }
 
 /// Whether a resource is a device's.

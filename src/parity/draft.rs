@@ -38,7 +38,8 @@ struct Draft {
 /// Labels nodes, the first of which runs the control plane. `domains` is the number of different values that topology keys
 /// such as the zone get.
 pub(crate) fn draft(field: &Field<'_>, architecture: &str, nodes: usize, domains: usize) -> Vec<Node> {
-    let mut drafts: Vec<Draft> = (0..nodes).map(|at| Draft { labels: given(at, architecture), homes: Vec::new() }).collect();
+    let mut drafts: Vec<Draft> =
+        (0..nodes).map(|at| Draft { labels: given(at, architecture), homes: Vec::new() }).collect();
     let names = topology_values(field.workloads);
     for index in hardest_first(field.workloads) {
         find_homes(field, &names, &mut drafts, index);
@@ -93,7 +94,9 @@ fn homes_needed(field: &Field<'_>, index: usize) -> u32 {
         1
     };
     let spread = workload.spread.iter().filter(|spread| spread.required);
-    spread.map(|spread| workload.replicas.div_ceil(spread.max_skew).min(spread.min_domains)).fold(apart, u32::max)
+    spread
+        .map(|spread| workload.replicas.div_ceil(spread.max_skew).min(spread.min_domains))
+        .fold(apart, u32::max)
 }
 
 fn find_homes(field: &Field<'_>, names: &Names, drafts: &mut [Draft], index: usize) {
@@ -144,7 +147,10 @@ fn find_home(
 fn may_add(field: &Field<'_>, draft: &Draft, additions: &Labels) -> bool {
     let mut labels = draft.labels.clone();
     labels.extend(additions.clone());
-    draft.homes.iter().all(|(index, alternative)| all_match(&field.workloads[*index].nodes[*alternative], &labels))
+    draft
+        .homes
+        .iter()
+        .all(|(index, alternative)| all_match(&field.workloads[*index].nodes[*alternative], &labels))
 }
 
 /// The labels a node lacks to satisfy all expressions; nothing where it cannot.
@@ -183,7 +189,8 @@ fn value(key: &str, expressions: &[&Expression], names: &Names, drafts: &[Draft]
         let labels = Labels::from([(key.to_owned(), candidate.clone())]);
         expressions.iter().all(|expression| expression.matches(&labels))
     });
-    let used = |candidate: &String| drafts.iter().filter(|draft| draft.labels.get(key) == Some(candidate)).count();
+    let used =
+        |candidate: &String| drafts.iter().filter(|draft| draft.labels.get(key) == Some(candidate)).count();
     candidates.into_iter().min_by_key(used)
 }
 
@@ -216,24 +223,26 @@ fn topology_values(workloads: &[Workload]) -> Names {
 /// The n-th value of a topology key: those of the manifests, then more of the same pattern.
 fn nth_value(names: &Names, key: &str, n: usize) -> String {
     let none = BTreeSet::new();
-    let named = names.get(key).unwrap_or(&none);
-    if let Some(value) = named.iter().nth(n) {
+    let known = names.get(key).unwrap_or(&none);
+    if let Some(value) = known.iter().nth(n) {
         return value.clone();
     }
-    if key == REGION && let Some(zone) = names.get(ZONE).and_then(BTreeSet::first) {
+    if key == REGION
+        && let Some(zone) = names.get(ZONE).and_then(BTreeSet::first)
+    {
         let region = zone.trim_end_matches(|c: char| c.is_ascii_lowercase()).trim_end_matches('-');
         if !region.is_empty() {
             return region.to_owned();
         }
     }
     let word = key.rsplit('/').next().unwrap_or(key).to_lowercase();
-    let prefix = named.first().and_then(|value| value.strip_suffix(|c: char| c.is_ascii_lowercase()));
+    let prefix = known.first().and_then(|value| value.strip_suffix(|c: char| c.is_ascii_lowercase()));
     let prefix = prefix.filter(|prefix| prefix.ends_with(|c: char| c.is_ascii_digit() || c == '-'));
     let prefix = prefix.map_or(format!("{word}-"), str::to_owned);
     ('a'..='z')
         .map(|letter| format!("{prefix}{letter}"))
-        .filter(|value| !named.contains(value))
-        .nth(n.saturating_sub(named.len()))
+        .filter(|value| !known.contains(value))
+        .nth(n.saturating_sub(known.len()))
         .unwrap_or_else(|| format!("{prefix}{n}"))
 }
 
@@ -247,7 +256,9 @@ fn label_topology(field: &Field<'_>, names: &Names, drafts: &mut [Draft], domain
             }
             let used =
                 |value: &String| drafts.iter().filter(|draft| draft.labels.get(key) == Some(value)).count();
-            let Some(value) = (0..domains).map(|n| nth_value(names, key, n)).min_by_key(used) else { continue };
+            let Some(value) = (0..domains).map(|n| nth_value(names, key, n)).min_by_key(used) else {
+                continue;
+            };
             let additions = Labels::from([(key.clone(), value)]);
             if !may_add(field, &drafts[at], &additions) {
                 continue;
@@ -268,7 +279,8 @@ fn label_preferred(field: &Field<'_>, names: &Names, drafts: &mut [Draft]) {
                 let additions = additions(all, names, drafts, at)?;
                 let mut labels = drafts[at].labels.clone();
                 labels.extend(additions.clone());
-                (may_add(field, &drafts[at], &additions) && workload.accepts(&labels)).then_some((at, additions))
+                (may_add(field, &drafts[at], &additions) && workload.accepts(&labels))
+                    .then_some((at, additions))
             });
             if let Some((at, additions)) = fitting {
                 drafts[at].labels.extend(additions);

@@ -107,7 +107,7 @@ pub struct BadImage {
 pub(crate) fn images(objects: &[Object]) -> (Vec<ImageNeed>, Vec<BadImage>) {
     let mut found: BTreeMap<ImageReference, ImageNeed> = BTreeMap::new();
     let mut bad = Vec::new();
-    let services: Vec<_> = objects.iter().filter(|object| is_service(object)).collect();
+    let services = services(objects);
     for object in objects {
         let Some(template) = object.pod_template() else { continue };
         let pod = template.get("spec").unwrap_or(&Value::Null);
@@ -178,14 +178,14 @@ fn named_images(pod: &Value) -> Vec<Named<'_>> {
             policy: json::text(value, "/imagePullPolicy"),
         })
         .collect();
-    named.extend(json::items(pod, "/volumes").iter().filter(|volume| volume.get("image").is_some()).map(|value| {
-        Named {
+    named.extend(json::items(pod, "/volumes").iter().filter(|volume| volume.get("image").is_some()).map(
+        |value| Named {
             text: json::text(value, "/image/reference"),
             value,
             used_as: ImageUse::Volume,
             policy: json::text(value, "/image/pullPolicy"),
-        }
-    }));
+        },
+    ));
     // An empty image is filled in by some admission webhook, or refused by name.
     named.retain(|named| !named.text.is_empty());
     named
@@ -247,8 +247,22 @@ fn commands(container: &Value, commands: &mut BTreeSet<String>) {
     commands.extend(own.into_iter().chain(probes).chain(hooks).filter_map(Value::as_str).map(str::to_owned));
 }
 
-fn is_service(object: &Object) -> bool {
-    object.kind() == "Service" && object.gvk().group.is_empty()
+/// A Service's selector and ports.
+struct Service<'a> {
+    selector: LabelSelector,
+    ports: &'a [Value],
+}
+
+/// Services by namespace.
+fn services(objects: &[Object]) -> BTreeMap<&str, Vec<Service<'_>>> {
+    let mut services: BTreeMap<&str, Vec<Service<'_>>> = BTreeMap::new();
+    for object in objects.iter().filter(|object| object.kind() == "Service" && object.gvk().group.is_empty())
+    {
+        let selector = LabelSelector::from_labels(&json::texts(&object.value, "/spec/selector"));
+        let ports = json::items(&object.value, "/spec/ports");
+        services.entry(object.namespace()).or_default().push(Service { selector, ports });
+    }
+    services
 }
 
 /// Ports that Services send to and that no container declares: given to the Pod's first container.
@@ -257,10 +271,11 @@ fn service_ports(
     template: &Value,
     pod: &Value,
     container: &Value,
-    services: &[&Object],
+    services: &BTreeMap<&str, Vec<Service<'_>>>,
     found: &mut BTreeMap<u16, BTreeSet<Speaks>>,
 ) {
-    let is_first = json::items(pod, "/containers").first().is_some_and(|first| std::ptr::eq(first, container));
+    let is_first =
+        json::items(pod, "/containers").first().is_some_and(|first| std::ptr::eq(first, container));
     if !is_first {
         return;
     }
@@ -269,12 +284,9 @@ fn service_ports(
         .flat_map(|(_, container)| json::items(container, "/ports"))
         .filter_map(|port| number(port.get("containerPort")))
         .collect();
-    for service in services.iter().filter(|service| service.namespace() == object.namespace()) {
-        let selector = LabelSelector::from_labels(&json::texts(&service.value, "/spec/selector"));
-        if !selector.matches(&labels) {
-            continue;
-        }
-        for port in json::items(&service.value, "/spec/ports") {
+    let services = services.get(object.namespace()).into_iter().flatten();
+    for service in services.filter(|service| service.selector.matches(&labels)) {
+        for port in service.ports {
             let target = port.get("targetPort").or_else(|| port.get("port"));
             let Some(target) = number(target).filter(|target| !declared.contains(target)) else { continue };
             let speaks = match json::text(port, "/protocol") {

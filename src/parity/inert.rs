@@ -12,6 +12,7 @@ use crate::manifest::{Object, ObjectId};
 /// What is known of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that have nothing to do with each other")]
 pub struct ClusterFacts {
     /// Ingress classes that a controller answers for.
     pub ingress_classes: BTreeSet<String>,
@@ -86,15 +87,17 @@ fn running_images(objects: &[Object]) -> BTreeSet<String> {
 fn by_kind(object: &Object, facts: &ClusterFacts) -> Option<String> {
     let group = object.gvk().group;
     if facts.open_schema_kinds.contains(&(group.clone(), object.kind().to_owned())) {
-        return Some(format!("its CRD is not among the manifests: {} is kept as it is, unread", object.kind()));
+        return Some(format!(
+            "its CRD is not among the manifests: {} is kept as it is, unread",
+            object.kind()
+        ));
     }
     match (group.as_str(), object.kind()) {
         ("networking.k8s.io", "Ingress") => ingress(object, facts),
         ("networking.k8s.io", "IngressClass") => (!facts.ingress_classes.contains(object.name()))
             .then(|| format!("no controller answers as {}", object.text("/spec/controller"))),
-        ("networking.k8s.io", "NetworkPolicy") => {
-            (!facts.network_policy_enforced).then(|| "the pod network enforces no network policies".to_owned())
-        }
+        ("networking.k8s.io", "NetworkPolicy") => (!facts.network_policy_enforced)
+            .then(|| "the pod network enforces no network policies".to_owned()),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object, facts),
         ("", "Service") if object.text("/spec/type") == "LoadBalancer" => {
             (!facts.load_balancer).then(|| "nobody gives it an address".to_owned())
@@ -141,4 +144,91 @@ fn without_controller(object: &Object, running: &BTreeSet<String>) -> Option<Str
     let (_, who, words) = CONTROLLERS.iter().find(|(name, _, _)| *name == group)?;
     let runs = running.iter().any(|repository| words.iter().any(|word| repository.contains(word)));
     (!runs).then(|| format!("{who} does not run here"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::parity::samples::{deployment, object};
+
+    fn facts() -> ClusterFacts {
+        ClusterFacts {
+            ingress_classes: BTreeSet::from(["nginx".to_owned()]),
+            default_ingress: false,
+            metrics: true,
+            network_policy_enforced: true,
+            load_balancer: true,
+            open_schema_kinds: BTreeSet::from([("example.dev".to_owned(), "Widget".to_owned())]),
+            provisioners: BTreeSet::from(["rancher.io/local-path".to_owned()]),
+        }
+    }
+
+    fn make(api_version: &str, kind: &str, more: Value) -> Object {
+        let mut value =
+            json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "namespace": "shop"}});
+        if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+            value.extend(more);
+        }
+        object(value)
+    }
+
+    fn why(objects: &[Object], facts: &ClusterFacts) -> Option<String> {
+        inert(objects, facts).into_iter().next().map(|inert| inert.why)
+    }
+
+    #[test]
+    fn each_kind_with_and_without_who_acts_on_it() {
+        let ingress = |spec: Value| make("networking.k8s.io/v1", "Ingress", json!({"spec": spec}));
+        let metric = |kind: &str| {
+            make("autoscaling/v2", "HorizontalPodAutoscaler", json!({"spec": {"metrics": [{"type": kind}]}}))
+        };
+        let class = |name: &str| make("storage.k8s.io/v1", "StorageClass", json!({"provisioner": name}));
+        let table = [
+            (ingress(json!({"ingressClassName": "nginx"})), None),
+            (
+                ingress(json!({"ingressClassName": "alb"})),
+                Some("no controller answers for ingress class alb"),
+            ),
+            (ingress(json!({})), Some("it names no ingress class and there is no default one")),
+            (metric("Resource"), None),
+            (metric("External"), Some("its custom or external metrics have no source")),
+            (class("rancher.io/local-path"), None),
+            (class("kubernetes.io/no-provisioner"), None),
+            (class("ebs.csi.aws.com"), Some("no provisioner answers as ebs.csi.aws.com")),
+            (
+                make("example.dev/v1", "Widget", json!({})),
+                Some("its CRD is not among the manifests: Widget is kept as it is, unread"),
+            ),
+            (make("v1", "ConfigMap", json!({})), None),
+            (make("cert-manager.io/v1", "Certificate", json!({})), Some("cert-manager does not run here")),
+        ];
+        for (object, expected) in table {
+            assert_eq!(why(std::slice::from_ref(&object), &facts()).as_deref(), expected, "{}", object.value);
+        }
+    }
+
+    #[test]
+    fn what_the_cluster_lacks_leaves_objects_inert() {
+        let poor = ClusterFacts::default();
+        let objects = [
+            make("networking.k8s.io/v1", "NetworkPolicy", json!({})),
+            make("v1", "Service", json!({"spec": {"type": "LoadBalancer"}})),
+            make("autoscaling/v2", "HorizontalPodAutoscaler", json!({})),
+        ];
+        for object in objects {
+            assert_eq!(inert(std::slice::from_ref(&object), &facts()), [], "{}", object.value);
+            assert_eq!(inert(&[object], &poor).len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_controller_among_the_manifests_acts() {
+        let image =
+            json!({"containers": [{"name": "c", "image": "quay.io/jetstack/cert-manager-controller:v1"}]});
+        let objects =
+            [make("cert-manager.io/v1", "Certificate", json!({})), deployment("cert-manager", 1, image)];
+        assert_eq!(inert(&objects, &facts()), []);
+    }
 }

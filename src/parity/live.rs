@@ -121,7 +121,9 @@ impl Walk<'_> {
                     self.added(&join(pointer, key), &join(pattern, key), field);
                 }
             }
-            Value::Array(items) if !explained && !items.is_empty() => self.lists(pointer, pattern, &[], items),
+            Value::Array(items) if !explained && !items.is_empty() => {
+                self.lists(pointer, pattern, &[], items);
+            }
             _ => self.report(pointer, pattern, &Change::Added(new)),
         }
     }
@@ -130,7 +132,9 @@ impl Walk<'_> {
         let pattern = join(pattern, "*");
         let mut taken = vec![false; news.len()];
         for (at, old) in olds.iter().enumerate() {
-            let same = |(place, new): &(usize, &Value)| !taken[*place] && same_item(&pattern, (at, old), (*place, new));
+            let same = |(place, new): &(usize, &Value)| {
+                !taken[*place] && same_item(&pattern, (at, old), (*place, new))
+            };
             match news.iter().enumerate().find(same) {
                 Some((place, new)) => {
                     taken[place] = true;
@@ -176,7 +180,9 @@ fn same_item(pattern: &str, (old_at, old): (usize, &Value), (new_at, new): (usiz
     let same = |key: &str| old.get(key).is_some() && old.get(key) == new.get(key);
     let list = pattern.trim_end_matches("/*").rsplit('/').next().unwrap_or_default();
     match list {
-        "containers" | "initContainers" | "volumes" | "env" | "imagePullSecrets" | "ephemeralContainers" => same("name"),
+        "containers" | "initContainers" | "volumes" | "env" | "imagePullSecrets" | "ephemeralContainers" => {
+            same("name")
+        }
         "volumeMounts" => same("mountPath"),
         "volumeDevices" => same("devicePath"),
         "ports" => {

@@ -97,7 +97,9 @@ fn is_swapped(pod: &Value, pointer: &str) -> bool {
     let name = json::text(pod, &format!("{container}/name"));
     let key = format!("k:{{\"name\":\"{name}\"}}");
     json::items(pod, "/metadata/managedFields").iter().any(|entry| {
-        let fields = entry.get("fieldsV1").and_then(|fields| fields.get("f:spec")?.get(list)?.get(&key)?.get("f:image"));
+        let fields = entry
+            .get("fieldsV1")
+            .and_then(|fields| fields.get("f:spec")?.get(list)?.get(&key)?.get("f:image"));
         json::text(entry, "/manager").starts_with("devcluster") && fields.is_some()
     })
 }
@@ -138,23 +140,26 @@ fn has_sidecar_status(pod: &Value) -> bool {
 
 /// Whether the value is the one that the API server fills in.
 fn defaulted(pod: &Value, pointer: &str, pattern: &str, new: &Value) -> Option<Rule> {
-    let is_default = DEFAULTS
-        .iter()
-        .any(|(end, value)| pattern.ends_with(end) && serde_json::from_str::<Value>(value).is_ok_and(|v| v == *new));
+    let is_default = DEFAULTS.iter().any(|(end, value)| {
+        pattern.ends_with(end) && serde_json::from_str::<Value>(value).is_ok_and(|v| v == *new)
+    });
     let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
     let is_computed = match pattern.rsplit('/').next().unwrap_or_default() {
-        "imagePullPolicy" => default_pull_policy(json::text(pod, &format!("{parent}/image"))) == new.as_str(),
-        "pullPolicy" => default_pull_policy(json::text(pod, &format!("{parent}/reference"))) == new.as_str(),
+        "imagePullPolicy" => default_pull_policy(json::text(pod, &format!("{parent}/image"))) == new,
+        "pullPolicy" => default_pull_policy(json::text(pod, &format!("{parent}/reference"))) == new,
         // With the host's network every port is one of the host.
-        "hostPort" => json::flag(pod, "/spec/hostNetwork") && pod.pointer(&format!("{parent}/containerPort")) == Some(new),
+        "hostPort" => {
+            json::flag(pod, "/spec/hostNetwork")
+                && pod.pointer(&format!("{parent}/containerPort")) == Some(new)
+        }
         _ => defaults_to_limit(pod, pointer, pattern, new),
     };
     (is_default || is_computed).then_some(Rule::Defaulting)
 }
 
-fn default_pull_policy(image: &str) -> Option<&'static str> {
+fn default_pull_policy(image: &str) -> &'static str {
     let always = image.parse::<ImageReference>().is_ok_and(|reference| reference.pulls_always_by_default());
-    Some(if always { "Always" } else { "IfNotPresent" })
+    if always { "Always" } else { "IfNotPresent" }
 }
 
 /// Whether requests are the container's limits.
@@ -177,12 +182,14 @@ fn by_plugin(pod: &Value, pattern: &str, new: &Value) -> Option<Rule> {
         "/spec/nodeName" => Some(Rule::Scheduler),
         "/spec/priority" | "/spec/priorityClassName" | "/spec/preemptionPolicy" => Some(Rule::Priority),
         "/spec/serviceAccountName" => (new == "default").then_some(Rule::ServiceAccount),
-        "/spec/serviceAccount" => {
-            (json::text(pod, "/spec/serviceAccountName") == new.as_str().unwrap_or_default()).then_some(Rule::ServiceAccount)
-        }
+        "/spec/serviceAccount" => (json::text(pod, "/spec/serviceAccountName")
+            == new.as_str().unwrap_or_default())
+        .then_some(Rule::ServiceAccount),
         "/spec/imagePullSecrets" => Some(Rule::ServiceAccount),
         "/spec/volumes" => {
-            let all = new.as_array().is_some_and(|all| all.iter().all(|volume| is_token(json::text(volume, "/name"))));
+            let all = new
+                .as_array()
+                .is_some_and(|all| all.iter().all(|volume| is_token(json::text(volume, "/name"))));
             all.then_some(Rule::ServiceAccount)
         }
         "/spec/volumes/*" => is_token(name).then_some(Rule::ServiceAccount),
@@ -235,7 +242,10 @@ fn by_controller(pod: &Value, pattern: &str, new: &Value) -> Option<Rule> {
         "/spec/containers/*/env/*" | "/spec/initContainers/*/env/*" => {
             owner == "Job" && json::text(new, "/name") == "JOB_COMPLETION_INDEX"
         }
-        _ => owner == "DaemonSet" && (pattern == "/spec/affinity" || pattern.starts_with("/spec/affinity/nodeAffinity")),
+        _ => {
+            owner == "DaemonSet"
+                && (pattern == "/spec/affinity" || pattern.starts_with("/spec/affinity/nodeAffinity"))
+        }
     };
     is_its.then_some(Rule::Controller)
 }
@@ -254,8 +264,10 @@ fn by_webhook(pattern: &str) -> Option<Rule> {
     if pattern.starts_with("/spec/ephemeralContainers") {
         return Some(Rule::Debug);
     }
-    let ends = ["containers/*", "/initContainers", "/volumes/*", "/env/*", "/env", "/envFrom/*", "/volumeMounts/*"];
-    ends.iter().any(|end| pattern.ends_with(end)).then_some(Rule::AdmissionWebhook).or_else(|| {
-        matches!(pattern, "/spec/initContainers/*").then_some(Rule::AdmissionWebhook)
-    })
+    let ends =
+        ["containers/*", "/initContainers", "/volumes/*", "/env/*", "/env", "/envFrom/*", "/volumeMounts/*"];
+    ends.iter()
+        .any(|end| pattern.ends_with(end))
+        .then_some(Rule::AdmissionWebhook)
+        .or_else(|| matches!(pattern, "/spec/initContainers/*").then_some(Rule::AdmissionWebhook))
 }

@@ -9,6 +9,8 @@ pub mod inert;
 mod json;
 pub mod live;
 mod live_rules;
+#[cfg(test)]
+mod live_tests;
 mod network;
 mod placement;
 pub mod plan;
@@ -20,11 +22,19 @@ pub mod recreation;
 pub mod reference;
 pub mod report;
 mod report_markdown;
+#[cfg(test)]
+mod report_tests;
 mod report_text;
 pub mod requirements;
+#[cfg(test)]
+mod requirements_tests;
+#[cfg(test)]
+mod samples;
 mod search;
 pub mod selector;
 pub mod shape;
+#[cfg(test)]
+mod shape_tests;
 mod signatures;
 mod storage;
 mod table;
@@ -44,15 +54,14 @@ pub use quantity::{Quantity, Resources};
 pub use recreation::{Fixed, LiveChange, ShapeChange, ShapeKey, changes};
 pub use reference::{ImageReference, ReferenceError};
 pub use report::{
-    Counts, Evidence, ImageBytes, ImageReport, Patch, PodFields, Report, VolatileField, report, to_markdown, to_text,
+    Counts, Evidence, ImageBytes, ImageReport, Patch, PodFields, Report, VolatileField, report, to_markdown,
+    to_text,
 };
-pub use requirements::{
-    MissingKind, MissingWhy, PriorityClassNeed, Requirements, ServedKinds, requirements,
-};
+pub use requirements::{MissingKind, MissingWhy, PriorityClassNeed, Requirements, ServedKinds, requirements};
 pub use selector::{Effect, Labels, Taint, Toleration};
 pub use shape::{
-    ClaimVolume, Hinders, IngressClassShape, Machine, NodeShape, PriorityClassShape, Role, Shape, StorageClassShape,
-    Unmet, shape,
+    ClaimVolume, Hinders, IngressClassShape, Machine, NodeShape, PriorityClassShape, Role, Shape,
+    StorageClassShape, Unmet, shape,
 };
 pub use signatures::SignatureCheck;
 pub use storage::{Claim, ClaimClass, ForeignVolume, StorageClassNeed};

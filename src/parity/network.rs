@@ -101,7 +101,8 @@ fn ingress(object: &Object) -> IngressNeed {
         .or_else(|| object.annotation("kubernetes.io/ingress.class"));
     let path = |host: &str, value: &serde_json::Value, backend: &str| {
         let text = |pointer: &str| json::text(value, &format!("{backend}{pointer}"));
-        let number = json::count(value, &format!("{backend}/service/port/number")).map(|port| port.to_string());
+        let number =
+            json::count(value, &format!("{backend}/service/port/number")).map(|port| port.to_string());
         IngressPath {
             host: host.to_owned(),
             path: json::some_text(value, "/path").unwrap_or("/").to_owned(),
@@ -118,7 +119,10 @@ fn ingress(object: &Object) -> IngressNeed {
         })
         .collect();
     if object.value.pointer("/spec/defaultBackend").is_some() {
-        paths.push(IngressPath { path_type: "Prefix".into(), ..path("", &object.value, "/spec/defaultBackend") });
+        paths.push(IngressPath {
+            path_type: "Prefix".into(),
+            ..path("", &object.value, "/spec/defaultBackend")
+        });
     }
     let tls = json::items(&object.value, "/spec/tls").iter().flat_map(|tls| json::list(tls, "/hosts"));
     IngressNeed { object: object.id(), class: class.map(str::to_owned), tls_hosts: tls.collect(), paths }
@@ -174,9 +178,13 @@ pub(crate) fn fixed_addresses(objects: &[Object]) -> Vec<FixedAddress> {
             }
         };
         add("clusterIP", object.text("/spec/clusterIP"));
-        json::list(&object.value, "/spec/clusterIPs").iter().skip(1).for_each(|text| add("clusterIP", text));
+        for text in json::list(&object.value, "/spec/clusterIPs").iter().skip(1) {
+            add("clusterIP", text);
+        }
         add("loadBalancerIP", object.text("/spec/loadBalancerIP"));
-        json::list(&object.value, "/spec/externalIPs").iter().for_each(|text| add("externalIPs", text));
+        for text in json::list(&object.value, "/spec/externalIPs") {
+            add("externalIPs", &text);
+        }
     }
     all.sort();
     all

@@ -118,8 +118,33 @@ impl<'a> Field<'a> {
             || !self.workloads[workload].host_ports.is_empty()
     }
 
-    /// Places Pods one by one, so many of each workload, the hardest first. A DaemonSet needs one node at least.
-    pub fn place(&self, nodes: &[Node], count: impl Fn(&Workload) -> u32) -> Placement {
+    /// Places every workload's Pods one by one, the hardest first. A DaemonSet needs one node at least.
+    pub fn place(&self, nodes: &[Node]) -> Placement {
+        let nobody =
+            Placement { placed: vec![vec![0; self.workloads.len()]; nodes.len()], unplaced: BTreeMap::new() };
+        self.place_more(nodes, nobody, |workload| workload.replicas)
+    }
+
+    /// What has no place when each workload that rolls by adding a Pod does so, one workload at a time.
+    pub fn roll(&self, nodes: &[Node], start: &Placement) -> Placement {
+        let mut rolled = start.clone();
+        let mut load = load(start);
+        for (index, workload) in self.workloads.iter().enumerate() {
+            if !workload.rolls_by_adding || workload.replicas == 0 || start.unplaced.contains_key(&index) {
+                continue;
+            }
+            self.place_some(nodes, &mut rolled, &mut load, index, 1);
+            // The added Pod goes again before the next workload rolls.
+            for (at, load) in load.iter_mut().enumerate() {
+                *load -= rolled.placed[at][index] - start.placed[at][index];
+                rolled.placed[at][index] = start.placed[at][index];
+            }
+        }
+        rolled
+    }
+
+    /// Places so many more Pods of each workload, the hardest first.
+    pub fn place_more(&self, nodes: &[Node], on: Placement, count: impl Fn(&Workload) -> u32) -> Placement {
         let accepting = |workload: &Workload| nodes.iter().filter(|node| accepts(workload, node)).count();
         let mut order: Vec<usize> = (0..self.workloads.len()).collect();
         order.sort_by_cached_key(|index| {
@@ -128,11 +153,11 @@ impl<'a> Field<'a> {
             let alone = self.keeps_apart(*index);
             (follows, accepting(workload), !alone, std::cmp::Reverse(workload.requests.cpu_millis), *index)
         });
-        let mut placement =
-            Placement { placed: vec![vec![0; self.workloads.len()]; nodes.len()], unplaced: BTreeMap::new() };
-        let mut load = vec![0_u32; nodes.len()];
+        let mut placement = on;
+        let mut load = load(&placement);
         for index in &order {
-            let wanted = count(&self.workloads[*index]);
+            let left = placement.unplaced.remove(index).map_or(0, |(count, _)| count);
+            let wanted = count(&self.workloads[*index]).saturating_add(left);
             self.place_some(nodes, &mut placement, &mut load, *index, wanted);
         }
         // Pods that follow others may have come before them.
@@ -142,20 +167,24 @@ impl<'a> Field<'a> {
         placement
     }
 
-    fn place_some(&self, nodes: &[Node], placement: &mut Placement, load: &mut [u32], index: usize, count: u32) {
+    fn place_some(
+        &self,
+        nodes: &[Node],
+        placement: &mut Placement,
+        load: &mut [u32],
+        index: usize,
+        count: u32,
+    ) {
         for done in 0..count {
             let mut refusals = BTreeSet::new();
             let mut best: Option<(u32, u32, usize)> = None;
             for at in 0..nodes.len() {
-                match self.refusal(nodes, placement, load, index, at) {
-                    Some(refusal) => {
-                        refusals.insert(refusal);
-                    }
-                    None => {
-                        let candidate = (self.crowd(nodes, placement, index, at), load[at], at);
-                        best = Some(best.map_or(candidate, |best| best.min(candidate)));
-                    }
+                if let Some(refusal) = self.refusal(nodes, placement, load, index, at) {
+                    refusals.insert(refusal);
+                    continue;
                 }
+                let candidate = (self.crowd(nodes, placement, index, at), load[at], at);
+                best = Some(best.map_or(candidate, |best| best.min(candidate)));
             }
             let Some((_, _, at)) = best else {
                 placement.unplaced.insert(index, (count - done, refusals));
@@ -243,7 +272,8 @@ impl<'a> Field<'a> {
                 return refused();
             }
             let eligible = || (0..nodes.len()).filter(|node| workload.accepts(&nodes[*node].labels));
-            let domains: BTreeSet<&String> = eligible().filter_map(|node| nodes[node].labels.get(key)).collect();
+            let domains: BTreeSet<&String> =
+                eligible().filter_map(|node| nodes[node].labels.get(key)).collect();
             let fewest = eligible()
                 .filter(|node| nodes[*node].labels.contains_key(key))
                 .map(|node| in_domain(nodes, placement, key, node, peers))
@@ -269,6 +299,11 @@ impl<'a> Field<'a> {
         }
         None
     }
+}
+
+/// Pods on each node.
+fn load(placement: &Placement) -> Vec<u32> {
+    placement.placed.iter().map(|node| node.iter().sum()).collect()
 }
 
 /// Whether labels and taints let a workload onto a node.

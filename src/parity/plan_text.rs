@@ -9,10 +9,13 @@ use super::table::{columns, counted};
 /// The plan as text: `+` for what is made, `~` for what changes, `-` for what goes, `±` for what is made anew.
 pub fn plan_to_text(plan: &Plan) -> String {
     let mut rows: Vec<[String; 4]> = Vec::new();
-    let mut add = |sign: &str, what: &str, name: String, why: String| rows.push([sign.into(), what.into(), name, why]);
+    let mut add =
+        |sign: &str, what: &str, name: String, why: String| rows.push([sign.into(), what.into(), name, why]);
     match &plan.cluster {
         ClusterAction::Keep => {}
-        ClusterAction::Create { nodes, reason } => add("+", "cluster", counted(*nodes, "node"), reason.clone()),
+        ClusterAction::Create { nodes, reason } => {
+            add("+", "cluster", counted(*nodes, "node"), reason.clone());
+        }
         ClusterAction::Recreate { reasons } => {
             for (at, reason) in reasons.iter().enumerate() {
                 add(if at == 0 { "±" } else { "" }, "cluster", "recreate".into(), reason.clone());
@@ -86,7 +89,11 @@ fn summary(plan: &Plan) -> String {
         .map(|(count, word)| format!("{count} to {word}"))
         .collect();
     let images = if images.is_empty() { String::new() } else { format!("; images: {}", images.join(", ")) };
-    let hooks = if plan.hooks.is_empty() { String::new() } else { format!("; {}", counted(plan.hooks.len(), "hook")) };
+    let hooks = if plan.hooks.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", counted(plan.hooks.len(), "hook"))
+    };
     format!("Plan: objects: {}{images}{hooks}.", parts.join(", "))
 }
 

@@ -44,7 +44,10 @@ pub fn provided(requirements: &Requirements, shape: &Shape) -> Vec<Provided> {
         add(format!("ingress class {}{default}", class.name), how);
     }
     for service in &shape.load_balancers {
-        add(format!("load balancer {}/{}", service.namespace, service.name), "an address of this machine".into());
+        add(
+            format!("load balancer {}/{}", service.namespace, service.name),
+            "an address of this machine".into(),
+        );
     }
     for class in &shape.priority_classes {
         add(format!("priority class {}", class.name), format!("added with value {}", class.value));
@@ -57,7 +60,10 @@ pub fn provided(requirements: &Requirements, shape: &Shape) -> Vec<Provided> {
         add(format!("namespace {namespace}"), format!("added for {}", counted(objects, "object")));
     }
     for registry in &shape.always_registries {
-        add(format!("registry {registry}"), "a mirror answers, for containers that pull at every start".into());
+        add(
+            format!("registry {registry}"),
+            "a mirror answers, for containers that pull at every start".into(),
+        );
     }
     if shape.metrics {
         let what = counted(requirements.resource_metrics.len(), "autoscaler");
@@ -89,12 +95,14 @@ fn nodes(requirements: &Requirements, shape: &Shape, add: &mut impl FnMut(String
         if !taints.is_empty() {
             add(format!("taints of {}", node.suffix), taints.join(", "));
         }
-        let devices: Vec<String> = node.extended.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let devices: Vec<String> =
+            node.extended.iter().map(|(name, count)| format!("{count} {name}")).collect();
         if !devices.is_empty() {
             add(format!("devices of {}", node.suffix), format!("{}, advertised only", devices.join(", ")));
         }
     }
-    let zones: Vec<&str> = shape.zones.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect();
+    let zones: Vec<&str> =
+        shape.zones.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect();
     if !zones.is_empty() {
         add(counted(zones.len(), "zone"), zones.join(", "));
     }

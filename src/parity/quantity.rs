@@ -17,7 +17,9 @@ pub struct Quantity {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityError {
     /// It is not a number with a known suffix.
-    #[error("`{0}` is not a quantity: write a number with one of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei")]
+    #[error(
+        "`{0}` is not a quantity: write a number with one of n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei"
+    )]
     Malformed(String),
     /// It is a number too large to be held.
     #[error("the quantity `{0}` is too large: the largest is about 9Ei")]
@@ -161,7 +163,11 @@ impl Resources {
             cpu_millis: self.cpu_millis.saturating_mul(factor),
             memory_bytes: self.memory_bytes.saturating_mul(factor),
             ephemeral_bytes: self.ephemeral_bytes.saturating_mul(factor),
-            extended: self.extended.iter().map(|(name, n)| (name.clone(), n.saturating_mul(factor))).collect(),
+            extended: self
+                .extended
+                .iter()
+                .map(|(name, n)| (name.clone(), n.saturating_mul(factor)))
+                .collect(),
         }
     }
 
@@ -204,7 +210,11 @@ pub fn bytes_text(bytes: u64) -> String {
     let size = 1_u128 << (10 * unit);
     let tenths = (u128::from(bytes) * 10 + size / 2) / size;
     let (whole, decimal) = (tenths / 10, tenths % 10);
-    if decimal == 0 { format!("{whole} {}", UNITS[unit]) } else { format!("{whole}.{decimal} {}", UNITS[unit]) }
+    if decimal == 0 {
+        format!("{whole} {}", UNITS[unit])
+    } else {
+        format!("{whole}.{decimal} {}", UNITS[unit])
+    }
 }
 
 #[cfg(test)]
@@ -263,7 +273,10 @@ mod tests {
 
     #[test]
     fn people_read_them() {
-        assert_eq!((cpu_text(250), cpu_text(4000), cpu_text(1500)), ("0.25".into(), "4".into(), "1.5".into()));
+        assert_eq!(
+            (cpu_text(250), cpu_text(4000), cpu_text(1500)),
+            ("0.25".into(), "4".into(), "1.5".into())
+        );
         let text = [0, 1023, 1024, 1_610_612_736, 32 << 30, u64::MAX].map(bytes_text);
         assert_eq!(text, ["0 B", "1023 B", "1 Ki", "1.5 Gi", "32 Gi", "16 Ei"]);
     }

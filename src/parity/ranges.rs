@@ -52,7 +52,8 @@ pub(crate) fn ranges(requirements: &Requirements) -> (Option<String>, Option<Str
 /// The Service addresses outside the range that is chosen, as far as it goes.
 pub(crate) fn unreachable(requirements: &Requirements) -> BTreeSet<IpAddr> {
     let fixed = fixed_services(requirements);
-    let range = if fixed.iter().all(|address| SERVICES.holds(*address)) { Some(SERVICES) } else { holding(&fixed) };
+    let range =
+        if fixed.iter().all(|address| SERVICES.holds(*address)) { Some(SERVICES) } else { holding(&fixed) };
     let all = requirements.fixed_addresses.iter().filter(|fixed| fixed.field == "clusterIP");
     all.map(|fixed| fixed.address)
         .filter(|address| match address {

@@ -67,7 +67,8 @@ impl Fixed {
         if wanted.nodes > self.nodes {
             reasons.push(more_nodes(self.nodes, wanted.nodes));
         }
-        let or_default = |option: &Option<String>| option.clone().unwrap_or_else(|| "the provider's default".into());
+        let or_default =
+            |option: &Option<String>| option.clone().unwrap_or_else(|| "the provider's default".into());
         let options = [
             ("the node image", &self.node_image, &wanted.node_image),
             ("the range of Pod addresses", &self.pod_subnet, &wanted.pod_subnet),
@@ -79,7 +80,10 @@ impl Fixed {
         for (node, host) in &wanted.host_ports {
             match self.host_ports.get(node) {
                 Some(had) if had == host => {}
-                Some(had) => reasons.push(format!("the host's port {host} instead of {had} leads to node port {node}")),
+                Some(had) => {
+                    reasons
+                        .push(format!("the host's port {host} instead of {had} leads to node port {node}"));
+                }
                 None => reasons.push(format!("the host's port {host} is to lead to node port {node}")),
             }
         }
@@ -91,7 +95,10 @@ impl Fixed {
 }
 
 fn more_nodes(had: usize, wanted: usize) -> String {
-    format!("{wanted} nodes are needed and there {}: nodes cannot be added", if had == 1 { "is 1".to_owned() } else { format!("are {had}") })
+    format!(
+        "{wanted} nodes are needed and there {}: nodes cannot be added",
+        if had == 1 { "is 1".to_owned() } else { format!("are {had}") }
+    )
 }
 
 /// What makes one shape into another.
@@ -198,7 +205,11 @@ impl fmt::Display for LiveChange {
             }
             Self::Devices { node, devices } => {
                 let list: Vec<_> = devices.iter().map(|(name, amount)| format!("{amount} {name}")).collect();
-                write!(out, "node {node}: {}", if list.is_empty() { "no devices".into() } else { list.join(", ") })
+                write!(
+                    out,
+                    "node {node}: {}",
+                    if list.is_empty() { "no devices".into() } else { list.join(", ") }
+                )
             }
             Self::MaxPods { max_pods } => write!(out, "nodes take {max_pods} Pods"),
             Self::Add { kind, name } => write!(out, "{kind} {name}"),
@@ -251,7 +262,8 @@ fn node_changes(had: &NodeShape, want: &NodeShape, live: &mut Vec<LiveChange>) {
     }
     // More than is needed does no harm, so a kubelet restarts for growth only.
     if want.cpu_cores > had.cpu_cores || want.memory_kib > had.memory_kib {
-        let (cpu_cores, memory_kib) = (want.cpu_cores.max(had.cpu_cores), want.memory_kib.max(had.memory_kib));
+        let (cpu_cores, memory_kib) =
+            (want.cpu_cores.max(had.cpu_cores), want.memory_kib.max(had.memory_kib));
         live.push(LiveChange::Capacity { node, cpu_cores, memory_kib });
     }
     if want.extended != had.extended {
@@ -295,8 +307,8 @@ fn offered(shape: &Shape) -> BTreeSet<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parity::shape::Role;
     use crate::parity::selector::Effect;
+    use crate::parity::shape::Role;
 
     fn node(index: usize) -> NodeShape {
         NodeShape {
@@ -332,7 +344,11 @@ mod tests {
         let mut new = shape(1);
         new.nodes[0].labels.insert("pool".into(), "db".into());
         new.nodes[0].labels.insert("disk".into(), "ssd".into());
-        new.nodes[0].taints.push(Taint { key: "dedicated".into(), value: String::new(), effect: Effect::NoExecute });
+        new.nodes[0].taints.push(Taint {
+            key: "dedicated".into(),
+            value: String::new(),
+            effect: Effect::NoExecute,
+        });
         new.nodes[0].cpu_cores = 8;
         new.nodes[0].memory_kib = 1 << 20;
         new.namespaces.insert("shop".into());
@@ -377,7 +393,8 @@ mod tests {
             Fixed { host_ports: BTreeMap::from([(80, 8080)]), ..base.clone() },
             Fixed { mounts: BTreeMap::from([("/a".into(), "/b".into())]), ..base.clone() },
         ];
-        let keys: BTreeSet<String> = others.iter().chain([&base]).map(|fixed| fixed.key().to_string()).collect();
+        let keys: BTreeSet<String> =
+            others.iter().chain([&base]).map(|fixed| fixed.key().to_string()).collect();
         assert_eq!(keys.len(), others.len() + 1);
         for other in &others {
             assert_eq!(base.reasons(other).len(), 1, "{other:?}");

@@ -12,11 +12,17 @@ pub fn to_markdown(report: &Report) -> String {
         "# Parity\n\n{} of {} objects stand unchanged.\n\n| patches | unexplained differences of live Pods | inert objects |\n|---|---|---|\n| {} | {} | {} |\n",
         report.unchanged, report.objects, counts.patches, counts.unexplained, counts.inert
     );
-    table(&mut out, "The cluster provides", ["what", "how"], report.provided.iter().map(|item| [item.what.clone(), item.how.clone()]));
+    table(
+        &mut out,
+        "The cluster provides",
+        ["what", "how"],
+        report.provided.iter().map(|item| [item.what.clone(), item.how.clone()]),
+    );
     patches(&mut out, report);
     let rules = report.live.iter().map(|(rule, count)| [rule.to_string(), count.to_string()]);
     table(&mut out, "Live Pods against their templates", ["made by", "fields"], rules);
-    let unexplained = report.unexplained.iter().map(|item| [item.pod.to_string(), code(&item.pointers.join(" "))]);
+    let unexplained =
+        report.unexplained.iter().map(|item| [item.pod.to_string(), code(&item.pointers.join(" "))]);
     table(&mut out, "Unexplained differences", ["Pod", "fields"], unexplained);
     let inert = report.inert.iter().map(|item| [item.object.to_string(), item.why.clone()]);
     table(&mut out, "Inert objects", ["object", "why"], inert);
@@ -24,7 +30,8 @@ pub fn to_markdown(report: &Report) -> String {
     table(&mut out, "Images", ["name", "bytes"], images);
     let checks = report.signature_checks.iter().map(|check| [check.object.to_string(), check.by.clone()]);
     table(&mut out, "What would check image signatures", ["object", "by"], checks);
-    let volatile = report.volatile_fields.iter().map(|field| [field.object.to_string(), code(&field.pointer)]);
+    let volatile =
+        report.volatile_fields.iter().map(|field| [field.object.to_string(), code(&field.pointer)]);
     table(&mut out, "Rendered differently every time", ["object", "field"], volatile);
     let kinds = report.missing_kinds.iter().map(|missing| {
         let kind = format!("{} {}", missing.gvk.api_version(), missing.gvk.kind);
@@ -38,7 +45,11 @@ pub fn to_markdown(report: &Report) -> String {
     });
     table(&mut out, "Referred to and not among the manifests", ["object", "for", "made from"], absent);
     let unmet = report.unmet.iter().map(|unmet| {
-        [unmet.object.to_string(), hinders(unmet.hinders).to_owned(), format!("{}: {}", unmet.what, unmet.why)]
+        [
+            unmet.object.to_string(),
+            hinders(unmet.hinders).to_owned(),
+            format!("{}: {}", unmet.what, unmet.why),
+        ]
     });
     table(&mut out, "Unmet", ["object", "hinders", "what"], unmet);
     out
@@ -50,7 +61,11 @@ fn patches(out: &mut String, report: &Report) {
     }
     out.push_str("\n## Patches\n");
     for patch in &report.patches {
-        let _ = write!(out, "\n**{}**: {} ({})\n\n```json\n{:#}\n```\n", patch.object, patch.reason, patch.rule, patch.patch);
+        let _ = write!(
+            out,
+            "\n**{}**: {} ({})\n\n```json\n{:#}\n```\n",
+            patch.object, patch.reason, patch.rule, patch.patch
+        );
     }
 }
 
@@ -58,7 +73,12 @@ fn code(text: &str) -> String {
     format!("`{text}`")
 }
 
-fn table<const N: usize>(out: &mut String, title: &str, head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+fn table<const N: usize>(
+    out: &mut String,
+    title: &str,
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) {
     let mut rows = rows.peekable();
     if rows.peek().is_none() {
         return;

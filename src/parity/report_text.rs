@@ -30,7 +30,10 @@ fn sections(report: &Report) -> Vec<(String, String)> {
     vec![
         ("The cluster provides".into(), provided(report)),
         ("Patches".into(), patches(report)),
-        (format!("Fields of {} that differ from their templates", counted(report.pods, "live Pod")), live(report)),
+        (
+            format!("Fields of {} that differ from their templates", counted(report.pods, "live Pod")),
+            live(report),
+        ),
         ("Inert: accepted, acted on by nobody".into(), inert(report)),
         ("Images".into(), images(report)),
         ("These would check image signatures".into(), signatures(report)),
@@ -53,7 +56,9 @@ fn patches(report: &Report) -> String {
 }
 
 fn live(report: &Report) -> String {
-    let mut out = columns(&report.live.iter().map(|(rule, count)| [count.to_string(), rule.to_string()]).collect::<Vec<_>>());
+    let mut out = columns(
+        &report.live.iter().map(|(rule, count)| [count.to_string(), rule.to_string()]).collect::<Vec<_>>(),
+    );
     let fields = report.unexplained.iter().flat_map(|item| {
         item.pointers.iter().map(|pointer| ["unexplained:".to_owned(), item.pod.to_string(), pointer.clone()])
     });
@@ -111,7 +116,11 @@ fn absent(report: &Report) -> String {
 
 fn unmet(report: &Report) -> String {
     let row = |unmet: &super::shape::Unmet| {
-        [unmet.object.to_string(), hinders(unmet.hinders).to_owned(), format!("{}: {}", unmet.what, unmet.why)]
+        [
+            unmet.object.to_string(),
+            hinders(unmet.hinders).to_owned(),
+            format!("{}: {}", unmet.what, unmet.why),
+        ]
     };
     columns(&report.unmet.iter().map(row).collect::<Vec<_>>())
 }

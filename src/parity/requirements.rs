@@ -14,9 +14,7 @@ use super::network::{
 use super::quantity::Resources;
 use super::selector::Labels;
 use super::signatures::{SignatureCheck, signature_checks};
-use super::storage::{
-    Claim, ForeignVolume, StorageClassNeed, claims, foreign_volumes, storage_classes,
-};
+use super::storage::{Claim, ForeignVolume, StorageClassNeed, claims, foreign_volumes, storage_classes};
 use super::workload::{ContainerDefaults, Workload, workload};
 use super::{builtin, json};
 use crate::manifest::{Gvk, Object, ObjectId};
@@ -189,7 +187,8 @@ fn limit_range_defaults(objects: &[Object]) -> BTreeMap<&str, ContainerDefaults>
         for limit in limits.filter(|limit| json::text(limit, "/type") == "Container") {
             let defaults = found.entry(object.namespace()).or_default();
             for pointer in ["/default", "/defaultRequest"] {
-                defaults.extend(json::entries(limit, pointer).map(|(name, value)| (name.clone(), value.clone())));
+                defaults
+                    .extend(json::entries(limit, pointer).map(|(name, value)| (name.clone(), value.clone())));
             }
         }
     }
@@ -229,7 +228,9 @@ fn priority_classes(objects: &[Object], workloads: &[Workload]) -> Vec<PriorityC
         of_kind(objects, "PriorityClass").map(Object::name).chain(builtin::PRIORITY_CLASSES).collect();
     let mut found: BTreeMap<&str, PriorityClassNeed> = BTreeMap::new();
     for workload in workloads {
-        let Some(name) = workload.priority_class.as_deref().filter(|name| !present.contains(name)) else { continue };
+        let Some(name) = workload.priority_class.as_deref().filter(|name| !present.contains(name)) else {
+            continue;
+        };
         let need = found.entry(name).or_insert_with(|| PriorityClassNeed {
             name: name.to_owned(),
             value: None,
@@ -269,7 +270,8 @@ fn missing_kinds(objects: &[Object], served: Option<&ServedKinds>) -> Vec<Missin
             None if !builtin::serves_version(&gvk.group, &gvk.version) => MissingWhy::VersionNotServed,
             None => continue,
         };
-        let missing = found.entry(gvk.clone()).or_insert_with(|| MissingKind { gvk, why, objects: BTreeSet::new() });
+        let missing =
+            found.entry(gvk.clone()).or_insert_with(|| MissingKind { gvk, why, objects: BTreeSet::new() });
         missing.objects.insert(object.id());
     }
     found.into_values().collect()
@@ -294,7 +296,8 @@ fn metrics(objects: &[Object]) -> (BTreeSet<ObjectId>, BTreeSet<ObjectId>) {
     let (mut resource, mut custom) = (BTreeSet::new(), BTreeSet::new());
     for object in of_kind(objects, "HorizontalPodAutoscaler") {
         let metrics = json::items(&object.value, "/spec/metrics");
-        let is_resource = |metric: &&Value| matches!(json::text(metric, "/type"), "Resource" | "ContainerResource");
+        let is_resource =
+            |metric: &&Value| matches!(json::text(metric, "/type"), "Resource" | "ContainerResource");
         let of_resource = metrics.iter().filter(is_resource).count();
         // Without any metric the autoscaler takes CPU.
         if of_resource > 0 || metrics.is_empty() {

@@ -19,7 +19,7 @@ const SYSTEM_PODS: u32 = 20;
 
 /// The nodes found, and which Pods they do not take.
 pub(crate) struct Nodes {
-    pub nodes: Vec<Node>,
+    pub all: Vec<Node>,
     pub max_pods: u32,
     /// With the Pods as written.
     pub start: Placement,
@@ -72,21 +72,19 @@ pub(crate) fn find_nodes(requirements: &Requirements, profile: &Profile, machine
 }
 
 fn try_nodes(field: &Field<'_>, nodes: Vec<Node>, max_pods: u32) -> Nodes {
-    let start = field.place(&nodes, |workload| workload.replicas);
-    let rollout = field.place(&nodes, |workload| {
-        let more = workload.rolls_by_adding && workload.replicas > 0;
-        workload.replicas.saturating_add(u32::from(more))
-    });
-    let scaled = field.place(&nodes, |workload| workload.max_replicas);
-    Nodes { nodes, max_pods, start, rollout, scaled, capped: false }
+    let start = field.place(&nodes);
+    let rollout = field.roll(&nodes, &start);
+    let scaled =
+        field.place_more(&nodes, start.clone(), |workload| workload.max_replicas - workload.replicas);
+    Nodes { all: nodes, max_pods, start, rollout, scaled, capped: false }
 }
 
 /// Mirrors tolerations as taints onto nodes that are there for the Pods that tolerate them, as long as no other Pod loses
 /// its place. The first node stays open: it runs the system's own Pods.
 fn taint(field: &Field<'_>, mut best: Nodes) -> Nodes {
-    for at in 1..best.nodes.len() {
+    for at in 1..best.all.len() {
         for taint in candidates(field, &best, at) {
-            let mut nodes = best.nodes.clone();
+            let mut nodes = best.all.clone();
             nodes[at].taints.push(taint);
             nodes[at].taints.sort();
             let mut tried = try_nodes(field, nodes, best.max_pods);
@@ -102,7 +100,7 @@ fn taint(field: &Field<'_>, mut best: Nodes) -> Nodes {
 /// The taints tolerated by workloads that ask for this node by its labels, where every other that asks for it tolerates
 /// them too.
 fn candidates(field: &Field<'_>, found: &Nodes, at: usize) -> BTreeSet<Taint> {
-    let node = &found.nodes[at];
+    let node = &found.all[at];
     let asks = |workload: &&Workload| {
         workload.peak() > 0
             && workload.accepts(&node.labels)
@@ -115,14 +113,16 @@ fn candidates(field: &Field<'_>, found: &Nodes, at: usize) -> BTreeSet<Taint> {
         .filter_map(super::selector::Toleration::taint)
         .filter(|taint| !is_kubernetes_own(&taint.key))
         .filter(|taint| {
-            asking.iter().all(|workload| super::selector::tolerated(std::slice::from_ref(taint), &workload.tolerations))
+            asking.iter().all(|workload| {
+                super::selector::tolerated(std::slice::from_ref(taint), &workload.tolerations)
+            })
         })
         .collect()
 }
 
 /// Whether an expression picks some nodes out of all: one that all satisfy does not.
 fn chooses(expression: &Expression, found: &Nodes) -> bool {
-    expression.is_positive() && !found.nodes.iter().all(|node| expression.matches(&node.labels))
+    expression.is_positive() && !found.all.iter().all(|node| expression.matches(&node.labels))
 }
 
 /// Whether Kubernetes sets and removes a taint itself, for nodes that are not ready or run its control plane.

@@ -177,7 +177,7 @@ pub struct Unmet {
 /// The cluster that offers what is required: as few nodes as will do, at most the profile's number.
 pub fn shape(requirements: &Requirements, profile: &Profile, machine: &Machine) -> Shape {
     let found = find_nodes(requirements, profile, machine);
-    let sizes = sizes(requirements, profile, machine, &found.nodes);
+    let sizes = sizes(requirements, profile, machine, &found.all);
     let (pod_subnet, service_subnet) = ranges(requirements);
     Shape {
         zones: zones(&found),
@@ -203,7 +203,13 @@ pub fn shape(requirements: &Requirements, profile: &Profile, machine: &Machine) 
         pod_subnet,
         service_subnet,
         unmet: unmet::unmet(requirements, profile, machine, &found),
-        nodes: found.nodes.into_iter().zip(sizes).enumerate().map(|(at, (node, size))| offer(at, node, size)).collect(),
+        nodes: found
+            .all
+            .into_iter()
+            .zip(sizes)
+            .enumerate()
+            .map(|(at, (node, size))| offer(at, node, size))
+            .collect(),
     }
 }
 
@@ -226,7 +232,7 @@ fn offer(index: usize, node: super::placement::Node, size: Size) -> NodeShape {
 }
 
 fn zones(found: &Nodes) -> BTreeSet<String> {
-    found.nodes.iter().filter_map(|node| node.labels.get(super::draft::ZONE).cloned()).collect()
+    found.all.iter().filter_map(|node| node.labels.get(super::draft::ZONE).cloned()).collect()
 }
 
 fn storage_classes(requirements: &Requirements) -> Vec<StorageClassShape> {
@@ -248,14 +254,20 @@ fn ingress_classes(requirements: &Requirements, profile: &Profile) -> Vec<Ingres
     }
     let classes = requirements.ingress_classes.iter();
     let mut shapes: Vec<_> = classes
-        .map(|need| IngressClassShape { name: need.name.clone(), default: false, controller: need.controller.clone() })
+        .map(|need| IngressClassShape {
+            name: need.name.clone(),
+            default: false,
+            controller: need.controller.clone(),
+        })
         .collect();
     let has_default = requirements.ingress_classes.iter().any(|need| need.default);
     if !requirements.default_ingress.is_empty() && !has_default {
         // One class that is to be added becomes the default; else one of our own does.
         match shapes.iter_mut().find(|shape| shape.controller.is_none()) {
             Some(shape) => shape.default = true,
-            None => shapes.push(IngressClassShape { name: "default".into(), default: true, controller: None }),
+            None => {
+                shapes.push(IngressClassShape { name: "default".into(), default: true, controller: None });
+            }
         }
     }
     shapes

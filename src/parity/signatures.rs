@@ -41,18 +41,16 @@ pub(crate) fn signature_checks(objects: &[Object]) -> Vec<SignatureCheck> {
 fn checker(object: &Object) -> Option<&'static str> {
     match (object.gvk().group.as_str(), object.kind()) {
         ("policy.sigstore.dev", "ClusterImagePolicy") => Some("sigstore policy-controller"),
-        ("kyverno.io", "ClusterPolicy" | "Policy") => {
-            json::items(&object.value, "/spec/rules")
-                .iter()
-                .any(|rule| rule.get("verifyImages").is_some())
-                .then_some("kyverno verifyImages")
-        }
+        ("kyverno.io", "ClusterPolicy" | "Policy") => json::items(&object.value, "/spec/rules")
+            .iter()
+            .any(|rule| rule.get("verifyImages").is_some())
+            .then_some("kyverno verifyImages"),
         ("policies.kyverno.io", "ImageValidatingPolicy" | "NamespacedImageValidatingPolicy") => {
             Some("kyverno verifyImages")
         }
-        ("externaldata.gatekeeper.sh", "Provider") => {
-            (object.name().contains("ratify") || object.text("/spec/url").contains("ratify")).then_some("ratify")
-        }
+        ("externaldata.gatekeeper.sh", "Provider") => (object.name().contains("ratify")
+            || object.text("/spec/url").contains("ratify"))
+        .then_some("ratify"),
         (
             "admissionregistration.k8s.io",
             "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",

@@ -87,7 +87,8 @@ pub(crate) fn claims(objects: &[Object], workloads: &[Workload]) -> Vec<Claim> {
                 let count = replicas.get(&object.id()).copied().unwrap_or(1);
                 for template in json::items(&object.value, "/spec/volumeClaimTemplates") {
                     let base = format!("{}-{}", json::text(template, "/metadata/name"), object.name());
-                    claims.extend((0..count).map(|n| claim(object, format!("{base}-{}", first + n), template)));
+                    claims
+                        .extend((0..count).map(|n| claim(object, format!("{base}-{}", first + n), template)));
                 }
             }
             _ => {}
@@ -131,9 +132,12 @@ pub(crate) fn storage_classes(
     let mut found: BTreeMap<String, StorageClassNeed> = BTreeMap::new();
     let mut default_users = BTreeSet::new();
     for object in objects.iter().filter(|object| object.kind() == "StorageClass") {
-        let default = ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"]
-            .iter()
-            .any(|name| object.annotation(name) == Some("true"));
+        let default = [
+            "storageclass.kubernetes.io/is-default-class",
+            "storageclass.beta.kubernetes.io/is-default-class",
+        ]
+        .iter()
+        .any(|name| object.annotation(name) == Some("true"));
         let need = found.entry(object.name().into()).or_default();
         need.provisioner = Some(object.text("/provisioner").into());
         need.default = default;
@@ -165,8 +169,16 @@ pub(crate) fn storage_classes(
 
 /// Volume types that Kubernetes' own programs provide on any node.
 const OWN_VOLUMES: &[&str] = &[
-    "configMap", "downwardAPI", "emptyDir", "ephemeral", "hostPath", "image", "persistentVolumeClaim", "projected",
-    "secret", "local",
+    "configMap",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "hostPath",
+    "image",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+    "local",
 ];
 
 /// Volumes that need something outside: CSI drivers, NFS and cloud disks.
@@ -176,7 +188,9 @@ pub(crate) fn foreign_volumes(objects: &[Object]) -> Vec<ForeignVolume> {
         let pod = object.pod_template().and_then(|template| template.get("spec"));
         for volume in pod.into_iter().flat_map(|pod| json::items(pod, "/volumes")) {
             let kind = json::entries(volume, "").find(|(key, _)| *key != "name" && !is_own(key));
-            found.extend(kind.map(|(kind, source)| foreign(object, json::text(volume, "/name"), kind, source)));
+            found.extend(
+                kind.map(|(kind, source)| foreign(object, json::text(volume, "/name"), kind, source)),
+            );
         }
         if object.kind() == "PersistentVolume" {
             let kind = json::entries(&object.value, "/spec")

@@ -42,8 +42,11 @@ fn pods_without_node(
     unmet: &mut Vec<Unmet>,
 ) {
     let mut named = BTreeSet::new();
-    let stages: [(Hinders, &Placement); 3] =
-        [(Hinders::Start, &found.start), (Hinders::Rollout, &found.rollout), (Hinders::Scaling, &found.scaled)];
+    let stages: [(Hinders, &Placement); 3] = [
+        (Hinders::Start, &found.start),
+        (Hinders::Rollout, &found.rollout),
+        (Hinders::Scaling, &found.scaled),
+    ];
     for (hinders, placement) in stages {
         for (index, (count, refusals)) in &placement.unplaced {
             // A workload that cannot start is not named again for what it could not do later.
@@ -55,11 +58,16 @@ fn pods_without_node(
                 Hinders::Start if *count >= workload.replicas => format!("a node for its {}", pods(*count)),
                 Hinders::Start => format!("nodes for {count} of its {}", pods(workload.replicas)),
                 Hinders::Rollout => "a node for the Pod that a rolling update adds".to_owned(),
-                _ => format!("nodes for {count} of the {} that its autoscaler may make", pods(workload.max_replicas)),
+                _ => format!(
+                    "nodes for {count} of the {} that its autoscaler may make",
+                    pods(workload.max_replicas)
+                ),
             };
-            let reasons: Vec<String> = refusals.iter().map(|refusal| reason(refusal, workload, machine)).collect();
+            let reasons: Vec<String> =
+                refusals.iter().map(|refusal| reason(refusal, workload, machine)).collect();
             // One node more than there may be is what the search would have tried next.
-            let helps = if found.capped && refusals.iter().any(more_nodes_help) || hinders == Hinders::Scaling {
+            let helps = if found.capped && refusals.iter().any(more_nodes_help) || hinders == Hinders::Scaling
+            {
                 format!("; profile {} has at most {}", profile.name, nodes(profile.nodes.max.max(1)))
             } else {
                 String::new()
@@ -128,7 +136,13 @@ fn beyond_nodes(workload: &Workload, unmet: &mut Vec<Unmet>) {
 fn volumes(requirements: &Requirements, unmet: &mut Vec<Unmet>) {
     for volume in &requirements.foreign_volumes {
         let why = "no such driver or server answers here";
-        add(unmet, &volume.object, Hinders::Start, format!("volume {} ({})", volume.volume, volume.kind), why);
+        add(
+            unmet,
+            &volume.object,
+            Hinders::Start,
+            format!("volume {} ({})", volume.volume, volume.kind),
+            why,
+        );
     }
     for claim in &requirements.claims {
         if claim.block {

@@ -106,7 +106,12 @@ pub struct PodTerm {
 
 impl PodTerm {
     /// Whether it means a Pod with these labels in that namespace.
-    pub fn means(&self, labels: &Labels, namespace: &str, namespace_labels: &BTreeMap<String, Labels>) -> bool {
+    pub fn means(
+        &self,
+        labels: &Labels,
+        namespace: &str,
+        namespace_labels: &BTreeMap<String, Labels>,
+    ) -> bool {
         let none = Labels::new();
         let in_namespace = self.namespaces.contains(namespace)
             || self.namespace_selector.matches(namespace_labels.get(namespace).unwrap_or(&none));
@@ -168,7 +173,10 @@ pub(crate) fn workload(
         requests: effective_requests(pod, defaults),
         nodes: required_nodes(pod),
         preferred_nodes: preferred_nodes(pod),
-        spread: json::items(pod, "/topologySpreadConstraints").iter().map(|item| spread(item, &labels)).collect(),
+        spread: json::items(pod, "/topologySpreadConstraints")
+            .iter()
+            .map(|item| spread(item, &labels))
+            .collect(),
         affinity: pod_terms(object, pod, &labels, "podAffinity"),
         anti_affinity: pod_terms(object, pod, &labels, "podAntiAffinity"),
         preferred_topology: preferred_topology(pod),
@@ -244,8 +252,9 @@ fn rolling_update(object: &Object, replicas: u32) -> (u32, bool) {
 /// What the scheduler counts for a Pod: containers and sidecars together, or the init step that needs most, plus
 /// overhead (Kubernetes' `PodRequests`, KEP-753). Pod-level requests take precedence (KEP-2837).
 pub(crate) fn effective_requests(pod: &Value, defaults: &ContainerDefaults) -> Resources {
-    let mut running =
-        json::items(pod, "/containers").iter().fold(Resources::default(), |sum, c| sum.plus(&requests(c, defaults)));
+    let mut running = json::items(pod, "/containers")
+        .iter()
+        .fold(Resources::default(), |sum, c| sum.plus(&requests(c, defaults)));
     let (mut sidecars, mut init) = (Resources::default(), Resources::default());
     for container in json::items(pod, "/initContainers") {
         let own = requests(container, defaults);
@@ -262,7 +271,8 @@ pub(crate) fn effective_requests(pod: &Value, defaults: &ContainerDefaults) -> R
         let stated = amounts(stated, &none);
         let level = resources(&stated);
         running.cpu_millis = if stated.contains_key("cpu") { level.cpu_millis } else { running.cpu_millis };
-        running.memory_bytes = if stated.contains_key("memory") { level.memory_bytes } else { running.memory_bytes };
+        running.memory_bytes =
+            if stated.contains_key("memory") { level.memory_bytes } else { running.memory_bytes };
         running.extended.extend(level.extended);
     }
     let overhead: BTreeMap<_, _> = json::entries(pod, "/overhead").collect();
@@ -275,7 +285,8 @@ fn requests(container: &Value, defaults: &ContainerDefaults) -> Resources {
 
 /// Requests by name: stated, else the limit, else the namespace's default.
 fn amounts<'a>(stated: &'a Value, defaults: &'a ContainerDefaults) -> BTreeMap<&'a str, &'a Value> {
-    let mut amounts: BTreeMap<&str, &Value> = defaults.iter().map(|(name, value)| (name.as_str(), value)).collect();
+    let mut amounts: BTreeMap<&str, &Value> =
+        defaults.iter().map(|(name, value)| (name.as_str(), value)).collect();
     for pointer in ["/limits", "/requests"] {
         amounts.extend(json::entries(stated, pointer).map(|(name, value)| (name.as_str(), value)));
     }
@@ -322,7 +333,9 @@ fn preferred_nodes(pod: &Value) -> Vec<AllOf> {
     let pointer = "/affinity/nodeAffinity/preferredDuringSchedulingIgnoredDuringExecution";
     let mut terms: Vec<_> = json::items(pod, pointer)
         .iter()
-        .map(|item| (json::count(item, "/weight").unwrap_or(1), item.get("preference").map(term).unwrap_or_default()))
+        .map(|item| {
+            (json::count(item, "/weight").unwrap_or(1), item.get("preference").map(term).unwrap_or_default())
+        })
         .filter(|(_, all)| !all.is_empty())
         .collect();
     terms.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));

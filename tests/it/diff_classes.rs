@@ -218,3 +218,18 @@ async fn a_kind_that_is_not_served_cannot_be_compared() {
     assert_eq!(found(&diff), ["Cluster main: NotAskable"]);
     assert!(!diff.differs());
 }
+
+#[tokio::test]
+async fn what_is_being_deleted_counts_as_gone() {
+    let place = place("diff-going").await;
+    let objects = applied(&place, SHOP).await;
+    let held = json!({"metadata": {"finalizers": ["example.com/hold"]}});
+    write(&place, "v1", "ConfigMap", "settings", "holder", &held).await;
+    place
+        .cluster
+        .delete(&place.resource("v1", "ConfigMap"), &place.namespace, "settings", None)
+        .await
+        .unwrap();
+    assert_eq!(found(&compared(&place, &objects).await), ["ConfigMap settings: Absent"]);
+    write(&place, "v1", "ConfigMap", "settings", "holder", &json!({"metadata": {"finalizers": null}})).await;
+}

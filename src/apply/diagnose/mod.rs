@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::pods::Owned;
-use super::readiness::fields::{condition, count, list, seconds_between, text, time, uid};
+use super::readiness::fields::{Condition, condition, count, list, seconds_between, text, time, uid};
 use super::readiness::pod::statuses;
 use crate::manifest::ObjectId;
 
@@ -107,7 +107,7 @@ impl Subject {
             }
             let own = text(object, "/kind") == "Pod";
             pods = if own { vec![object] } else { owned.current_pods(object) };
-            pods.retain(|pod| !condition(pod, "Ready").is_some_and(|ready| ready.is_true()));
+            pods.retain(|pod| !condition(pod, "Ready").is_some_and(Condition::is_true));
             // What is in trouble tells more than what merely is not there yet.
             pods.sort_by_key(|pod| {
                 (

@@ -97,8 +97,8 @@ fn of_trouble(pod: &Value, found: &Trouble, events: &[&Value], logs: &[Container
         TroubleKind::Config => {
             format!("container {container} of {name} cannot be configured: {}", first_line(&found.message))
         }
-        TroubleKind::Create => {
-            format!("container {container} of {name} cannot be started: {}", first_line(&found.message))
+        TroubleKind::Create | TroubleKind::NoSuchProgram => {
+            format!("container {container} of {name} cannot be started: {}", runtime_message(&found.message))
         }
         TroubleKind::Crash => {
             let status =
@@ -129,7 +129,7 @@ fn of_exit(pod: &Value, status: &Value, ended: &Value, events: &[&Value], logs: 
     let said = first_line(text(ended, "/message"));
     let name = pod_name(pod);
     if matches!(text(ended, "/reason"), "StartError" | "ContainerCannotRun") {
-        return format!("container {container} of {name} cannot be started: {said}");
+        return format!("container {container} of {name} cannot be started: {}", runtime_message(said));
     }
     let probe = killed_by_probe(container, events);
     let how = match (text(ended, "/reason"), probe, int(ended, "/signal").filter(|signal| *signal > 0)) {
@@ -142,10 +142,10 @@ fn of_exit(pod: &Value, status: &Value, ended: &Value, events: &[&Value], logs: 
         _ => format!("exits with {}", int(ended, "/exitCode").unwrap_or(0)),
     };
     let ran = time(ended, "/startedAt").zip(time(ended, "/finishedAt"));
-    let after = ran.map(|(from, to)| format!(" after {}", duration(seconds_between(from, to)))).unwrap_or_default();
-    // The restart that a container is waiting for is not counted yet.
-    let ended_now = i64::from(status.pointer("/state/terminated").is_some());
-    let times = count(status, "/restartCount") + ended_now;
+    let after =
+        ran.map(|(from, to)| format!(" after {}", duration(seconds_between(from, to)))).unwrap_or_default();
+    // It was started once more than it was restarted.
+    let times = count(status, "/restartCount") + 1;
     let times = if times > 1 { format!(", {times} times") } else { String::new() };
     let words = probe
         .and_then(|_| probe_message(events, &["Liveness", "Startup"]))
@@ -158,7 +158,8 @@ fn of_exit(pod: &Value, status: &Value, ended: &Value, events: &[&Value], logs: 
 /// The probe for whose failure the kubelet restarts a container.
 fn killed_by_probe(container: &str, events: &[&Value]) -> Option<&'static str> {
     let sign = format!("Container {container} failed ");
-    let message = events.iter().map(|event| text(event, "/message")).find(|message| message.contains(&sign))?;
+    let message =
+        events.iter().map(|event| text(event, "/message")).find(|message| message.contains(&sign))?;
     ["liveness", "startup"].into_iter().find(|probe| message.contains(&format!("{probe} probe")))
 }
 
@@ -261,6 +262,12 @@ fn memory_limit<'a>(pod: &'a Value, container: &str) -> Option<&'a str> {
 fn spec_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
     let init = list(pod, "/spec/initContainers").iter();
     init.chain(list(pod, "/spec/containers")).find(|spec| text(spec, "/name") == container)
+}
+
+/// What the runtime says, without the layers that passed it on.
+fn runtime_message(message: &str) -> &str {
+    let line = first_line(message);
+    line.rsplit_once("unable to start container process: ").map_or(line, |(_, why)| why)
 }
 
 fn first_line(message: &str) -> &str {

@@ -1,5 +1,7 @@
 //! The sentences for what goes wrong, and the whole text.
 
+#![allow(clippy::needless_pass_by_value, reason = "tables of json! values read better without borrows")]
+
 use serde_json::json;
 
 use super::*;
@@ -61,11 +63,11 @@ fn crashes() {
             &[],
             &[(false, &["later"]), (true, &["starting", "panic: no database"])]
         ),
-        "container c of Pod shop/web-1 exits with 1 after less than 1 s, 5 times: panic: no database"
+        "container c of Pod shop/web-1 exits with 1 after less than 1 s, 6 times: panic: no database"
     );
     assert_eq!(
         reason(crash(ended(137, "OOMKilled", "2026-01-01T00:00:42Z"), 1), &[], &[]),
-        "container c of Pod shop/web-1 is killed for using more memory than its limit of 64Mi after 42 s"
+        "container c of Pod shop/web-1 is killed for using more memory than its limit of 64Mi after 42 s, 2 times"
     );
     let events = [
         event("Killing", "Container c failed liveness probe, will be restarted", "pod"),
@@ -73,7 +75,7 @@ fn crashes() {
     ];
     assert_eq!(
         reason(crash(ended(137, "Error", "2026-01-01T00:05:00Z"), 2), &events, &[]),
-        "container c of Pod shop/web-1 is restarted by its liveness probe after 5 min, 2 times: \
+        "container c of Pod shop/web-1 is restarted by its liveness probe after 5 min, 3 times: \
          Get \"http://10.0.0.1/\": connection refused"
     );
     assert_eq!(
@@ -89,7 +91,7 @@ fn crashes() {
     );
     assert_eq!(
         reason(crash(ended(0, "Completed", at_once), 3), &[], &[]),
-        "container c of Pod shop/web-1 exits with 0 after less than 1 s, 3 times"
+        "container c of Pod shop/web-1 exits with 0 after less than 1 s, 4 times"
     );
 }
 
@@ -206,7 +208,7 @@ fn the_whole_text() {
     let now = "2026-01-01T00:02:30Z".parse().unwrap();
     let diagnosis = conclude(&subject(crash(ended, 5)), &events, logs, now);
     insta::assert_snapshot!(render(&[diagnosis]), @r"
-    Deployment shop/web: container c of Pod shop/web-1 exits with 1 after less than 1 s, 5 times: panic: no database
+    Deployment shop/web: container c of Pod shop/web-1 exits with 1 after less than 1 s, 6 times: panic: no database
       events:
         2m ago  BackOff  Pod web-1: Back-off restarting failed container c in pod web-1 (3 times)
       last lines of container c in Pod web-1, before its last restart:
@@ -217,7 +219,7 @@ fn the_whole_text() {
 
 #[test]
 fn logs_are_cut_and_cannot_paint_the_terminal() {
-    let log: String = (0..20).map(|n| format!("line {n}\n")).collect();
+    let log = (0..20).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
     let lines = last_lines(&log);
     assert_eq!((lines.len(), lines[0].as_str(), lines[9].as_str()), (10, "line 10", "line 19"));
     assert_eq!(last_lines("\u{1b}[31mred\u{1b}[0m\u{7}\tx\n\n"), ["red\tx"]);

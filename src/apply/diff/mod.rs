@@ -180,8 +180,10 @@ impl Asking<'_> {
             let note = format!("the cluster does not serve {} {}", object.gvk().api_version(), object.kind());
             return Ok(plain(object, DiffClass::NotAskable, &note));
         };
-        let Some(live) = live else { return Ok(absent(object, self.known)) };
+        let Some(live) = live.filter(stays) else { return Ok(absent(object, self.known)) };
         match self.ask(object, &resource).await {
+            // It went in between (a Job by its TTL): the answer is of a new object that would take its place.
+            Ok(merged) if merged.pointer(UID) != live.pointer(UID) => Ok(absent(object, self.known)),
             Ok(merged) => Ok(compared(object, &live, &merged, self)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(absent(object, self.known)),
             Err(kube::Error::Api(status)) if answered(&status) => Ok(refused(object, &live, &status, self)),
@@ -206,6 +208,13 @@ impl Asking<'_> {
             answer => answer,
         }
     }
+}
+
+const UID: &str = "/metadata/uid";
+
+/// Whether an object is not being deleted.
+fn stays(live: &Value) -> bool {
+    live.pointer("/metadata/deletionTimestamp").is_none()
 }
 
 /// Whether the API server has judged the object, and not merely failed to.

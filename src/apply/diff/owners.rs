@@ -25,21 +25,15 @@ fn owns(fields: &Value, value: &Value, steps: &[String]) -> bool {
     if fields.is_empty() {
         return true;
     }
-    match value {
-        Value::Array(list) => {
-            let Some(element) = step.parse().ok().and_then(|index: usize| list.get(index)) else {
-                return false;
-            };
-            fields
-                .iter()
-                .filter(|(key, _)| names_element(key, element, step))
-                .any(|(_, below)| owns(below, element, rest))
-        }
-        _ => {
-            let below = value.get(step).unwrap_or(&Value::Null);
-            fields.get(&format!("f:{step}")).is_some_and(|fields| owns(fields, below, rest))
-        }
+    if let Value::Array(list) = value {
+        let element = step.parse().ok().and_then(|index: usize| list.get(index));
+        return element.is_some_and(|element| {
+            let sets = fields.iter().filter(|(key, _)| names_element(key, element, step));
+            sets.into_iter().any(|(_, below)| owns(below, element, rest))
+        });
     }
+    let below = value.get(step).unwrap_or(&Value::Null);
+    fields.get(&format!("f:{step}")).is_some_and(|fields| owns(fields, below, rest))
 }
 
 /// Whether a set's key (`k:{"name":"web"}`, `v:"finalizer"`, `i:0`) names this element.

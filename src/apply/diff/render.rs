@@ -40,8 +40,7 @@ fn entry_lines(out: &mut String, entry: &DiffEntry) {
 fn class_words(class: DiffClass) -> &'static str {
     match class {
         DiffClass::Same => "is the same",
-        DiffClass::Expired => "is gone",
-        DiffClass::HookDeleted => "is gone",
+        DiffClass::Expired | DiffClass::HookDeleted => "is gone",
         DiffClass::OtherManager => "was changed by a controller",
         DiffClass::Patched => "differs by a named patch",
         DiffClass::NotAskable => "cannot be compared",

@@ -1,5 +1,7 @@
 //! How differences are found, explained and shown; the API server's part is tested against a real one.
 
+#![allow(clippy::needless_pass_by_value, reason = "tables of json! values read better without borrows")]
+
 use kube::core::Status;
 use serde_json::json;
 

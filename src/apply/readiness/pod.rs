@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-use super::fields::{condition, count, int, list, seconds_between, text, time};
+use super::fields::{Condition, condition, count, int, list, seconds_between, text, time};
 use super::{Readiness, Rules};
 
 /// What keeps a Pod from getting ready, seen in its status.
@@ -36,7 +36,9 @@ pub enum TroubleKind {
     PullFails,
     /// The container cannot be configured: a Secret, a ConfigMap or a key is missing.
     Config,
-    /// The container runtime cannot create or start it.
+    /// The image has no such program.
+    NoSuchProgram,
+    /// The container runtime cannot create or start it for another reason.
     Create,
     /// It starts and exits, again and again.
     Crash,
@@ -46,11 +48,13 @@ impl TroubleKind {
     /// How long it may persist before waiting is pointless; a crash is judged by its restarts too.
     pub fn grace(self) -> Duration {
         Duration::from_secs(match self {
-            Self::NoSuchImage => 0,
+            Self::NoSuchImage | Self::NoSuchProgram => 0,
             Self::ImageNotOnNode | Self::Config => 10,
             Self::Unschedulable => 15,
             Self::Create => 20,
-            Self::PullFails | Self::Crash => 60,
+            // Two or three tries of the kubelet.
+            Self::PullFails => 30,
+            Self::Crash => 60,
         })
     }
 }
@@ -67,16 +71,15 @@ pub(crate) fn statuses(pod: &Value) -> impl Iterator<Item = (&Value, bool)> {
 
 /// What keeps a Pod from getting ready; the first in the order in which its containers start.
 pub fn trouble(pod: &Value) -> Option<Trouble> {
-    if let Some(scheduled) = condition(pod, "PodScheduled") {
-        if scheduled.is_false() && scheduled.reason() == "Unschedulable" {
-            return Some(Trouble {
-                kind: TroubleKind::Unschedulable,
-                container: String::new(),
-                message: scheduled.message().into(),
-                restarts: 0,
-                since: scheduled.since(),
-            });
-        }
+    let refused = condition(pod, "PodScheduled").filter(|c| c.is_false() && c.reason() == "Unschedulable");
+    if let Some(refused) = refused {
+        return Some(Trouble {
+            kind: TroubleKind::Unschedulable,
+            container: String::new(),
+            message: refused.message().into(),
+            restarts: 0,
+            since: refused.since(),
+        });
     }
     statuses(pod).find_map(|(status, _)| container_trouble(pod, status))
 }
@@ -89,13 +92,16 @@ fn container_trouble(pod: &Value, status: &Value) -> Option<Trouble> {
         "InvalidImageName" => TroubleKind::NoSuchImage,
         "ErrImageNeverPull" => TroubleKind::ImageNotOnNode,
         "CreateContainerConfigError" => TroubleKind::Config,
+        "CreateContainerError" | "RunContainerError" if no_such_program(message) => {
+            TroubleKind::NoSuchProgram
+        }
         "CreateContainerError" | "RunContainerError" => TroubleKind::Create,
         "CrashLoopBackOff" => TroubleKind::Crash,
         _ => return None,
     };
     let since = match kind {
         TroubleKind::Crash => time(status, "/lastState/terminated/finishedAt"),
-        _ => condition(pod, "PodScheduled").and_then(|scheduled| scheduled.since()),
+        _ => condition(pod, "PodScheduled").and_then(Condition::since),
     };
     Some(Trouble {
         kind,
@@ -104,6 +110,11 @@ fn container_trouble(pod: &Value, status: &Value) -> Option<Trouble> {
         restarts: count(status, "/restartCount"),
         since,
     })
+}
+
+/// Whether the runtime's message says that the image lacks the program: no volume or time will bring it.
+fn no_such_program(message: &str) -> bool {
+    message.contains("executable file not found in $PATH")
 }
 
 /// Whether a pull's message says that asking again will not help.
@@ -123,7 +134,7 @@ pub(super) fn readiness(pod: &Value, rules: &Rules) -> Readiness {
         "Failed" => return Readiness::Failed(failed_message(pod)),
         _ => {}
     }
-    if phase == "Running" && condition(pod, "Ready").is_some_and(|c| c.is_true()) {
+    if phase == "Running" && condition(pod, "Ready").is_some_and(Condition::is_true) {
         return Readiness::Current("ready".into());
     }
     if let Some(trouble) = trouble(pod) {
@@ -149,7 +160,7 @@ pub(crate) fn describe(trouble: &Trouble) -> String {
         TroubleKind::ImageNotOnNode => "has an image that its node lacks",
         TroubleKind::PullFails => "cannot pull its image",
         TroubleKind::Config => "cannot be configured",
-        TroubleKind::Create => "cannot be started",
+        TroubleKind::NoSuchProgram | TroubleKind::Create => "cannot be started",
         TroubleKind::Crash => {
             return format!("container {container} exits again and again ({} restarts)", trouble.restarts);
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{condition, count, flag, int, text};
+use super::fields::{Condition, condition, count, flag, int, text};
 use super::{Readiness, Rules};
 
 fn progress(what: &str, have: i64, wanted: i64) -> Readiness {
@@ -155,13 +155,13 @@ pub(super) fn job(object: &Value, rules: &Rules) -> Readiness {
     let completions =
         int(object, "/spec/completions").or_else(|| int(object, "/spec/parallelism")).unwrap_or(1);
     let succeeded = count(object, "/status/succeeded");
-    if condition(object, "Complete").is_some_and(|c| c.is_true()) {
+    if condition(object, "Complete").is_some_and(Condition::is_true) {
         return Readiness::Current("completed".into());
     }
-    if let Some(failed) = ["Failed", "FailureTarget"].iter().find_map(|kind| condition(object, kind)) {
-        if failed.is_true() {
-            return Readiness::Failed(format!("failed: {}", failed.message()));
-        }
+    let failed =
+        ["Failed", "FailureTarget"].iter().filter_map(|kind| condition(object, kind)).find(|c| c.is_true());
+    if let Some(failed) = failed {
+        return Readiness::Failed(format!("failed: {}", failed.message()));
     }
     if flag(object, "/spec/suspend") {
         return match condition(object, "Suspended") {

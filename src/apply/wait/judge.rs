@@ -22,8 +22,10 @@ const ABSENCE: Duration = Duration::from_secs(10);
 const OLD_FAILURE: Duration = Duration::from_secs(30);
 /// How long a kind may be unserved or a watch refused.
 const WATCH_ERROR: Duration = Duration::from_secs(30);
+/// How long a container must run that crashed before and has no probe to say that it is ready.
+const STEADY: Duration = Duration::from_secs(5);
 /// How long a volume may wait for a Secret or a ConfigMap that does not exist: other controllers make some.
-const MOUNT: Duration = Duration::from_secs(60);
+const MOUNT: Duration = Duration::from_mins(1);
 
 /// One object that is not ready.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +76,8 @@ pub(super) struct Judge {
     settled: BTreeMap<Lasting, i64>,
     /// Targets that crashed at any time.
     crashers: BTreeSet<usize>,
+    /// Those of them that have no readiness probe: they are ready whenever they run.
+    unprobed: BTreeSet<usize>,
     /// Containers that crash now.
     crashing: Vec<Crashing>,
     /// Targets that have failed now.
@@ -93,6 +97,7 @@ impl Judge {
             old_failures: None,
             settled: BTreeMap::new(),
             crashers: BTreeSet::new(),
+            unprobed: BTreeSet::new(),
             crashing: Vec::new(),
             failures: BTreeSet::new(),
             again: None,
@@ -174,7 +179,10 @@ impl Judge {
         }
         let state = readiness(object, &scene.rules);
         if state.is_current() {
-            return None;
+            let steady = !self.unprobed.contains(&index)
+                || self.lasts((id.to_string(), "steady".into()), STEADY, scene.now);
+            let message = format!("ready again for less than {} s after a crash", STEADY.as_secs());
+            return (!steady).then_some((message, false));
         }
         // A Pod is judged by the time its trouble lasted before our eyes, not by its own word.
         if id.kind == "Pod" && id.group.is_empty() && text(object, "/status/phase") != "Failed" {
@@ -226,6 +234,9 @@ impl Judge {
             }
             if found.kind == TroubleKind::Crash && !of_job {
                 self.crashers.insert(index);
+                if !is_probed(pod, &found.container) {
+                    self.unprobed.insert(index);
+                }
                 self.crashing.push(Crashing {
                     target: index,
                     container: (uid(pod).into(), found.container.clone()),
@@ -303,6 +314,12 @@ struct Crashing {
     target: usize,
     container: Lasting,
     restarts: i64,
+}
+
+fn is_probed(pod: &Value, container: &str) -> bool {
+    let spec = list(pod, "/spec/containers").iter().find(|spec| text(spec, "/name") == container);
+    // An init container ends: the Pod is not ready before.
+    spec.is_none_or(|spec| spec.get("readinessProbe").is_some())
 }
 
 fn in_pod(pod: &Value, found: &Trouble) -> String {

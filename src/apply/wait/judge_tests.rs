@@ -78,7 +78,7 @@ impl Wait {
     fn pod(&mut self, of: &str, restarts: i64, state: Value) {
         self.put("", "Pod", json!({"kind": "Pod", "metadata": {"name": of, "uid": format!("{of}-pod"),
                 "ownerReferences": [{"uid": format!("{of}-rs"), "controller": true}]},
-            "status": {"phase": "Pending", "containerStatuses": [{"name": "c", "restartCount": restarts, "state": state}]}}));
+            "spec": {"containers": [{"name": "c"}]}, "status": {"phase": "Pending", "containerStatuses": [{"name": "c", "restartCount": restarts, "state": state}]}}));
     }
 
     fn waiting(&mut self, of: &str, restarts: i64, reason: &str, message: &str) {
@@ -124,7 +124,7 @@ fn an_image_that_does_not_exist_ends_the_wait_at_once() {
 #[test]
 fn troubles_that_may_pass_have_their_grace() {
     for (reason, seconds) in
-        [("CreateContainerConfigError", 10), ("ErrImagePull", 60), ("CreateContainerError", 20)]
+        [("CreateContainerConfigError", 10), ("ErrImagePull", 30), ("CreateContainerError", 20)]
     {
         let mut wait = Wait::deployments();
         wait.waiting("web", 0, reason, "so");
@@ -180,6 +180,26 @@ fn once_all_else_is_ready_one_more_crash_is_enough() {
     assert_eq!(wait.hopeless(12), [""; 0]);
     wait.waiting("web", 2, "CrashLoopBackOff", "");
     assert_eq!(wait.hopeless(13).len(), 1);
+}
+
+#[test]
+fn what_crashed_and_has_no_probe_must_run_for_a_while() {
+    let mut wait = Wait::deployments();
+    wait.deployment("api", true);
+    wait.waiting("web", 1, "CrashLoopBackOff", "");
+    wait.at(0);
+    wait.deployment("web", true);
+    let verdict = wait.at(10);
+    assert_eq!(verdict.missing[0].message, "ready again for less than 5 s after a crash");
+    assert_eq!(verdict.again, Some(wait.start + Duration::from_secs(15)));
+    assert_eq!(wait.at(15).missing, []);
+}
+
+#[test]
+fn a_program_that_the_image_lacks_ends_the_wait_at_once() {
+    let mut wait = Wait::deployments();
+    wait.waiting("web", 0, "RunContainerError", "exec: \"serve\": executable file not found in $PATH");
+    assert_eq!(wait.hopeless(0).len(), 1);
 }
 
 #[test]

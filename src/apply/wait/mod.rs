@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::client::Cluster;
 use super::diagnose::{Diagnosis, Subject, diagnose, events, last_event};
 use super::pods::Owned;
-use super::readiness::fields::{condition, text};
+use super::readiness::fields::{Condition, condition, text};
 use crate::event::{Event, Reporter};
 use crate::manifest::{Object, ObjectId};
 use judge::{Judge, Verdict};
@@ -177,12 +177,21 @@ fn summary(targets: &[Target], verdict: &Verdict) -> String {
         .missing
         .iter()
         .take(SHOWN)
-        .map(|missing| format!("{}: {}", targets[missing.target].id, missing.message))
+        .map(|missing| format!("{}: {}", targets[missing.target].id, short(&missing.message)))
         .collect();
     if verdict.missing.len() > SHOWN {
         parts.push(format!("and {} more", verdict.missing.len() - SHOWN));
     }
     parts.join("; ")
+}
+
+/// No longer than a line bears; the whole text is in the diagnosis.
+fn short(message: &str) -> String {
+    const WIDTH: usize = 160;
+    match message.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    }
 }
 
 /// One change of one watch.
@@ -234,7 +243,7 @@ impl<'a> Waiting<'a> {
             kind.1.insert(&id.namespace);
         }
         for (resource, namespaces) in kinds.into_values() {
-            self.watch(resource, &namespaces, watcher::Config::default());
+            self.watch(resource, &namespaces, &watcher::Config::default());
         }
     }
 
@@ -252,20 +261,20 @@ impl<'a> Waiting<'a> {
             kind: kind.into(),
             plural: plural.into(),
         };
-        self.watch(&kind("", "v1", "Pod", "pods"), &namespaces, watcher::Config::default());
+        self.watch(&kind("", "v1", "Pod", "pods"), &namespaces, &watcher::Config::default());
         if targets.iter().any(|target| target.id.kind == "Deployment") {
             self.watch(
                 &kind("apps", "v1", "ReplicaSet", "replicasets"),
                 &namespaces,
-                watcher::Config::default(),
+                &watcher::Config::default(),
             );
         }
         let warnings = watcher::Config::default().fields("type=Warning");
-        self.watch(&kind("", "v1", "Event", "events"), &namespaces, warnings);
+        self.watch(&kind("", "v1", "Event", "events"), &namespaces, &warnings);
     }
 
     /// Watches a kind in these namespaces, or everywhere where they are many.
-    fn watch(&mut self, resource: &ApiResource, namespaces: &BTreeSet<&str>, config: watcher::Config) {
+    fn watch(&mut self, resource: &ApiResource, namespaces: &BTreeSet<&str>, config: &watcher::Config) {
         let everywhere = BTreeSet::from([""]);
         let namespaces = if namespaces.len() > NAMESPACES_APART { &everywhere } else { namespaces };
         for namespace in namespaces {
@@ -327,13 +336,14 @@ impl<'a> Waiting<'a> {
     }
 
     fn completed_jobs(&self) -> BTreeSet<ObjectId> {
-        let jobs = self.targets.iter().map(|target| &target.id).filter(|id| id.kind == "Job" && id.group == "batch");
+        let jobs =
+            self.targets.iter().map(|target| &target.id).filter(|id| id.kind == "Job" && id.group == "batch");
         let completed = jobs.filter(|id| {
             let key = (id.namespace.clone(), id.name.clone());
             let store = self.view.store(&id.group, &id.kind, &id.namespace);
             self.judge.completed.contains(*id)
                 || store.is_some_and(|store| match store.get(&key) {
-                    Some(job) => condition(job, "Complete").is_some_and(|complete| complete.is_true()),
+                    Some(job) => condition(job, "Complete").is_some_and(Condition::is_true),
                     None => store.completed(&key),
                 })
         });

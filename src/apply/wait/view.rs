@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
 
-use super::super::readiness::fields::{condition, text};
+use super::super::readiness::fields::{Condition, condition, text};
 
 /// What one watch delivers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +77,7 @@ impl Store {
     fn gone(&mut self, name: Name, last: &Value) {
         let completed = ["Complete", "SuccessCriteriaMet"]
             .iter()
-            .any(|kind| condition(last, kind).is_some_and(|condition| condition.is_true()));
+            .any(|kind| condition(last, kind).is_some_and(Condition::is_true));
         if text(last, "/kind") == "Job" && completed {
             self.completed.insert(name);
         }

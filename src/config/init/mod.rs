@@ -1,6 +1,8 @@
 //! `init`: writes a commented `devcluster.yaml` from what a directory holds.
 
+mod charts;
 mod dockerfiles;
+mod kustomizations;
 mod survey;
 mod write;
 
@@ -92,8 +94,8 @@ fn report(file: PathBuf, survey: &survey::Survey) -> InitReport {
     let mut found = Vec::new();
     found.extend(survey.kustomizations.chosen.iter().map(|path| format!("kustomization {path}")));
     for chart in &survey.charts {
-        let values = chart.values.iter().map(|path| format!(", with {path}")).collect::<String>();
-        found.push(format!("Helm chart {}{values}", chart.path));
+        let with = if chart.values.is_empty() { "" } else { ", with " };
+        found.push(format!("Helm chart {}{with}{}", chart.path, chart.values.join(", ")));
     }
     found.extend(survey.manifests.chosen.iter().map(|path| format!("manifests {path}")));
     found.extend(

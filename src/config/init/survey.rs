@@ -1,12 +1,13 @@
 //! What a directory holds of a production system: kustomizations, charts, manifests, and the images they name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::charts::{chart_directories, charts};
 use super::dockerfiles;
-use crate::config::paths::KUSTOMIZATIONS;
+use super::kustomizations::{kustomizations, kustomized_images};
 use crate::manifest::yaml;
 
 /// What was found. Paths are relative to the directory, with `/`.
@@ -63,8 +64,10 @@ pub(super) struct Build {
 
 /// Directories that hold what others wrote or what was built.
 const SKIPPED: [&str; 7] = ["node_modules", "vendor", "target", "dist", "testdata", "__pycache__", "venv"];
-const PRODUCTION: [&str; 4] = ["production", "prod", "prd", "live"];
-const ELSEWHERE: [&str; 15] = [
+/// Names of what is production.
+pub(super) const PRODUCTION: [&str; 4] = ["production", "prod", "prd", "live"];
+/// Names of what is another environment, or none.
+pub(super) const ELSEWHERE: [&str; 15] = [
     "dev",
     "development",
     "local",
@@ -93,8 +96,6 @@ const TOOLS: [&str; 9] = [
     "kubelet.config.k8s.io",
     "backstage.io",
 ];
-/// What stands between the words of a file's name.
-const EDGES: [char; 3] = ['-', '.', '_'];
 /// No manifest is larger; files that are, are data.
 const LARGEST: u64 = 4 << 20;
 
@@ -133,7 +134,7 @@ pub(super) fn survey(directory: &Path) -> Survey {
 
     let images: BTreeSet<String> =
         images.into_iter().map(|image| renames.get(&image).cloned().unwrap_or(image)).collect();
-    let name = project_name(directory);
+    let name = label(&directory.file_name().unwrap_or_default().to_string_lossy());
     let (builds, unmatched) = dockerfiles::matched(directory, &files, &name, &images);
     Survey {
         name,
@@ -166,7 +167,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// A path as it is written in the configuration.
-fn display(path: &Path) -> String {
+pub(super) fn display(path: &Path) -> String {
     if path.as_os_str().is_empty() { ".".into() } else { path.display().to_string() }
 }
 
@@ -174,13 +175,14 @@ fn shown(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| display(path)).collect()
 }
 
-fn is_yaml(path: &Path) -> bool {
+/// Whether a file is YAML by its name.
+pub(super) fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
 }
 
-/// A project's name from its directory's: a DNS-1123 label.
-fn project_name(directory: &Path) -> String {
-    let name = directory.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+/// A name made a DNS-1123 label, such as a project's from its directory's.
+pub(super) fn label(name: &str) -> String {
+    let name = name.to_lowercase();
     let mut label = String::new();
     for c in name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }) {
         if c != '-' || !label.ends_with('-') {
@@ -219,91 +221,8 @@ fn choose(places: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
     (chosen, others)
 }
 
-/// A kustomization, as far as it matters here.
-struct Kustomization {
-    component: bool,
-    namespace: Option<String>,
-    /// Directories and files it uses.
-    uses: BTreeSet<PathBuf>,
-    renames: Vec<(String, String)>,
-    /// Charts it inflates.
-    charts: Vec<PathBuf>,
-}
-
-fn kustomizations(files: &[PathBuf], reader: &mut Yaml<'_>) -> BTreeMap<PathBuf, Kustomization> {
-    let mut found = BTreeMap::new();
-    for file in files {
-        let named = file.file_name().is_some_and(|name| KUSTOMIZATIONS.iter().any(|known| name == *known));
-        let (true, Some(directory)) = (named, file.parent()) else { continue };
-        let Some(document) = reader.documents(file).into_iter().next() else { continue };
-        let strings = |key: &str| -> Vec<String> {
-            let items = document.get(key).and_then(Value::as_array);
-            items.into_iter().flatten().filter_map(|item| Some(item.as_str()?.to_owned())).collect()
-        };
-        let uses = ["resources", "bases", "components", "crds"]
-            .iter()
-            .flat_map(|key| strings(key))
-            .filter_map(|path| clean(&directory.join(path)))
-            .collect();
-        let maps = |key: &str| document.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-        let text = |map: &Value, key: &str| map.get(key)?.as_str().map(str::to_owned);
-        let home = document.pointer("/helmGlobals/chartHome").and_then(Value::as_str).unwrap_or("charts");
-        found.insert(
-            directory.to_owned(),
-            Kustomization {
-                component: document.get("kind").and_then(Value::as_str) == Some("Component"),
-                namespace: text(&document, "namespace"),
-                uses,
-                renames: maps("images")
-                    .iter()
-                    .filter_map(|map| Some((text(map, "name")?, text(map, "newName")?)))
-                    .collect(),
-                charts: maps("helmCharts")
-                    .iter()
-                    .filter_map(|map| clean(&directory.join(home).join(text(map, "name")?)))
-                    .collect(),
-            },
-        );
-    }
-    found
-}
-
-/// A relative path without `.` and `..`; `None` where it leaves the directory.
-fn clean(path: &Path) -> Option<PathBuf> {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(part) => clean.push(part),
-            Component::CurDir => {}
-            Component::ParentDir if clean.pop() => {}
-            _ => return None,
-        }
-    }
-    Some(clean)
-}
-
-/// The images that a kustomization and everything it uses name.
-fn kustomized_images(
-    path: &Path,
-    all: &BTreeMap<PathBuf, Kustomization>,
-    reader: &mut Yaml<'_>,
-    seen: &mut BTreeSet<PathBuf>,
-    images: &mut BTreeSet<String>,
-    renames: &mut BTreeMap<String, String>,
-) {
-    let Some(kustomization) = all.get(path).filter(|_| seen.insert(path.to_owned())) else { return };
-    renames.extend(kustomization.renames.iter().cloned());
-    for used in &kustomization.uses {
-        if all.contains_key(used) {
-            kustomized_images(used, all, reader, seen, images, renames);
-        } else if is_yaml(used) && reader.directory.join(used).is_file() {
-            reader.documents(used).iter().for_each(|document| named_images(document, images));
-        }
-    }
-}
-
 /// Every image that a value names: `image: x`, and `repository: x` as charts have it; without tags and digests.
-fn named_images(value: &Value, images: &mut BTreeSet<String>) {
+pub(super) fn named_images(value: &Value, images: &mut BTreeSet<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| named_images(item, images)),
         Value::Object(map) => {
@@ -332,71 +251,6 @@ fn repository(image: &str) -> String {
     image[name..].find(':').map_or(image, |tag| &image[..name + tag]).to_owned()
 }
 
-/// Directories of charts that are not another chart's.
-fn chart_directories(files: &[PathBuf]) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = Vec::new();
-    // Sorted paths have a chart's own Chart.yaml before those of its `charts/`.
-    let charts = files.iter().filter(|path| path.file_name().is_some_and(|name| name == "Chart.yaml"));
-    for directory in charts.filter_map(|path| path.parent()) {
-        if !found.iter().any(|outer| directory.starts_with(outer)) {
-            found.push(directory.to_owned());
-        }
-    }
-    found
-}
-
-/// The charts to install, with production's values; the images they name join `images`.
-fn charts(
-    directories: &[PathBuf],
-    files: &[PathBuf],
-    kustomizations: &BTreeMap<PathBuf, Kustomization>,
-    reader: &mut Yaml<'_>,
-    images: &mut BTreeSet<String>,
-) -> Vec<Chart> {
-    let inflated: BTreeSet<&PathBuf> = kustomizations.values().flat_map(|found| &found.charts).collect();
-    let mut charts = Vec::new();
-    for directory in directories.iter().filter(|directory| !inflated.contains(directory)) {
-        let Some(about) = reader.documents(&directory.join("Chart.yaml")).into_iter().next() else {
-            continue;
-        };
-        if about.get("type").and_then(Value::as_str) == Some("library") {
-            continue;
-        }
-        let name = about.get("name").and_then(Value::as_str).unwrap_or_default();
-        let values: Vec<&PathBuf> =
-            files.iter().filter(|path| is_production_values(path, directory, name)).collect();
-        for path in values.iter().copied().chain([&directory.join("values.yaml")]) {
-            reader.documents(path).iter().for_each(|document| named_images(document, images));
-        }
-        charts.push(Chart {
-            path: display(directory),
-            name: project_name(Path::new(name)),
-            values: values.iter().map(|path| display(path)).collect(),
-        });
-    }
-    charts
-}
-
-/// A chart's values in production: `values-production.yaml`, `values.prod.yaml` and their like in its own directory,
-/// `NAME-values.yaml`, `values-NAME-production.yaml` and their like in others.
-fn is_production_values(path: &Path, chart: &Path, name: &str) -> bool {
-    if !is_yaml(path) || path.starts_with(chart.join("templates")) || path.starts_with(chart.join("charts")) {
-        return false;
-    }
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-    if path.starts_with(chart) {
-        let stem = stem.strip_prefix("values").map_or(stem.as_str(), |rest| rest.trim_start_matches(EDGES));
-        return PRODUCTION.contains(&stem);
-    }
-    let Some((before, after)) = stem.split_once(name).filter(|_| !name.is_empty()) else { return false };
-    let whole = (before.is_empty() || before.ends_with(EDGES)) && (after.is_empty() || after.starts_with(EDGES));
-    let words: Vec<&str> = [before, after].iter().flat_map(|part| part.split(EDGES)).collect();
-    whole
-        && words.contains(&"values")
-        && words.iter().all(|word| word.is_empty() || *word == "values" || PRODUCTION.contains(word))
-        && !path.iter().any(|part| ELSEWHERE.contains(&part.to_string_lossy().to_lowercase().as_str()))
-}
-
 /// Manifests by the topmost directory that holds nothing else; alone where there is none.
 fn groups(manifests: &[PathBuf], files: &[PathBuf]) -> Vec<PathBuf> {
     let known: BTreeSet<&PathBuf> = manifests.iter().collect();
@@ -416,14 +270,15 @@ fn groups(manifests: &[PathBuf], files: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// Reads YAML files of others: what cannot be read is passed over, and named.
-struct Yaml<'a> {
-    directory: &'a Path,
+pub(super) struct Yaml<'a> {
+    /// The directory that paths start from.
+    pub(super) directory: &'a Path,
     broken: BTreeSet<String>,
 }
 
 impl Yaml<'_> {
     /// The documents of a file.
-    fn documents(&mut self, path: &Path) -> Vec<Value> {
+    pub(super) fn documents(&mut self, path: &Path) -> Vec<Value> {
         let full = self.directory.join(path);
         if std::fs::metadata(&full).is_ok_and(|data| data.len() > LARGEST) {
             return Vec::new();
@@ -476,35 +331,9 @@ mod tests {
     }
 
     #[test]
-    fn values_of_production_are_told_from_others() {
-        let is = |path: &str| is_production_values(Path::new(path), Path::new("charts/notify"), "notify");
-        for path in [
-            "charts/notify/values-production.yaml",
-            "charts/notify/values.prod.yaml",
-            "charts/notify/production.yaml",
-            "deploy/notify-values.yaml",
-            "deploy/values-notify-prod.yml",
-        ] {
-            assert!(is(path), "{path}");
-        }
-        for path in [
-            "charts/notify/values.yaml",
-            "charts/notify/values-dev.yaml",
-            "charts/notify/templates/production.yaml",
-            "deploy/notify.yaml",
-            "deploy/notifyer-values.yaml",
-            "deploy/notify-values-dev.yaml",
-            "deploy/staging/notify-values.yaml",
-            "values-production.yaml",
-        ] {
-            assert!(!is(path), "{path}");
-        }
-    }
-
-    #[test]
     fn names_are_made_labels() {
-        assert_eq!(project_name(Path::new("/x/My Shop_2.0")), "my-shop-2-0");
-        assert_eq!(project_name(Path::new("/x/--")), "project");
+        assert_eq!(label("My Shop_2.0"), "my-shop-2-0");
+        assert_eq!(label("--"), "project");
     }
 
     #[test]

@@ -41,27 +41,25 @@ pub fn decode(bytes: &[u8]) -> (Cow<'_, str>, bool) {
     (text, damaged)
 }
 
-/// Splits `text`. A separator that kubectl refuses is an error with its line, from 1, and ends the splitting.
-pub(super) fn split(text: &str) -> Vec<Result<Chunk<'_>, (usize, String)>> {
+/// Splits `text` from an offset on, before which there are so many lines. A separator that kubectl refuses is an error
+/// with its line, from 1, and ends the splitting.
+pub(super) fn split(text: &str, from: (usize, usize)) -> Vec<Result<Chunk<'_>, (usize, String)>> {
     let mut chunks = Vec::new();
-    let mut start = (0, 0);
-    let mut offset = 0;
-    let mut end_line = 0;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        end_line = number + 1;
+    let mut start = from;
+    let (mut offset, mut lines) = from;
+    for line in text[offset..].split_inclusive('\n') {
+        lines += 1;
         if let Some(after) = line.strip_prefix("---") {
             let after = after.trim();
+            push(&mut chunks, text, start, offset);
             if !after.is_empty() && !after.starts_with('#') {
-                push(&mut chunks, text, start, offset);
-                chunks.push(Err((number + 1, separator_message(after))));
+                chunks.push(Err((lines, separator_message(after))));
                 return chunks;
             }
-            push(&mut chunks, text, start, offset);
-            start = (offset + line.len(), number + 1);
+            start = (offset + line.len(), lines);
         }
         offset += line.len();
     }
-    debug_assert!(start.1 <= end_line);
     push(&mut chunks, text, start, offset);
     chunks
 }
@@ -106,6 +104,14 @@ impl<'a> Lines<'a> {
             _ => rest.char_indices().nth(mark.col).map_or(rest.len(), |(at, _)| at),
         };
         Position { line: mark.line, column: mark.col + 1, offset: start + within }
+    }
+
+    /// The position of a byte offset.
+    pub(super) fn at(&self, offset: usize) -> Position {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = self.starts[line.saturating_sub(1)];
+        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count());
+        Position { line, column: column + 1, offset }
     }
 
     pub(super) fn error(&self, mark: Mark, message: String, hint: Option<String>) -> YamlError {

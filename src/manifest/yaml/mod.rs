@@ -4,6 +4,7 @@
 //! faults about), [`load`] makes JSON values (for manifests, where speed counts).
 
 mod documents;
+mod json;
 mod scalar;
 mod tree;
 mod value;
@@ -81,13 +82,20 @@ pub struct SpannedDocument {
 pub fn parse_spanned(text: &str) -> Result<Vec<SpannedDocument>, YamlError> {
     let lines = Lines::new(text);
     let mut found = Vec::new();
-    for chunk in documents::split(text) {
-        let chunk = chunk.map_err(|(line, message)| lines.error(Mark { line, col: 0 }, message, None))?;
-        let read = tree::parse(&chunk).map_err(|fault| fault.into_error(&lines, &chunk))?;
+    let chunks = documents::split(text, (0, 0));
+    let mut reader = tree::Reader::new();
+    for chunk in &chunks {
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err((line, message)) => {
+                return Err(lines.error(Mark { line: *line, col: 0 }, message.clone(), None));
+            }
+        };
+        let read = reader.parse(chunk).map_err(|fault| fault.into_error(&lines, chunk))?;
         let Some(root) = read.root else { continue };
         let mut spanning = Spanning { lines: &lines, budget: value::Budget::default() };
         let root =
-            spanning.node(&root, None).map_err(|fault| fault.into_error(&lines, &chunk))?;
+            spanning.node(&root, None).map_err(|fault| fault.into_error(&lines, chunk))?;
         if root.value != SpannedValue::Null {
             found.push(SpannedDocument { root });
         }
@@ -105,7 +113,7 @@ type Entries = Vec<(Spanned, Spanned)>;
 
 impl Spanning<'_> {
     /// `place` replaces the node's own place where it is reached through an alias.
-    fn node(&mut self, node: &Node<'_>, place: Option<(Mark, Mark)>) -> Result<Spanned, Fault> {
+    fn node(&mut self, node: &Node, place: Option<(Mark, Mark)>) -> Result<Spanned, Fault> {
         let (start, end) = place.unwrap_or((node.start, node.end));
         let value = match &node.content {
             Content::Anchored(target) => return self.node(target, place),
@@ -138,7 +146,7 @@ impl Spanning<'_> {
         Ok(Spanned { value, start: self.lines.position(start), end: self.lines.position(end) })
     }
 
-    fn entries(&mut self, node: &Node<'_>, into: &mut Entries) -> Result<(), Fault> {
+    fn entries(&mut self, node: &Node, into: &mut Entries) -> Result<(), Fault> {
         let Content::Map(entries) = &node.content else { return Ok(()) };
         self.budget.enter(node)?;
         // Keys that only merges brought: what is written here takes their place without being a duplicate.
@@ -180,6 +188,11 @@ fn spanned_scalar(scalar: Scalar<'_>) -> SpannedValue {
         Scalar::Float(value) => SpannedValue::Float(value),
         Scalar::String(text) => SpannedValue::String(Cow::into_owned(text)),
     }
+}
+
+/// Whether a text written without quotes is read as that string.
+pub fn reads_as_string(text: &str) -> bool {
+    matches!(scalar::resolve(text, &scalar::Tag::None, true), Ok(Scalar::String(_))) && text != "<<"
 }
 
 /// Whether a text looks like a template that was never rendered, and what to do then.

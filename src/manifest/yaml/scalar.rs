@@ -41,16 +41,16 @@ impl Scalar<'_> {
 }
 
 /// Resolves a scalar; `plain` means written without quotes and not as a block. The error is a message.
-pub(super) fn resolve<'a>(text: &Cow<'a, str>, tag: &Tag, plain: bool) -> Result<Scalar<'a>, String> {
+pub(super) fn resolve<'a>(text: &'a str, tag: &Tag, plain: bool) -> Result<Scalar<'a>, String> {
     let wanted = match tag {
         Tag::None if plain => return Ok(implicit(text)),
-        Tag::None | Tag::Other => return Ok(Scalar::String(text.clone())),
+        Tag::None | Tag::Other => return Ok(Scalar::String(text.into())),
         Tag::Core(name) => name.as_str(),
     };
     match wanted {
-        "str" => Ok(Scalar::String(text.clone())),
+        "str" => Ok(Scalar::String(text.into())),
         "binary" => binary(text),
-        "timestamp" if is_timestamp(text) => Ok(Scalar::String(text.clone())),
+        "timestamp" if is_timestamp(text) => Ok(Scalar::String(text.into())),
         "bool" | "int" | "float" | "null" | "timestamp" => {
             let is_time = is_timestamp(text);
             let scalar = implicit(text);
@@ -67,7 +67,7 @@ pub(super) fn resolve<'a>(text: &Cow<'a, str>, tag: &Tag, plain: bool) -> Result
                 }
             }
         }
-        _ => Ok(Scalar::String(text.clone())),
+        _ => Ok(Scalar::String(text.into())),
     }
 }
 
@@ -80,7 +80,7 @@ fn binary<'a>(text: &str) -> Result<Scalar<'a>, String> {
 }
 
 /// A scalar without tag.
-fn implicit<'a>(text: &Cow<'a, str>) -> Scalar<'a> {
+fn implicit(text: &str) -> Scalar<'_> {
     let Some(&first) = text.as_bytes().first() else { return Scalar::Null };
     let number = match first {
         b'~' | b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' => word(text),
@@ -88,7 +88,7 @@ fn implicit<'a>(text: &Cow<'a, str>) -> Scalar<'a> {
         b'+' | b'-' | b'0'..=b'9' => word(text).or_else(|| number(text)),
         _ => None,
     };
-    number.unwrap_or_else(|| Scalar::String(text.clone()))
+    number.unwrap_or_else(|| Scalar::String(text.into()))
 }
 
 fn word(text: &str) -> Option<Scalar<'static>> {
@@ -273,10 +273,6 @@ pub(super) fn float_key(value: f64) -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Scalar<'_> {
-        implicit(&Cow::Borrowed(text))
-    }
-
     #[test]
     fn numbers_are_gos() {
         for (text, number) in [
@@ -284,38 +280,38 @@ mod tests {
             ("0o17", 15), ("0b11", 3), ("-0b11", -3), ("+12", 12), ("-0", 0), ("1_", 1), ("0X1f", 31), ("0b-1", -1),
             ("-9223372036854775808", i64::MIN),
         ] {
-            assert_eq!(read(text), Scalar::Int(number), "{text}");
+            assert_eq!(implicit(text), Scalar::Int(number), "{text}");
         }
         for (text, number) in
             [("08", 8.0), ("1e3", 1000.0), ("1.0", 1.0), (".5", 0.5), ("1.", 1.0), (".1_5", 0.15), ("-.5", -0.5)]
         {
-            assert_eq!(read(text), Scalar::Float(number), "{text}");
+            assert_eq!(implicit(text), Scalar::Float(number), "{text}");
         }
-        assert_eq!(read("18446744073709551615"), Scalar::Unsigned(u64::MAX));
+        assert_eq!(implicit("18446744073709551615"), Scalar::Unsigned(u64::MAX));
     }
 
     #[test]
     fn words_are_go_yamls() {
         for text in ["y", "Y", "yes", "Yes", "YES", "on", "On", "true", "TRUE"] {
-            assert_eq!(read(text), Scalar::Bool(true), "{text}");
+            assert_eq!(implicit(text), Scalar::Bool(true), "{text}");
         }
         for text in ["n", "N", "no", "off", "OFF", "False"] {
-            assert_eq!(read(text), Scalar::Bool(false), "{text}");
+            assert_eq!(implicit(text), Scalar::Bool(false), "{text}");
         }
         for text in ["~", "", "null", "Null", "NULL"] {
-            assert_eq!(read(text), Scalar::Null, "{text}");
+            assert_eq!(implicit(text), Scalar::Null, "{text}");
         }
         for text in [
             "tRue", "yEs", "12:30:45", "=", "2001-01-01", "1e999", "_1", "-", "+", ".", "0x", "0b2", "1.2.3", "nUll",
             "<<", "._5", ".5_", "2001-12-14 21:59:43.10", "0x1G", "1e", "--1", "+-1", "١", "0o", "-0b-1",
         ] {
-            assert_eq!(read(text), Scalar::String(text.into()), "{text}");
+            assert_eq!(implicit(text), Scalar::String(text.into()), "{text}");
         }
     }
 
     #[test]
     fn tags_decide_or_refuse() {
-        let resolve = |text: &'static str, tag: &str| resolve(&text.into(), &Tag::Core(tag.into()), false);
+        let resolve = |text: &'static str, tag: &str| resolve(text, &Tag::Core(tag.into()), false);
         assert_eq!(resolve("12", "str"), Ok(Scalar::String("12".into())));
         assert_eq!(resolve("12", "int"), Ok(Scalar::Int(12)));
         assert_eq!(resolve("12", "float"), Ok(Scalar::Float(12.0)));

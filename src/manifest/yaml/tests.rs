@@ -56,8 +56,8 @@ fn merges_count_where_they_stand() {
     assert_eq!(values("q: 3\n<<: {q: 2}"), [json!({"q": 2})]);
     assert_eq!(values("<<: {q: 2}\nq: 3"), [json!({"q": 3})]);
     assert_eq!(values("<<: [{q: 1}, {q: 2, r: 3}]"), [json!({"q": 1, "r": 3})]);
-    assert_eq!(values("a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: {\"<<\": 5}"), [
-        json!({"a": {"x": 1}, "b": {"x": 1, "y": 2}, "c": {"<<": 5}})
+    assert_eq!(values("a: &a {x: 1}\nb: {<<: *a, z: 2}\nc: {\"<<\": 5}"), [
+        json!({"a": {"x": 1}, "b": {"x": 1, "z": 2}, "c": {"<<": 5}})
     ]);
     assert_eq!(fault("<<: 5").message, "a merge (`<<`) takes a mapping or a list of mappings");
     assert_eq!(load("<<: {q: 2}\nq: 3\nq: 4").notes.len(), 1);
@@ -74,7 +74,7 @@ fn keys_resolve_too() {
 fn floats_are_gos_json() {
     assert_eq!(
         values("[1.0, 1e3, 1.5, -0.0, 1e20, 18446744073709551615, 1.2345678901234567e18]")[0].to_string(),
-        "[1,1000,1.5,0,1e20,1.8446744073709552e19,1234567890123456800]"
+        "[1,1000,1.5,0,1e+20,1.8446744073709552e+19,1234567890123456800]"
     );
     assert_eq!(fault("a: .inf").message, "`.inf` cannot be a value: JSON has no such number");
 }
@@ -96,23 +96,40 @@ fn alias_bombs_and_cycles_are_refused() {
     }
     assert_eq!(fault(&bomb).message, "aliases expand this document beyond reason");
     assert!(parse_spanned(&bomb).is_err());
-    assert_eq!(fault("a: &a [*a]").message, "the anchor's value contains itself");
+    assert_eq!(fault("a: &a [*a]").message, "the value of anchor `a` contains itself");
     // What is anchored under one name and used within kubectl's bounds passes.
     assert_eq!(values("a: &a {k: v}\nb: [*a, *a]"), [json!({"a": {"k": "v"}, "b": [{"k": "v"}, {"k": "v"}]})]);
 }
 
 #[test]
 fn depth_is_bounded_without_overflowing_the_stack() {
-    let deep = format!("a: {}{}", "[".repeat(400), "]".repeat(400));
-    assert_eq!(values(&deep).len(), 1);
+    let nested = |levels: usize, inner: &str| "[".repeat(levels) + inner + &"]".repeat(levels);
+    assert_eq!(values(&format!("a: {}", nested(200, ""))).len(), 1);
     assert!(fault(&format!("a: {}", "[".repeat(100_000))).message.starts_with("collections nest more than"));
+    let blocks = |levels: usize| (0..levels).map(|level| " ".repeat(level) + "a:\n").collect::<String>();
+    assert_eq!(values(&blocks(450)).len(), 1);
+    assert!(fault(&blocks(600)).message.starts_with("collections nest more than"));
     // Depth that only aliases bring.
-    let mut chain = format!("a0: &a0 {}x{}\n", "[".repeat(300), "]".repeat(300));
+    let mut chain = format!("a0: &a0 {}\n", nested(200, "x"));
     for level in 1..40 {
-        chain += &format!("a{level}: &a{level} {}*a{}{}\n", "[".repeat(300), level - 1, "]".repeat(300));
+        chain += &format!("a{level}: &a{level} {}\n", nested(200, &format!("*a{}", level - 1)));
     }
     assert!(fault(&chain).message.starts_with("collections nest more than"));
     assert!(parse_spanned(&chain).is_err());
+}
+
+#[test]
+fn json_comes_as_a_stream_or_turns_into_yaml() {
+    assert_eq!(values(" {\"a\": 1.0, \"b\": \"\\/\"}\n{\"a\": 18446744073709551615}\t[1]"), [
+        json!({"a": 1, "b": "/"}),
+        json!({"a": 18_446_744_073_709_551_615.0}),
+        json!([1]),
+    ]);
+    assert_eq!(values("{a: 1}\n---\nb: 2"), [json!({"a": 1}), json!({"b": 2})]);
+    assert_eq!(values("{\"a\": 1}\n---\n{\"b\": 010}"), [json!({"a": 1}), json!({"b": 8})]);
+    let error = fault("{\"a\": 1}\n{\"b\": 2}\n{\"c\": }");
+    assert_eq!((error.position.line, error.message.as_str()), (3, "expected value"));
+    assert_eq!(load("{\"a\": 1, \"a\": 2}").notes.len(), 1);
 }
 
 #[test]

@@ -1,9 +1,12 @@
-//! The parser's events as a tree that borrows from the text. Anchored nodes are shared, not copied.
+//! The parser's events as a tree. Anchored nodes are shared, not copied.
+//!
+//! The parser is a port of libyaml, as go-yaml's is, so that both take and refuse the same texts.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{BufRead, Read as _};
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
+use libyaml_safer::{Error, Event, EventData, Mark as Marker, Parser, ScalarStyle};
 
 use super::documents::{Chunk, Lines};
 use super::scalar::Tag;
@@ -21,25 +24,25 @@ pub(super) struct Mark {
 
 /// A node and its place.
 #[derive(Debug)]
-pub(super) struct Node<'a> {
-    pub content: Content<'a>,
+pub(super) struct Node {
+    pub content: Content,
     pub start: Mark,
     pub end: Mark,
 }
 
 /// What a node is.
 #[derive(Debug)]
-pub(super) enum Content<'a> {
-    Scalar { text: Cow<'a, str>, tag: Tag, plain: bool },
-    Seq(Vec<Node<'a>>),
-    Map(Vec<(Node<'a>, Node<'a>)>),
+pub(super) enum Content {
+    Scalar { text: String, tag: Tag, plain: bool },
+    Seq(Vec<Node>),
+    Map(Vec<(Node, Node)>),
     /// A node with an anchor, where it is written.
-    Anchored(Rc<Node<'a>>),
+    Anchored(Rc<Node>),
     /// A node with an anchor, where it is used again.
-    Alias(Rc<Node<'a>>),
+    Alias(Rc<Node>),
 }
 
-impl Node<'_> {
+impl Node {
     /// Whether it is the key of a merge.
     pub(super) fn is_merge(&self) -> bool {
         matches!(&self.content, Content::Scalar { text, tag, plain } if text == "<<"
@@ -75,98 +78,132 @@ impl Fault {
 
 /// The first document of a chunk.
 #[derive(Debug)]
-pub(super) struct Parsed<'a> {
+pub(super) struct Parsed {
     /// Its root; none where the chunk holds comments only.
-    pub root: Option<Node<'a>>,
+    pub root: Option<Node>,
     /// Where more follows that kubectl never reads.
     pub ignored: Option<Mark>,
 }
 
-/// Parses the first document of a chunk.
-pub(super) fn parse<'a>(chunk: &'a Chunk<'_>) -> Result<Parsed<'a>, Fault> {
-    let mut builder = Builder { base: chunk.line, anchors: Vec::new(), open: Vec::new(), root: None };
-    let mut parser = Parser::new_from_str(&chunk.text);
-    while let Some(event) = parser.next_event() {
-        match event {
-            Ok((Event::StreamEnd, _)) => return Ok(Parsed { root: builder.root, ignored: None }),
-            Ok((Event::DocumentEnd, _)) => break,
-            Ok((event, span)) => builder.event(event, span)?,
-            // go-yaml stops at the end of the first node, and so never sees what is wrong behind it.
-            Err(error) if builder.root.is_some() => {
-                let ignored = Some(builder.mark(*error.marker()));
-                return Ok(Parsed { root: builder.root, ignored });
-            }
-            Err(error) => return Err(builder.scan_error(&error)),
+/// The parser, kept from document to document for its buffers.
+pub(super) struct Reader<'c> {
+    parser: Parser<std::io::Chain<&'c [u8], &'c [u8]>>,
+}
+
+impl<'c> Reader<'c> {
+    pub(super) fn new() -> Self {
+        Self { parser: Parser::new() }
+    }
+
+    /// Parses the first document of a chunk.
+    pub(super) fn parse(&mut self, chunk: &'c Chunk<'_>) -> Result<Parsed, Fault> {
+        // kubectl's reader ends every line, the last one too.
+        let line_end: &[u8] = if chunk.text.ends_with('\n') { b"" } else { b"\n" };
+        self.parser.reset();
+        self.parser.set_input(chunk.text.as_bytes().chain(line_end));
+        parse(&mut self.parser, chunk)
+    }
+}
+
+fn parse<R: BufRead>(parser: &mut Parser<R>, chunk: &Chunk<'_>) -> Result<Parsed, Fault> {
+    let mut builder = Builder { base: chunk.line, anchors: HashMap::new(), open: Vec::new(), root: None };
+    loop {
+        match parser.parse() {
+            Ok(Event { data: EventData::StreamEnd, .. }) => return Ok(Parsed { root: None, ignored: None }),
+            Ok(Event { data: EventData::DocumentEnd { .. }, .. }) => break,
+            Ok(event) => builder.event(event)?,
+            Err(error) => return Err(builder.fault(&error, chunk)),
         }
     }
-    let ignored = match parser.next_event() {
-        None | Some(Ok((Event::StreamEnd, _))) => None,
-        Some(Ok((_, span))) => Some(builder.mark(span.start)),
-        Some(Err(error)) => Some(builder.mark(*error.marker())),
+    // go-yaml stops here, and so never sees what is wrong behind the first document.
+    let ignored = match parser.parse() {
+        Ok(Event { data: EventData::StreamEnd, .. }) => None,
+        Ok(event) => Some(builder.mark(event.start_mark)),
+        Err(error) => Some(builder.fault(&error, chunk).mark),
     };
     Ok(Parsed { root: builder.root, ignored })
 }
 
 /// A collection whose end has not come yet.
-struct Open<'a> {
-    items: Items<'a>,
-    anchor: usize,
+struct Open {
+    items: Items,
+    anchor: Option<String>,
     start: Mark,
 }
 
-enum Items<'a> {
-    Seq(Vec<Node<'a>>),
-    Map(Vec<(Node<'a>, Node<'a>)>, Option<Node<'a>>),
+enum Items {
+    Seq(Vec<Node>),
+    Map(Vec<(Node, Node)>, Option<Node>),
 }
 
-struct Builder<'a> {
+struct Builder {
     base: usize,
-    anchors: Vec<Option<Rc<Node<'a>>>>,
-    open: Vec<Open<'a>>,
-    root: Option<Node<'a>>,
+    /// Anchors by name; none for a node whose end has not come yet.
+    anchors: HashMap<String, Option<Rc<Node>>>,
+    open: Vec<Open>,
+    root: Option<Node>,
 }
 
-impl<'a> Builder<'a> {
+impl Builder {
     fn mark(&self, marker: Marker) -> Mark {
-        Mark { line: marker.line() + self.base, col: marker.col() }
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Mark { line: number(marker.line).saturating_add(1 + self.base), col: number(marker.column) }
     }
 
-    fn scan_error(&self, error: &ScanError) -> Fault {
-        Fault::at(self.mark(*error.marker()), error.info())
+    fn fault(&self, error: &Error, chunk: &Chunk<'_>) -> Fault {
+        // Faults of the reader have no place: it refuses characters, so look for the first that it refuses.
+        let mark = error.problem_mark().map_or_else(|| self.mark_of_control(chunk), |mark| self.mark(mark));
+        let message = match error.context() {
+            Some(context) if !context.is_empty() => format!("{} {context}", error.problem()),
+            _ => error.problem().to_owned(),
+        };
+        Fault::at(mark, message)
     }
 
-    fn event(&mut self, event: Event<'a>, span: Span) -> Result<(), Fault> {
-        let start = self.mark(span.start);
-        let end = self.mark(span.end);
-        match event {
-            Event::Scalar(text, style, anchor, tag) => {
+    fn mark_of_control(&self, chunk: &Chunk<'_>) -> Mark {
+        let refused = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+        let found = chunk.text.lines().enumerate().find_map(|(line, text)| {
+            text.chars().position(refused).map(|col| Mark { line: line + 1 + self.base, col })
+        });
+        found.unwrap_or(Mark { line: self.base + 1, col: 0 })
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), Fault> {
+        let start = self.mark(event.start_mark);
+        let end = self.mark(event.end_mark);
+        match event.data {
+            EventData::Scalar { anchor, tag, value: text, style, .. } => {
                 let plain = style == ScalarStyle::Plain;
                 let tag = tag.map_or(Tag::None, |tag| tag_of(&tag));
                 self.finish(Node { content: Content::Scalar { text, tag, plain }, start, end }, anchor);
             }
-            Event::Alias(anchor) => match self.anchors.get(anchor).and_then(Option::as_ref) {
-                Some(target) => {
-                    self.finish(Node { content: Content::Alias(Rc::clone(target)), start, end }, 0);
+            EventData::Alias { anchor } => match self.anchors.get(&anchor) {
+                Some(Some(target)) => {
+                    self.finish(Node { content: Content::Alias(Rc::clone(target)), start, end }, None);
                 }
-                None => return Err(Fault::at(start, "the anchor's value contains itself")),
+                Some(None) => return Err(Fault::at(start, format!("the value of anchor `{anchor}` contains itself"))),
+                None => return Err(Fault::at(start, format!("there is no anchor `{anchor}` before this line"))),
             },
-            Event::SequenceStart(anchor, _) => self.open(Items::Seq(Vec::new()), anchor, start)?,
-            Event::MappingStart(anchor, _) => self.open(Items::Map(Vec::new(), None), anchor, start)?,
-            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            EventData::SequenceStart { anchor, .. } => self.open(Items::Seq(Vec::new()), anchor, start)?,
+            EventData::MappingStart { anchor, .. } => self.open(Items::Map(Vec::new(), None), anchor, start)?,
+            EventData::SequenceEnd | EventData::MappingEnd => self.close(start, end),
             _ => {}
         }
         Ok(())
     }
 
-    fn open(&mut self, items: Items<'a>, anchor: usize, start: Mark) -> Result<(), Fault> {
+    fn open(&mut self, items: Items, anchor: Option<String>, start: Mark) -> Result<(), Fault> {
         if self.open.len() >= MAX_DEPTH {
             return Err(Fault::at(start, format!("collections nest more than {MAX_DEPTH} deep")));
+        }
+        if let Some(anchor) = &anchor {
+            self.anchors.insert(anchor.clone(), None);
         }
         self.open.push(Open { items, anchor, start });
         Ok(())
     }
 
-    fn close(&mut self, span: Span) {
+    fn close(&mut self, start: Mark, end: Mark) {
         let Some(open) = self.open.pop() else { return };
         let (content, last) = match open.items {
             Items::Seq(items) => {
@@ -179,21 +216,14 @@ impl<'a> Builder<'a> {
             }
         };
         // A block collection has no end of its own: it ends with its last value.
-        let end = if span.is_empty() { last.unwrap_or(open.start) } else { self.mark(span.end) };
+        let end = if start == end { last.unwrap_or(open.start) } else { end };
         self.finish(Node { content, start: open.start, end }, open.anchor);
     }
 
-    fn finish(&mut self, node: Node<'a>, anchor: usize) {
-        let node = if anchor == 0 {
-            node
-        } else {
-            let (start, end) = (node.start, node.end);
-            let shared = Rc::new(node);
-            if self.anchors.len() <= anchor {
-                self.anchors.resize(anchor + 1, None);
-            }
-            self.anchors[anchor] = Some(Rc::clone(&shared));
-            Node { content: Content::Anchored(shared), start, end }
+    fn finish(&mut self, node: Node, anchor: Option<String>) {
+        let node = match anchor {
+            None => node,
+            Some(anchor) => self.anchor(node, anchor),
         };
         match self.open.last_mut().map(|open| &mut open.items) {
             None => self.root = Some(node),
@@ -206,8 +236,20 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn tag_of(tag: &saphyr_parser::Tag) -> Tag {
-    const CORE: &str = "tag:yaml.org,2002:";
-    let whole = format!("{}{}", tag.handle, tag.suffix);
-    whole.strip_prefix(CORE).map_or(Tag::Other, |name| Tag::Core(name.to_owned()))
+impl Builder {
+    fn anchor(&mut self, node: Node, anchor: String) -> Node {
+        let (start, end) = (node.start, node.end);
+        let is_scalar = matches!(node.content, Content::Scalar { .. });
+        let shared = Rc::new(node);
+        let known = self.anchors.entry(anchor).or_default();
+        // An anchor counts from where it is written: one of the same name further in came later.
+        if is_scalar || known.is_none() {
+            *known = Some(Rc::clone(&shared));
+        }
+        Node { content: Content::Anchored(shared), start, end }
+    }
+}
+
+fn tag_of(tag: &str) -> Tag {
+    tag.strip_prefix("tag:yaml.org,2002:").map_or(Tag::Other, |name| Tag::Core(name.to_owned()))
 }

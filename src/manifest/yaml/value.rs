@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Number, Value};
 
 use super::documents::{self, Lines};
+use super::json;
 use super::scalar::{self, Scalar};
 use super::tree::{self, Content, Fault, MAX_DEPTH, Mark, Node};
 use super::{Position, YamlError};
@@ -50,27 +51,89 @@ pub struct Loaded {
     pub notes: Vec<Note>,
 }
 
-/// Reads every document of `text`, the sound ones even where others are broken.
+/// Reads every document of `text`, the sound ones even where others are broken. A text that begins with `{` is tried
+/// as a stream of JSON values first.
 pub fn load(text: &str) -> Loaded {
     let lines = Lines::new(text);
     let mut loaded = Loaded::default();
-    for chunk in documents::split(text) {
+    let mut rest = (0, 0);
+    if json::looks_like_json(text) {
+        let stream = json::read(text);
+        for (offset, value, twice) in stream.values {
+            loaded.json(value, lines.at(offset), twice);
+        }
+        rest = match stream.rest {
+            json::Rest::End => return loaded,
+            json::Rest::Fault(offset, message) => {
+                loaded.faults.push(YamlError { message, position: lines.at(offset), hint: None });
+                return loaded;
+            }
+            json::Rest::Yaml(offset) => (offset, lines.at(offset).line - 1),
+        };
+    }
+    let chunks = documents::split(text, rest);
+    let batch = chunks.len().div_ceil(threads_for(text, chunks.len())).max(1);
+    let batches: Vec<Loaded> = std::thread::scope(|scope| {
+        let lines = &lines;
+        let mut batches = chunks.chunks(batch);
+        let first = batches.next().unwrap_or_default();
+        let others: Vec<_> = batches.map(|batch| scope.spawn(move || load_chunks(batch, lines))).collect();
+        let mut done = vec![load_chunks(first, lines)];
+        for other in others {
+            done.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        done
+    });
+    for batch in batches {
+        loaded.documents.extend(batch.documents);
+        loaded.faults.extend(batch.faults);
+        loaded.notes.extend(batch.notes);
+    }
+    loaded
+}
+
+/// Large texts of many documents are worth a thread a core, up to four.
+fn threads_for(text: &str, documents: usize) -> usize {
+    if text.len() < 128 * 1024 || documents < 16 {
+        return 1;
+    }
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(4)
+}
+
+fn load_chunks(chunks: &[Result<documents::Chunk<'_>, (usize, String)>], lines: &Lines<'_>) -> Loaded {
+    let mut loaded = Loaded::default();
+    let mut reader = tree::Reader::new();
+    for chunk in chunks {
         let chunk = match chunk {
             Ok(chunk) => chunk,
             Err((line, message)) => {
-                loaded.faults.push(lines.error(Mark { line, col: 0 }, message, None));
+                loaded.faults.push(lines.error(Mark { line: *line, col: 0 }, message.clone(), None));
                 continue;
             }
         };
         let mut loading = Loading { budget: Budget::default(), notes: Vec::new() };
-        match loading.document(&chunk, &lines) {
+        match reader.parse(chunk).and_then(|parsed| loading.document(parsed, lines)) {
             Ok(document) => loaded.documents.extend(document),
-            Err(fault) => loaded.faults.push(fault.into_error(&lines, &chunk)),
+            Err(fault) => loaded.faults.push(fault.into_error(lines, chunk)),
         }
         let notes = loading.notes.into_iter();
         loaded.notes.extend(notes.map(|note| Note { position: lines.position(note.mark), message: note.message }));
     }
     loaded
+}
+
+impl Loaded {
+    fn json(&mut self, value: Value, start: Position, twice: Vec<String>) {
+        let place = Place { start, metadata: start };
+        let items = value.get("items").and_then(Value::as_array).map_or(0, Vec::len);
+        if !value.is_null() {
+            self.documents.push(Document { value, place, items: vec![place; items] });
+        }
+        self.notes.extend(twice.into_iter().map(|key| Note {
+            message: format!("`{key}` is set twice in one object of this document; the last one counts"),
+            position: start,
+        }));
+    }
 }
 
 /// Bounds what aliases may blow a document up to: go-yaml v2's own rule, so that what kubectl takes is taken.
@@ -84,7 +147,7 @@ pub(super) struct Budget {
 
 impl Budget {
     /// Counts a node.
-    pub(super) fn visit(&mut self, node: &Node<'_>) -> Result<(), Fault> {
+    pub(super) fn visit(&mut self, node: &Node) -> Result<(), Fault> {
         self.nodes += 1;
         if self.alias_depth == 0 {
             return Ok(());
@@ -112,7 +175,7 @@ impl Budget {
     }
 
     /// Enters a collection.
-    pub(super) fn enter(&mut self, node: &Node<'_>) -> Result<(), Fault> {
+    pub(super) fn enter(&mut self, node: &Node) -> Result<(), Fault> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(Fault::at(node.start, format!("collections nest more than {MAX_DEPTH} deep")));
@@ -127,8 +190,8 @@ impl Budget {
 }
 
 /// The mappings that a merge's value names, in the order in which they are written over each other.
-pub(super) fn merge_sources<'n, 't>(value: &'n Node<'t>) -> Result<Vec<&'n Node<'t>>, Fault> {
-    let is_map = |node: &Node<'_>| matches!(node.target().content, Content::Map(_));
+pub(super) fn merge_sources(value: &Node) -> Result<Vec<&Node>, Fault> {
+    let is_map = |node: &Node| matches!(node.target().content, Content::Map(_));
     let written_out = match &value.content {
         Content::Anchored(node) => node,
         _ => value,
@@ -146,12 +209,7 @@ struct Loading {
 }
 
 impl Loading {
-    fn document(
-        &mut self,
-        chunk: &documents::Chunk<'_>,
-        lines: &Lines<'_>,
-    ) -> Result<Option<Document>, Fault> {
-        let parsed = tree::parse(chunk)?;
+    fn document(&mut self, parsed: tree::Parsed, lines: &Lines<'_>) -> Result<Option<Document>, Fault> {
         if let Some(mark) = parsed.ignored {
             let message = "kubectl reads no further than this line: separate documents with `---`";
             self.notes.push(Fault::at(mark, message));
@@ -168,7 +226,7 @@ impl Loading {
         Ok(Some(Document { value, place: place(&root, lines), items }))
     }
 
-    fn node(&mut self, node: &Node<'_>) -> Result<Value, Fault> {
+    fn node(&mut self, node: &Node) -> Result<Value, Fault> {
         match &node.content {
             Content::Anchored(target) => return self.node(target),
             Content::Alias(target) => {
@@ -183,7 +241,7 @@ impl Loading {
         match &node.content {
             Content::Scalar { text, tag, plain } => {
                 let scalar = scalar::resolve(text, tag, *plain).map_err(|message| Fault::at(node.start, message))?;
-                json(scalar).ok_or_else(|| Fault::at(node.start, format!("`{text}` cannot be a value: JSON has no such number")))
+                json_value(scalar).ok_or_else(|| Fault::at(node.start, format!("`{text}` cannot be a value: JSON has no such number")))
             }
             Content::Seq(items) => {
                 self.budget.enter(node)?;
@@ -202,7 +260,7 @@ impl Loading {
     }
 
     /// Writes a mapping's entries over those that are there. `merged` holds the keys that merges brought.
-    fn entries(&mut self, node: &Node<'_>, map: &mut Map<String, Value>, merged: &mut BTreeSet<String>) -> Result<(), Fault> {
+    fn entries(&mut self, node: &Node, map: &mut Map<String, Value>, merged: &mut BTreeSet<String>) -> Result<(), Fault> {
         let Content::Map(entries) = &node.content else { return Ok(()) };
         self.budget.enter(node)?;
         for (key, value) in entries {
@@ -214,17 +272,25 @@ impl Loading {
             }
             let name = self.key(key)?;
             let value = self.node(value)?;
-            if merged.remove(name.as_ref()) {
-                map.insert(name.into_owned(), value);
-            } else if map.insert(name.clone().into_owned(), value).is_some() {
-                self.notes.push(Fault::at(key.start, format!("`{name}` is set twice here; the last one counts")));
+            let from_merge = !merged.is_empty() && merged.remove(name.as_ref());
+            match map.get_mut(name.as_ref()) {
+                None => {
+                    map.insert(name.into_owned(), value);
+                }
+                Some(old) => {
+                    *old = value;
+                    if !from_merge {
+                        let message = format!("`{name}` is set twice here; the last one counts");
+                        self.notes.push(Fault::at(key.start, message));
+                    }
+                }
             }
         }
         self.budget.leave();
         Ok(())
     }
 
-    fn merge(&mut self, source: &Node<'_>, map: &mut Map<String, Value>, merged: &mut BTreeSet<String>) -> Result<(), Fault> {
+    fn merge(&mut self, source: &Node, map: &mut Map<String, Value>, merged: &mut BTreeSet<String>) -> Result<(), Fault> {
         self.budget.visit(source)?;
         self.budget.enter_alias();
         let mut own = Map::new();
@@ -238,15 +304,14 @@ impl Loading {
         Ok(())
     }
 
-    fn key<'n>(&mut self, key: &'n Node<'_>) -> Result<Cow<'n, str>, Fault> {
+    fn key<'n>(&mut self, key: &'n Node) -> Result<Cow<'n, str>, Fault> {
         self.budget.visit(key)?;
         let Content::Scalar { text, tag, plain } = &key.target().content else {
             return Err(Fault::at(key.start, "a mapping's key must be a string, not a mapping or a list"));
         };
         let unfit = |what: &str| Err(Fault::at(key.start, format!("a mapping's key must be a string, not {what}")));
         match scalar::resolve(text, tag, *plain).map_err(|message| Fault::at(key.start, message))? {
-            Scalar::String(Cow::Owned(name)) => Ok(Cow::Owned(name)),
-            Scalar::String(Cow::Borrowed(_)) => Ok(Cow::Borrowed(text)),
+            Scalar::String(name) => Ok(name),
             Scalar::Bool(value) => Ok(Cow::Borrowed(if value { "true" } else { "false" })),
             Scalar::Int(value) => Ok(Cow::Owned(value.to_string())),
             Scalar::Float(value) if value.is_nan() => Ok(".nan".into()),
@@ -258,7 +323,7 @@ impl Loading {
     }
 }
 
-fn entry<'n, 't>(node: &'n Node<'t>, name: &str) -> Option<&'n Node<'t>> {
+fn entry<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     let Content::Map(entries) = &node.target().content else { return None };
     let found = entries.iter().rev().find(|(key, _)| {
         matches!(&key.target().content, Content::Scalar { text, .. } if text == name)
@@ -266,13 +331,13 @@ fn entry<'n, 't>(node: &'n Node<'t>, name: &str) -> Option<&'n Node<'t>> {
     found.map(|(_, value)| value)
 }
 
-fn place(node: &Node<'_>, lines: &Lines<'_>) -> Place {
+fn place(node: &Node, lines: &Lines<'_>) -> Place {
     let start = lines.position(node.start);
     Place { start, metadata: entry(node, "metadata").map_or(start, |metadata| lines.position(metadata.start)) }
 }
 
 /// None for infinities and what is no number.
-fn json(scalar: Scalar<'_>) -> Option<Value> {
+fn json_value(scalar: Scalar<'_>) -> Option<Value> {
     Some(match scalar {
         Scalar::Null => Value::Null,
         Scalar::Bool(value) => Value::Bool(value),

@@ -1,0 +1,98 @@
+//! Everything that `up` would do, worked out without doing any of it.
+
+use super::error::OperationError;
+use super::gather::{Desired, gather};
+use super::session::{Existing, Session};
+use super::up::{Look, look};
+use super::{ground, hooks, images};
+use crate::apply::{Difference, Inventory};
+use crate::cluster::identity::{self, Found};
+use crate::manifest::Object;
+use crate::parity::{ClusterAction, ObjectAction, ObjectWork, Plan};
+
+/// Works the plan out.
+pub async fn run(session: &Session) -> Result<Plan, OperationError> {
+    let (desired, found) = tokio::try_join!(gather(session), session.find())?;
+    let images = images::plan(session, &desired).await?;
+    let nodes = desired.shape.nodes.len();
+    let anew = |cluster: ClusterAction| Plan {
+        cluster,
+        shape_changes: Vec::new(),
+        images: images.clone(),
+        objects: all_new(&desired),
+        hooks: hooks::planned(&desired.rendered, &Inventory::new(super::up::INVENTORY)),
+        addresses: addresses(&desired),
+    };
+    match found {
+        Found::Absent => Ok(anew(ClusterAction::Create { nodes, reason: "there is none yet".into() })),
+        Found::Unfinished => {
+            Ok(anew(ClusterAction::Create { nodes, reason: "it was left unfinished".into() }))
+        }
+        Found::Ours(record, provided) => {
+            let reasons = ground::recreation(session, &desired, &record.fixed);
+            if !reasons.is_empty() {
+                return Ok(anew(ClusterAction::Recreate { reasons }));
+            }
+            let cluster = session.connect().await?;
+            identity::verify(session.provider.as_ref(), &session.state, &record, &cluster.client).await?;
+            let existing = Existing { record, nodes: provided, cluster };
+            let look = look(&desired, &existing, &desired.objects()).await?;
+            Ok(Plan {
+                cluster: ClusterAction::Keep,
+                shape_changes: look.marks.keys().map(|node| format!("label and taint {node}")).collect(),
+                images,
+                hooks: hooks::planned(&desired.rendered, &look.inventory),
+                objects: changes(&desired, &look),
+                addresses: addresses(&desired),
+            })
+        }
+    }
+}
+
+fn all_new(desired: &Desired) -> Vec<ObjectAction> {
+    let objects = desired.objects();
+    let actions = objects.iter().map(|object| ObjectAction {
+        id: object.id(),
+        action: ObjectWork::Create,
+        why: String::new(),
+    });
+    let mut actions: Vec<ObjectAction> = actions.collect();
+    actions.sort();
+    actions
+}
+
+fn changes(desired: &Desired, look: &Look) -> Vec<ObjectAction> {
+    let mut actions: Vec<ObjectAction> = desired
+        .objects()
+        .iter()
+        .map(Object::id)
+        .map(|id| ObjectAction { id, action: ObjectWork::Unchanged, why: String::new() })
+        .collect();
+    for change in &look.checked.changes {
+        let (action, why) = match change.what {
+            Difference::New => (ObjectWork::Create, ""),
+            Difference::Absent => (ObjectWork::Create, "it was deleted"),
+            Difference::Deleting => (ObjectWork::Create, "it is being deleted"),
+            Difference::Edited => (ObjectWork::Update, "the manifests changed"),
+            Difference::Drifted => (ObjectWork::Update, "it was changed in the cluster"),
+            Difference::Obsolete => (ObjectWork::Delete, "it left the manifests"),
+        };
+        actions.retain(|known| known.id != change.id);
+        actions.push(ObjectAction { id: change.id.clone(), action, why: why.into() });
+    }
+    actions.sort();
+    actions
+}
+
+fn addresses(desired: &Desired) -> Vec<String> {
+    let hosts = desired.requirements.ingresses.iter().flat_map(|ingress| {
+        let secured = &ingress.tls_hosts;
+        let hosts = ingress.hosts();
+        let urls = hosts.into_iter().map(|host| {
+            format!("{}://{host}/", if secured.contains(host) { "https" } else { "http" })
+        });
+        urls.collect::<Vec<_>>()
+    });
+    let services = desired.requirements.load_balancers.iter().map(|service| service.object.to_string());
+    hosts.chain(services).collect()
+}
