@@ -242,19 +242,26 @@ impl Faults {
     }
 }
 
-/// The candidate that `name` was most likely meant to be: letters' case, `-` and `_` aside, at most a third of it wrong.
+/// The candidate that `name` was most likely meant to be, letters' case, `-` and `_` aside: at most a third of it wrong,
+/// or one the beginning of the other (`prod`, `production`).
 pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| -> String {
         text.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
     };
     let wanted = plain(name);
     let allowed = (wanted.chars().count() / 3).max(1);
+    let begins = |one: &str, other: &str| one.chars().count() >= 3 && other.starts_with(one);
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate))
-        .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .filter_map(|candidate| {
+            let known = plain(candidate);
+            let distance = strsim::damerau_levenshtein(&wanted, &known);
+            let near = distance <= allowed && distance < candidate.len();
+            let part = begins(&wanted, &known) || begins(&known, &wanted);
+            (near || part).then_some((!near, distance, candidate))
+        })
+        .min_by_key(|(far, distance, _)| (*far, *distance))
+        .map(|(_, _, candidate)| candidate)
 }
 
 /// ``did you mean `x`?``, or what there is.
@@ -282,6 +289,8 @@ mod tests {
         assert_eq!(nearest("http-port", keys), Some("httpPort"));
         assert_eq!(nearest("nodeimage", keys), Some("nodeImage"));
         assert_eq!(nearest("nmae", keys), Some("name"));
+        assert_eq!(nearest("node", keys), Some("nodeImage"));
+        assert_eq!(nearest("prod", ["base", "production"]), Some("production"));
         assert_eq!(nearest("colour", keys), None);
         assert_eq!(nearest("x", ["y"]), None);
     }

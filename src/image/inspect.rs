@@ -116,6 +116,7 @@ mod tests {
             platform: Platform { os: next(), architecture: next(), variant: next() },
             diff_ids: Vec::new(),
             size: 0,
+            stand_in: None,
             named: true,
             stand_in: None,
         }
