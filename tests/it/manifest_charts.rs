@@ -171,7 +171,7 @@ async fn what_a_chart_makes_up_keeps_its_first_value() {
     ]);
     let again = project.render(&source).await.unwrap();
     assert!(again.from_cache && !first.from_cache);
-    assert_eq!((again.objects, again.volatile), (first.objects.clone(), first.volatile));
+    assert_eq!((again.objects, again.volatile), (first.objects.clone(), first.volatile.clone()));
     std::fs::remove_dir_all(project.state.path().join("render")).unwrap();
     let cold = project.render(&source).await.unwrap();
     assert!(!cold.from_cache);
