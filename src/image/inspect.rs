@@ -116,8 +116,8 @@ mod tests {
             platform: Platform { os: next(), architecture: next(), variant: next() },
             diff_ids: Vec::new(),
             size: 0,
-            named: true,
             stand_in: None,
+            named: true,
         }
     }
 

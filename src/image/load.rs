@@ -28,6 +28,9 @@ use crate::event::{Event, Reporter};
 /// Images that the engine hands out at the same time.
 const EXPORTS: usize = 2;
 
+/// How often an import that fails is tried again with a fresh look at the nodes.
+const RETRIES: usize = 2;
+
 /// How long CRI may take to note an image that containerd has.
 const NOTICE: Duration = Duration::from_secs(10);
 
@@ -155,7 +158,7 @@ pub async fn deliver(
     reporter: &dyn Reporter,
 ) -> Result<DeliveryReport, ImageError> {
     let started = Instant::now();
-    let (mut items, records) =
+    let (mut items, mut records) =
         tokio::try_join!(look_up(engine, wanted), try_join_all(nodes.iter().map(node::images)))?;
     let memory = Memory::read(cache);
     for item in &mut items {
@@ -172,8 +175,25 @@ pub async fn deliver(
         step: "images".into(),
         what: format!("bringing {} onto the nodes", count(open.len(), "image")),
     });
-    let targets = survey(nodes, records, &items, &open).await?;
-    let memory = transfer(engine, cache, &mut items, &open, &targets, memory, reporter).await?;
+    let mut tries = 0;
+    let (targets, memory) = loop {
+        let targets = survey(nodes, records, &items, &open).await?;
+        match transfer(engine, cache, &mut items, &open, &targets, memory.clone(), reporter).await {
+            Ok(memory) => break (targets, memory),
+            // A layer that nothing uses anymore may be collected on a node between our look and our import.
+            Err(ImageError::Import { node, reason, .. })
+                if tries < RETRIES && !reason.contains("no space left") =>
+            {
+                tries += 1;
+                reporter.report(Event::Output {
+                    step: "images".into(),
+                    line: format!("{node}: {reason}; again"),
+                });
+                records = try_join_all(nodes.iter().map(node::images)).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    };
     let report = account(&items, &targets, &memory);
     reporter.report(Event::Done { step: "images".into(), what: summary(&report), took: started.elapsed() });
     Ok(report)

@@ -122,7 +122,7 @@ impl Walk<'_> {
                 }
             }
             Value::Array(items) if !explained && !items.is_empty() => {
-                self.lists(pointer, pattern, &[], items)
+                self.lists(pointer, pattern, &[], items);
             }
             _ => self.report(pointer, pattern, &Change::Added(new)),
         }

@@ -154,7 +154,23 @@ fn defaulted(pod: &Value, pointer: &str, pattern: &str, new: &Value) -> Option<R
         }
         _ => defaults_to_limit(pod, pointer, pattern, new),
     };
-    (is_default || is_computed).then_some(Rule::Defaulting)
+    (is_default || is_computed || merged_label_key(pod, pointer)).then_some(Rule::Defaulting)
+}
+
+/// Whether a field belongs to a selector requirement that the API server makes of a spread constraint's `matchLabelKeys`
+/// (KEP-3243, since Kubernetes 1.34).
+fn merged_label_key(pod: &Value, pointer: &str) -> bool {
+    let mut parts = pointer.splitn(8, '/').skip(1);
+    let mut next = || parts.next().unwrap_or_default();
+    if (next(), next()) != ("spec", "topologySpreadConstraints") {
+        return false;
+    }
+    let constraint = format!("/spec/topologySpreadConstraints/{}", next());
+    if (next(), next()) != ("labelSelector", "matchExpressions") {
+        return false;
+    }
+    let key = json::text(pod, &format!("{constraint}/labelSelector/matchExpressions/{}/key", next()));
+    json::items(pod, &format!("{constraint}/matchLabelKeys")).iter().any(|known| known == key)
 }
 
 fn default_pull_policy(image: &str) -> &'static str {

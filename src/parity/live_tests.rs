@@ -94,6 +94,21 @@ fn an_ordinary_pod_is_explained_throughout() {
 }
 
 #[test]
+fn label_keys_of_a_spread_constraint_become_requirements() {
+    let constraint = json!({"maxSkew": 1, "topologyKey": "zone", "matchLabelKeys": ["pod-template-hash"],
+        "labelSelector": {"matchLabels": {"app": "web"}}});
+    let template = json!({"spec": {"topologySpreadConstraints": [constraint]}});
+    let with = |key: &str| {
+        let mut pod = template.clone();
+        pod["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchExpressions"] =
+            json!([{"key": key, "operator": "In", "values": ["5d"]}]);
+        pod_differences(&template, &pod).iter().map(|difference| difference.rule).collect::<Vec<_>>()
+    };
+    assert!(with("pod-template-hash").iter().all(|rule| *rule == Rule::Defaulting));
+    assert!(with("other").iter().all(|rule| *rule == Rule::Unexplained));
+}
+
+#[test]
 fn a_pod_like_its_template_has_no_differences() {
     assert_eq!(pod_differences(&template(), &template()), []);
 }

@@ -14,7 +14,7 @@ pub fn plan_to_text(plan: &Plan) -> String {
     match &plan.cluster {
         ClusterAction::Keep => {}
         ClusterAction::Create { nodes, reason } => {
-            add("+", "cluster", counted(*nodes, "node"), reason.clone())
+            add("+", "cluster", counted(*nodes, "node"), reason.clone());
         }
         ClusterAction::Recreate { reasons } => {
             for (at, reason) in reasons.iter().enumerate() {

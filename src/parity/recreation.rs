@@ -81,7 +81,8 @@ impl Fixed {
             match self.host_ports.get(node) {
                 Some(had) if had == host => {}
                 Some(had) => {
-                    reasons.push(format!("the host's port {host} instead of {had} leads to node port {node}"))
+                    reasons
+                        .push(format!("the host's port {host} instead of {had} leads to node port {node}"));
                 }
                 None => reasons.push(format!("the host's port {host} is to lead to node port {node}")),
             }

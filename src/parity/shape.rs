@@ -266,7 +266,7 @@ fn ingress_classes(requirements: &Requirements, profile: &Profile) -> Vec<Ingres
         match shapes.iter_mut().find(|shape| shape.controller.is_none()) {
             Some(shape) => shape.default = true,
             None => {
-                shapes.push(IngressClassShape { name: "default".into(), default: true, controller: None })
+                shapes.push(IngressClassShape { name: "default".into(), default: true, controller: None });
             }
         }
     }

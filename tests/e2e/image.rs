@@ -1,30 +1,80 @@
-//! Images against a real engine; those that need a node run against the kind cluster that `DEVCLUSTER_TEST_NODES` names
-//! (containers, separated by commas).
+//! Images against a real engine and a real kind cluster of two nodes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use devcluster::cluster::{Engine, Node};
 use devcluster::config::model::Build;
 use devcluster::event::Silent;
-use devcluster::image::{BuildJob, Content, WantedImage, Workshop, deliver, node};
+use devcluster::image::{BuildJob, Content, WantedImage, Workshop, deliver, mirror, node};
 
-async fn engine() -> Option<Engine> {
-    Engine::connect().await.ok()
+async fn engine() -> Engine {
+    Engine::connect().await.expect("a Docker Engine")
 }
 
-async fn nodes() -> Option<(Engine, Vec<Node>)> {
-    let engine = engine().await?;
-    let names = std::env::var("DEVCLUSTER_TEST_NODES").ok()?;
-    let nodes = names.split(',').map(|name| Node { name: name.into(), engine: engine.clone() }).collect();
-    Some((engine, nodes))
+/// A kind cluster that goes when the test ends.
+struct Cluster {
+    name: String,
+    directory: tempfile::TempDir,
+}
+
+impl Cluster {
+    fn create() -> Self {
+        let cluster = Self {
+            name: format!("e2e-image-{}", std::process::id()),
+            directory: tempfile::tempdir().unwrap(),
+        };
+        let config = cluster.directory.path().join("kind.yaml");
+        let nodes = "nodes: [{role: control-plane}, {role: worker}]";
+        std::fs::write(&config, format!("kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n{nodes}\n"))
+            .unwrap();
+        let mut kind = Command::new("kind");
+        kind.args(["create", "cluster", "--wait", "2m", "--name", &cluster.name])
+            .arg("--config")
+            .arg(&config);
+        kind.arg("--kubeconfig").arg(cluster.kubeconfig());
+        if let Some(image) = std::env::var_os("DEVCLUSTER_NODE_IMAGE").filter(|image| !image.is_empty()) {
+            kind.arg("--image").arg(image);
+        }
+        succeeded(kind.output().expect("kind runs"));
+        cluster
+    }
+
+    fn kubeconfig(&self) -> std::path::PathBuf {
+        self.directory.path().join("kubeconfig")
+    }
+
+    fn nodes(&self, engine: &Engine) -> Vec<Node> {
+        let names = ["control-plane", "worker"].map(|role| format!("{}-{role}", self.name));
+        names.into_iter().map(|name| Node { name, engine: engine.clone() }).collect()
+    }
+
+    fn kubectl(&self, args: &[&str]) -> String {
+        let mut kubectl = Command::new("kubectl");
+        succeeded(
+            kubectl.arg("--kubeconfig").arg(self.kubeconfig()).args(args).output().expect("kubectl runs"),
+        )
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = Command::new("kind").args(["delete", "cluster", "--name", &self.name]).output();
+    }
+}
+
+fn succeeded(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A context whose image has one large layer and one that holds `text`, both unlike any other test's.
 fn context(directory: &Path, text: &str, large: usize) -> Build {
-    let noise: Vec<u8> = std::iter::successors(Some(0x9e37_79b9_u32), |x| {
+    let seed = std::process::id() | 1;
+    let noise: Vec<u8> = std::iter::successors(Some(seed), |x| {
         let x = x ^ (x << 13);
         let x = x ^ (x >> 17);
         Some(x ^ (x << 5))
@@ -50,6 +100,11 @@ fn context(directory: &Path, text: &str, large: usize) -> Build {
     }
 }
 
+/// A text that no earlier run used.
+fn unlike(text: &str) -> String {
+    format!("{text} {:?}", SystemTime::now())
+}
+
 fn workshop(engine: &Engine, cache: &Path) -> Workshop {
     Workshop {
         engine: engine.clone(),
@@ -67,9 +122,9 @@ async fn forget(engine: &Engine, reference: &str) {
 
 #[tokio::test]
 async fn a_known_key_is_not_built_again_and_a_failure_shows_the_step() {
-    let Some(engine) = engine().await else { return };
+    let engine = engine().await;
     let directory = tempfile::tempdir().unwrap();
-    let build = context(directory.path(), &format!("{:?}", Instant::now()), 4096);
+    let build = context(directory.path(), &unlike(""), 4096);
     let cache = tempfile::tempdir().unwrap();
     let workshop = workshop(&engine, cache.path());
     let job = BuildJob { name: "ghcr.io/shop/app", build: &build };
@@ -93,12 +148,14 @@ async fn a_known_key_is_not_built_again_and_a_failure_shows_the_step() {
 
 #[tokio::test]
 async fn a_changed_layer_is_all_that_is_sent() {
-    let Some((engine, nodes)) = nodes().await else { return };
+    let engine = engine().await;
+    let cluster = Cluster::create();
+    let nodes = cluster.nodes(&engine);
     let directory = tempfile::tempdir().unwrap();
     let cache = tempfile::tempdir().unwrap();
     let workshop = workshop(&engine, cache.path());
     let mut built = Vec::new();
-    for text in [format!("one {:?}", Instant::now()), format!("two {:?}", Instant::now())] {
+    for text in [unlike("one"), unlike("two")] {
         let build = context(directory.path(), &text, 3 << 20);
         built.extend(workshop.build_all(&[BuildJob { name: "delta", build: &build }]).await.unwrap());
     }
@@ -127,15 +184,50 @@ async fn a_changed_layer_is_all_that_is_sent() {
         (0, nodes.len()),
         "{renamed:?}"
     );
-    // Back to the first image: its layers are still unpacked there.
-    let back = go(&built[0].reference).await;
-    assert_eq!(back.bytes_sent(), 0, "{back:?}");
-    for node in &nodes {
-        for name in &back.images[0].names {
-            node.run(&["ctr", "-n", "k8s.io", "images", "rm", name]).await.unwrap();
-        }
+    // Back and forth: layers that nothing uses anymore are being collected meanwhile.
+    for at in [0, 1, 0, 1] {
+        go(&built[at].reference).await;
     }
+    let back = go(&built[1].reference).await;
+    assert!(back.nothing_done(), "{back:?}");
     for built in &built {
         forget(&engine, &built.reference).await;
+    }
+    pods_start_under_every_policy(&engine, &cluster, &nodes, cache.path()).await;
+}
+
+/// Pods that name an image by tag with each pull policy, and by a digest that the image does not have.
+async fn pods_start_under_every_policy(engine: &Engine, cluster: &Cluster, nodes: &[Node], cache: &Path) {
+    let pinned = format!("e2e.example.com/team/app@sha256:{}", "1".repeat(64));
+    let tagged = "e2e.example.com/team/app:1";
+    let wanted = [WantedImage {
+        content: Content::StandIn { image: "devcluster/standin:latest".into(), ports: vec!["8080".into()] },
+        names: vec![tagged.into(), pinned.clone()],
+    }];
+    let report = deliver(engine, cache, nodes, &wanted, &Silent).await.unwrap();
+    for node in nodes {
+        assert!(mirror::install(node).await.unwrap());
+        assert!(!mirror::install(node).await.unwrap(), "the second time there is nothing to do");
+    }
+    let pods = [
+        ("always", tagged, "Always"),
+        ("absent", tagged, "IfNotPresent"),
+        ("never", tagged, "Never"),
+        ("pinned", &pinned, "IfNotPresent"),
+    ];
+    for (name, image, policy) in pods {
+        cluster.kubectl(&["run", name, "--image", image, "--image-pull-policy", policy, "--restart=Never"]);
+    }
+    let deadline = Instant::now() + Duration::from_secs(90);
+    for (name, ..) in pods {
+        let field = |path: &str| {
+            cluster.kubectl(&["get", "pod", name, "-o", &format!("jsonpath={{.status.{path}}}")])
+        };
+        while field("phase") != "Running" {
+            assert!(Instant::now() < deadline, "{name}: {}", cluster.kubectl(&["describe", "pod", name]));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let id = field("containerStatuses[0].imageID");
+        assert!(report.images[0].is(&id), "{name} runs {id}: {report:?}");
     }
 }

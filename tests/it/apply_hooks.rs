@@ -41,7 +41,8 @@ fn hook(place: &Place, name: &str, weight: i32, events: &[HookEvent], policies: 
          Never, containers: [{{name: a, image: example.com/a}}]}}}}}}\n"
     );
     let object = place.objects(&yaml).remove(0);
-    Hook { object, events: events.to_vec(), weight, delete_policies: policies.to_vec() }
+    let (release, namespace) = ("api".into(), place.namespace.clone());
+    Hook { release, namespace, object, events: events.to_vec(), weight, delete_policies: policies.to_vec() }
 }
 
 /// Does the job controller's work: every Job of the namespace comes to its end at once.

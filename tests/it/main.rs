@@ -7,4 +7,7 @@ mod apply_hard;
 mod apply_hooks;
 mod apply_prune;
 mod diff_classes;
+mod manifest;
+mod manifest_charts;
 mod ready_wait;
+mod rooms;
