@@ -10,9 +10,23 @@ use crate::config::HelmSource;
 
 /// Template functions whose result changes from call to call.
 const RANDOM: [&str; 17] = [
-    "randAlpha", "randAlphaNum", "randAscii", "randBytes", "randInt", "randNumeric", "uuidv4", "shuffle", "genCA",
-    "genCAWithKey", "genPrivateKey", "genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert",
-    "genSignedCertWithKey", "bcrypt", "htpasswd",
+    "randAlpha",
+    "randAlphaNum",
+    "randAscii",
+    "randBytes",
+    "randInt",
+    "randNumeric",
+    "uuidv4",
+    "shuffle",
+    "genCA",
+    "genCAWithKey",
+    "genPrivateKey",
+    "genSelfSignedCert",
+    "genSelfSignedCertWithKey",
+    "genSignedCert",
+    "genSignedCertWithKey",
+    "bcrypt",
+    "htpasswd",
 ];
 
 /// Template functions whose result changes with the time or the cluster.
@@ -37,7 +51,8 @@ pub(super) fn hash(source: &HelmSource, index: &Index) -> Result<String, Manifes
     inputs.text("namespace", &source.namespace);
     let mut files = Vec::new();
     if source.chart.is_dir() {
-        walk(&source.chart, &mut |file| files.push(file.to_owned())).map_err(|error| unreadable(&source.chart, error))?;
+        walk(&source.chart, &mut |file| files.push(file.to_owned()))
+            .map_err(|error| unreadable(&source.chart, error))?;
     } else {
         files.push(source.chart.clone());
     }

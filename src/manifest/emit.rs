@@ -189,7 +189,9 @@ fn is_printable(c: char) -> bool {
 /// Whether a text needs no quotes with any reader: a word or two that looks like nothing else.
 fn is_plain(text: &str) -> bool {
     let Some(first) = text.chars().next() else { return false };
-    let starts = first.is_ascii_alphabetic() || first == '/' || first == '_' || first.is_ascii_digit();
+    let is_flag =
+        text.starts_with('-') && text.trim_start_matches('-').starts_with(|c: char| c.is_ascii_alphabetic());
+    let starts = first.is_ascii_alphanumeric() || first == '/' || first == '_' || is_flag;
     let inside = |c: char| c.is_ascii_alphanumeric() || " _-./:=+()$^~;,@".contains(c);
     starts
         && text.chars().all(inside)
@@ -202,7 +204,9 @@ fn is_plain(text: &str) -> bool {
 
 /// Booleans and nulls of readers that are less strict about upper case than kubectl's.
 fn is_word_to_others(text: &str) -> bool {
-    ["y", "n", "yes", "no", "on", "off", "true", "false", "null"].iter().any(|word| text.eq_ignore_ascii_case(word))
+    ["y", "n", "yes", "no", "on", "off", "true", "false", "null"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Numbers, dates and times of readers of any YAML: what begins with a digit and holds only what those hold.
@@ -278,7 +282,7 @@ spec:
   t: true
   z: null
 ";
-        assert_eq!(value_to_yaml(&value).replace("'--x=1'", "--x=1").replace("'-c'", "-c"), text);
+        assert_eq!(value_to_yaml(&value), text);
         assert_eq!(back(&value), value);
     }
 

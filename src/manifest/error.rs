@@ -192,6 +192,12 @@ fn several(errors: &[ManifestError]) -> String {
 impl Fault {
     /// A fault of a file's text.
     pub(super) fn of_yaml(source: &str, file: Option<PathBuf>, error: YamlError) -> Self {
-        Self { source: source.into(), file, position: error.position, message: error.message, hint: error.hint }
+        Self {
+            source: source.into(),
+            file,
+            position: error.position,
+            message: error.message,
+            hint: error.hint,
+        }
     }
 }

@@ -76,9 +76,8 @@ fn find(written: &str, directory: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// A glob and the directory that its first component with wild cards is in.
 fn glob(path: &Path) -> Result<(PathBuf, GlobMatcher), String> {
-    let wild = |part: &std::path::Component<'_>| {
-        part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])
-    };
+    let wild =
+        |part: &std::path::Component<'_>| part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
     let base: PathBuf = path.components().take_while(|part| !wild(part)).collect();
     let glob = GlobBuilder::new(&path.to_string_lossy()).literal_separator(true).build();
     match glob {
@@ -93,7 +92,11 @@ pub(super) fn is_manifest(file: &Path) -> bool {
 
 /// Visits all files beneath a directory in order of their names, links followed, each real directory once.
 pub(super) fn walk(directory: &Path, visit: &mut dyn FnMut(&Path)) -> std::io::Result<()> {
-    fn inner(directory: &Path, above: &mut Vec<PathBuf>, visit: &mut dyn FnMut(&Path)) -> std::io::Result<()> {
+    fn inner(
+        directory: &Path,
+        above: &mut Vec<PathBuf>,
+        visit: &mut dyn FnMut(&Path),
+    ) -> std::io::Result<()> {
         let real = directory.canonicalize()?;
         // A link to a directory that we are in would never end.
         if above.contains(&real) {

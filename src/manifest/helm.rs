@@ -38,7 +38,8 @@ impl Chart<'_> {
         let (first, second) = match steadiness.unwrap_or(Steadiness::Timed) {
             Steadiness::Steady => (self.call(&command).await?, None),
             Steadiness::Random => {
-                let (first, second) = futures::future::try_join(self.call(&command), self.call(&command)).await?;
+                let (first, second) =
+                    futures::future::try_join(self.call(&command), self.call(&command)).await?;
                 (first, Some(second))
             }
             Steadiness::Timed => {
@@ -108,7 +109,10 @@ impl Chart<'_> {
                     file: object.origin.file.clone(),
                     line: 0,
                     column: 0,
-                    message: format!("{} is a hook at `{event}`, which helm does not know: left out, as helm does", object.id()),
+                    message: format!(
+                        "{} is a hook at `{event}`, which helm does not know: left out, as helm does",
+                        object.id()
+                    ),
                 }),
             }
         }
@@ -206,7 +210,8 @@ mod tests {
 
     #[test]
     fn texts_are_kept_off_the_command_line() {
-        let set = [("password", "hunter2"), ("replicas", "3"), ("on", "true"), ("list", "{a,b}"), ("zero", "007")];
+        let set =
+            [("password", "hunter2"), ("replicas", "3"), ("on", "true"), ("list", "{a,b}"), ("zero", "007")];
         let set = set.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let settings = Settings::write(&set).unwrap();
         let line = settings.arguments.join(" ");
@@ -224,7 +229,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("templates")).unwrap();
         std::fs::write(directory.path().join("templates/a.yaml"), "").unwrap();
-        let output = b"---\n# Source: shop/templates/a.yaml\na: 1\n---\n# Source: shop/charts/x/b.yaml\nb: 1\n";
+        let output =
+            b"---\n# Source: shop/templates/a.yaml\na: 1\n---\n# Source: shop/charts/x/b.yaml\nb: 1\n";
         let templates = Templates::of(output, directory.path());
         assert_eq!(templates.at(1), None);
         assert_eq!(templates.at(3), Some(directory.path().join("templates/a.yaml")));

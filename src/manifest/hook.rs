@@ -180,22 +180,28 @@ mod tests {
         assert_eq!(found.events, [HookEvent::PreInstall, HookEvent::PostUpgrade]);
         assert_eq!(found.weight, -5);
         assert_eq!(found.delete_policies, [DeletePolicy::HookSucceeded, DeletePolicy::BeforeHookCreation]);
-        let Sorted::Hook(found) = hook("a", &json!({"helm.sh/hook": "test-success", "helm.sh/hook-weight": "x"})) else {
+        let Sorted::Hook(found) =
+            hook("a", &json!({"helm.sh/hook": "test-success", "helm.sh/hook-weight": "x"}))
+        else {
             panic!("no hook")
         };
         assert_eq!((found.events, found.weight), (vec![HookEvent::Test], 0));
         assert_eq!(found.delete_policies, [DeletePolicy::BeforeHookCreation]);
         assert!(matches!(hook("a", &json!({})), Sorted::Object(_)));
-        assert!(matches!(hook("a", &json!({"helm.sh/hook": "crd-install"})), Sorted::Unknown(_, name) if name == "crd-install"));
+        assert!(
+            matches!(hook("a", &json!({"helm.sh/hook": "crd-install"})), Sorted::Unknown(_, name) if name == "crd-install")
+        );
     }
 
     #[test]
     fn weight_then_name_orders_hooks() {
         let mut hooks: Vec<Hook> = [("b", "1"), ("c", "0"), ("a", "1"), ("d", "-1")]
             .into_iter()
-            .filter_map(|(name, weight)| match hook(name, &json!({"helm.sh/hook": "test", "helm.sh/hook-weight": weight})) {
-                Sorted::Hook(hook) => Some(*hook),
-                _ => None,
+            .filter_map(|(name, weight)| {
+                match hook(name, &json!({"helm.sh/hook": "test", "helm.sh/hook-weight": weight})) {
+                    Sorted::Hook(hook) => Some(*hook),
+                    _ => None,
+                }
             })
             .collect();
         order(&mut hooks);

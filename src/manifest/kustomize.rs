@@ -16,8 +16,21 @@ use crate::process::Command;
 
 /// Keys of a kustomization that name no file.
 const PLAIN_KEYS: [&str; 16] = [
-    "apiVersion", "kind", "metadata", "namespace", "namePrefix", "nameSuffix", "commonLabels", "labels",
-    "commonAnnotations", "images", "replicas", "generatorOptions", "vars", "buildMetadata", "sortOptions",
+    "apiVersion",
+    "kind",
+    "metadata",
+    "namespace",
+    "namePrefix",
+    "nameSuffix",
+    "commonLabels",
+    "labels",
+    "commonAnnotations",
+    "images",
+    "replicas",
+    "generatorOptions",
+    "vars",
+    "buildMetadata",
+    "sortOptions",
     "immutable",
 ];
 
@@ -110,7 +123,8 @@ impl Reach {
             let file = entry.as_str()?;
             let text = std::fs::read_to_string(directory.join(file)).ok()?;
             // A name without value is filled from the environment.
-            let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let mut lines =
+                text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             if !lines.all(|line| line.contains('=')) {
                 return None;
             }
@@ -125,10 +139,8 @@ pub(super) async fn build(source: &str, directory: &Path, tool: &Tool) -> Result
     let mut command = Command::new(tool.name);
     command = if tool.name == "kustomize" { command.arg("build") } else { command.arg("kustomize") };
     let command = command.arg(directory.to_string_lossy());
-    let output = command
-        .output()
-        .await
-        .map_err(|error| ManifestError::Tool { source_name: source.into(), error })?;
+    let output =
+        command.output().await.map_err(|error| ManifestError::Tool { source_name: source.into(), error })?;
     let mut read = Read::default();
     read.bytes(Text { source, file: None, generated_names: false }, &output);
     Ok(read)
@@ -176,7 +188,10 @@ mod tests {
     }
 
     const BASE: [(&str, &str); 5] = [
-        ("base/kustomization.yaml", "resources: [app.yaml]\nconfigMapGenerator:\n- {name: c, files: [k=conf/a.txt], envs: [x.env]}\n"),
+        (
+            "base/kustomization.yaml",
+            "resources: [app.yaml]\nconfigMapGenerator:\n- {name: c, files: [k=conf/a.txt], envs: [x.env]}\n",
+        ),
         ("base/app.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: app}\n"),
         ("base/conf/a.txt", "a"),
         ("base/x.env", "# settings\nA=1\n"),
@@ -196,11 +211,19 @@ mod tests {
 
     #[test]
     fn all_files_that_count_are_reached() {
-        let (_, found) = reach("namePrefix: p-\nresources: [../base]\npatches:\n- path: patch.yaml\n- patch: x\n");
-        assert_eq!(found.unwrap(), [
-            "base/app.yaml", "base/conf/a.txt", "base/kustomization.yaml", "base/x.env", "over/kustomization.yaml",
-            "over/patch.yaml",
-        ]);
+        let (_, found) =
+            reach("namePrefix: p-\nresources: [../base]\npatches:\n- path: patch.yaml\n- patch: x\n");
+        assert_eq!(
+            found.unwrap(),
+            [
+                "base/app.yaml",
+                "base/conf/a.txt",
+                "base/kustomization.yaml",
+                "base/x.env",
+                "over/kustomization.yaml",
+                "over/patch.yaml",
+            ]
+        );
     }
 
     #[test]
@@ -227,7 +250,8 @@ mod tests {
         let root = directory.path().canonicalize().unwrap();
         let index = Index::open(root.join("index.json"));
         let tool = |stamp: &str| Tool { name: "kustomize", stamp: stamp.into() };
-        let inputs = |stamp: &str| Reach::of(&root.join("over")).unwrap().inputs(&root, &tool(stamp), &index).unwrap();
+        let inputs =
+            |stamp: &str| Reach::of(&root.join("over")).unwrap().inputs(&root, &tool(stamp), &index).unwrap();
         let first = inputs("1");
         assert_eq!(first, inputs("1"));
         assert_ne!(first, inputs("2"));

@@ -41,7 +41,8 @@ impl Read {
     /// Reads a text.
     pub(super) fn text(&mut self, from: Text<'_>, text: &str) {
         let loaded = yaml::load(text);
-        self.faults.extend(loaded.faults.into_iter().map(|error| Fault::of_yaml(from.source, from.path(), error)));
+        self.faults
+            .extend(loaded.faults.into_iter().map(|error| Fault::of_yaml(from.source, from.path(), error)));
         let notes = loaded.notes.into_iter();
         self.warnings.extend(notes.map(|Note { message, position }| from.warning(position, message)));
         for document in loaded.documents {
@@ -54,10 +55,19 @@ impl Read {
         self.value(from, value, place, &items, None);
     }
 
-    /// What has `items` is a list, as for kubectl, whatever its kind; its items may leave out what the list says.
-    fn value(&mut self, from: Text<'_>, mut value: Value, place: Place, items: &[Place], list: Option<(&str, &str)>) {
+    /// What has `items` is a list, as for kubectl, whatever its kind; its items may leave out what the list says, and may
+    /// not be lists.
+    fn value(
+        &mut self,
+        from: Text<'_>,
+        mut value: Value,
+        place: Place,
+        items: &[Place],
+        list: Option<(&str, &str)>,
+    ) {
         let Some(map) = value.as_object_mut() else {
-            let message = format!("an object must be a mapping with `apiVersion` and `kind`, not {}", kind_of(&value));
+            let message =
+                format!("an object must be a mapping with `apiVersion` and `kind`, not {}", kind_of(&value));
             return self.faults.push(from.fault(place.start, message, None));
         };
         if let Some((version, kind)) = list {
@@ -70,11 +80,19 @@ impl Read {
         match map.get_mut("items") {
             None => self.object(from, value, place),
             Some(Value::Null) => {}
+            Some(Value::Array(_)) if list.is_some() => {
+                let message = "a list cannot hold lists: kubectl refuses them".into();
+                self.faults.push(from.fault(
+                    place.start,
+                    message,
+                    Some("list the inner items themselves".into()),
+                ));
+            }
             Some(Value::Array(found)) => {
                 let found = std::mem::take(found);
                 let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let (version, kind) = (text("apiVersion"), text("kind"));
-                let of = kind.strip_suffix("List").unwrap_or_default();
+                let of = kind.strip_suffix("List").unwrap_or(&kind);
                 for (number, item) in found.into_iter().enumerate() {
                     let place = items.get(number).copied().unwrap_or(place);
                     self.value(from, item, place, &[], Some((&version, of)));
@@ -105,10 +123,13 @@ impl Read {
         if name.is_none() && generated && from.generated_names {
             name_generated(&mut value);
         } else if let Some(message) = text_fault(name, "metadata.name") {
-            let hint = generated.then(|| {
-                "`kubectl apply` refuses `generateName` alone: give the object a `name`".to_owned()
-            });
-            self.faults.push(from.fault(place.metadata, message, hint.or_else(|| kustomization_hint(from, &value))));
+            let hint = generated
+                .then(|| "`kubectl apply` refuses `generateName` alone: give the object a `name`".to_owned());
+            self.faults.push(from.fault(
+                place.metadata,
+                message,
+                hint.or_else(|| kustomization_hint(from, &value)),
+            ));
         }
         if let Some(namespace) = value.pointer("/metadata/namespace")
             && !namespace.is_string()
@@ -143,10 +164,14 @@ fn text_fault(value: Option<&Value>, path: &str) -> Option<String> {
 }
 
 fn kustomization_hint(from: Text<'_>, value: &Value) -> Option<String> {
-    let named = from.file.and_then(Path::file_stem).is_some_and(|stem| stem.eq_ignore_ascii_case("kustomization"));
+    let named =
+        from.file.and_then(Path::file_stem).is_some_and(|stem| stem.eq_ignore_ascii_case("kustomization"));
     let typed = value.get("kind").and_then(Value::as_str).is_some_and(|kind| {
         (kind == "Kustomization" || kind == "Component")
-            && value.get("apiVersion").and_then(Value::as_str).is_none_or(|v| v.starts_with("kustomize.config.k8s.io/"))
+            && value
+                .get("apiVersion")
+                .and_then(Value::as_str)
+                .is_none_or(|v| v.starts_with("kustomize.config.k8s.io/"))
     });
     (named || typed).then(|| "this is a kustomization: give its directory as a `kustomize` source".into())
 }
@@ -197,32 +222,48 @@ mod tests {
         let read = read(
             "kind: List\napiVersion: v1\nitems:\n- {kind: Pod, apiVersion: v1, metadata: {name: a}}\n---\n\
              kind: ConfigMapList\napiVersion: v1\nitems:\n- metadata: {name: b}\n- metadata: {name: c}\n---\n\
-             kind: List\napiVersion: v1\nitems:\n- kind: List\n  apiVersion: v1\n  items: [{kind: X, apiVersion: y/v1, metadata: {name: d}}]\n---\n\
              kind: SecretList\napiVersion: v1\nitems: null\n",
         );
         assert_eq!(read.faults, []);
-        let found: Vec<_> = read.objects.iter().map(|object| (object.id().to_string(), object.origin.line)).collect();
-        assert_eq!(found, [
-            ("Pod a".to_owned(), 4),
-            ("ConfigMap b".to_owned(), 9),
-            ("ConfigMap c".to_owned(), 10),
-            ("X d".to_owned(), 15),
-        ]);
+        let found: Vec<_> =
+            read.objects.iter().map(|object| (object.id().to_string(), object.origin.line)).collect();
+        assert_eq!(
+            found,
+            [("Pod a".to_owned(), 4), ("ConfigMap b".to_owned(), 9), ("ConfigMap c".to_owned(), 10),]
+        );
+    }
+
+    #[test]
+    fn lists_within_lists_are_refused() {
+        assert_eq!(
+            faults("kind: List\napiVersion: v1\nitems:\n- {kind: List, apiVersion: v1, items: []}\n"),
+            [
+                "app.yaml:4:3: a list cannot hold lists: kubectl refuses them\n    list the inner items themselves",
+            ]
+        );
     }
 
     #[test]
     fn every_fault_is_named_with_its_place() {
-        assert_eq!(faults("kind: Pod\nmetadata:\n  labels: {}\n---\n- a\n---\napiVersion: 1\nkind: Pod\nmetadata: {name: 12, namespace: 1}\n"), [
-            "app.yaml:1:1: `apiVersion` is missing",
-            "app.yaml:3:3: `metadata.name` is missing",
-            "app.yaml:5:1: an object must be a mapping with `apiVersion` and `kind`, not a list",
-            "app.yaml:7:1: `apiVersion` must be a string, not the number 1; quote it",
-            "app.yaml:9:11: `metadata.name` must be a string, not the number 12; quote it",
-            "app.yaml:9:11: `metadata.namespace` must be a string, not the number 1\n    quote it",
-        ]);
-        assert_eq!(faults("kind: Job\napiVersion: batch/v1\nmetadata: {generateName: a-}\n"), [
-            "app.yaml:3:11: `metadata.name` is missing\n    `kubectl apply` refuses `generateName` alone: give the object a `name`",
-        ]);
+        assert_eq!(
+            faults(
+                "kind: Pod\nmetadata:\n  labels: {}\n---\n- a\n---\napiVersion: 1\nkind: Pod\nmetadata: {name: 12, namespace: 1}\n"
+            ),
+            [
+                "app.yaml:1:1: `apiVersion` is missing",
+                "app.yaml:3:3: `metadata.name` is missing",
+                "app.yaml:5:1: an object must be a mapping with `apiVersion` and `kind`, not a list",
+                "app.yaml:7:1: `apiVersion` must be a string, not the number 1; quote it",
+                "app.yaml:9:11: `metadata.name` must be a string, not the number 12; quote it",
+                "app.yaml:9:11: `metadata.namespace` must be a string, not the number 1\n    quote it",
+            ]
+        );
+        assert_eq!(
+            faults("kind: Job\napiVersion: batch/v1\nmetadata: {generateName: a-}\n"),
+            [
+                "app.yaml:3:11: `metadata.name` is missing\n    `kubectl apply` refuses `generateName` alone: give the object a `name`",
+            ]
+        );
         assert_eq!(faults("kind: Kustomization\nresources: [a.yaml]\n").len(), 2);
         assert!(faults("kind: Kustomization\nresources: [a.yaml]\n")[0].ends_with("as a `kustomize` source"));
     }
@@ -237,6 +278,9 @@ mod tests {
         };
         assert_eq!(name(text), name(text));
         assert!(name(text).starts_with("a-") && name(text).len() == 7);
-        assert_ne!(name(text), name("kind: Job\napiVersion: batch/v1\nmetadata: {generateName: a-}\nspec: 1"));
+        assert_ne!(
+            name(text),
+            name("kind: Job\napiVersion: batch/v1\nmetadata: {generateName: a-}\nspec: 1")
+        );
     }
 }

@@ -144,7 +144,8 @@ impl Rendering<'_> {
     }
 
     async fn files(&self, name: &str, paths: &[String]) -> Result<Outcome, ManifestError> {
-        let (source, paths, directory) = (name.to_owned(), paths.to_owned(), self.config.directory().to_owned());
+        let (source, paths, directory) =
+            (name.to_owned(), paths.to_owned(), self.config.directory().to_owned());
         let read = tokio::task::spawn_blocking(move || files::read(&source, &paths, &directory)).await;
         outcome(read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     }
@@ -231,9 +232,8 @@ fn source_name(source: &Source, directory: &Path) -> String {
 /// Puts the sources' parts together: namespaces filled in, no object twice.
 fn join(parts: Vec<Part>) -> Result<Rendered, ManifestError> {
     let declared = declared_scopes(parts.iter().flat_map(|part| &part.outcome.objects));
-    let scope = |gvk: &Gvk| {
-        scope_of(gvk).or_else(|| declared.get(&(gvk.group.clone(), gvk.kind.clone())).copied())
-    };
+    let scope =
+        |gvk: &Gvk| scope_of(gvk).or_else(|| declared.get(&(gvk.group.clone(), gvk.kind.clone())).copied());
     let mut rendered = Rendered { from_cache: true, ..Rendered::default() };
     for mut part in parts {
         default_namespaces(&mut part.outcome.objects, &part.namespace, scope);
@@ -262,9 +262,12 @@ fn join(parts: Vec<Part>) -> Result<Rendered, ManifestError> {
 
 /// Fields are named by the objects' full identities.
 fn settle_field(field: &mut VolatileField, namespace: &str, scope: impl Fn(&Gvk) -> Option<Scope>) {
-    let gvk = Gvk { group: field.object.group.clone(), version: String::new(), kind: field.object.kind.clone() };
+    let gvk =
+        Gvk { group: field.object.group.clone(), version: String::new(), kind: field.object.kind.clone() };
     match scope(&gvk) {
-        Some(Scope::Namespaced) if field.object.namespace.is_empty() => field.object.namespace = namespace.into(),
+        Some(Scope::Namespaced) if field.object.namespace.is_empty() => {
+            field.object.namespace = namespace.into()
+        }
         Some(Scope::Cluster) => field.object.namespace.clear(),
         _ => {}
     }
@@ -346,10 +349,14 @@ mod tests {
 
     #[test]
     fn unknown_kinds_get_their_namespace_once_the_cluster_has_told() {
-        let mut rendered = join(vec![part("files a", "shop", &[("x.io/v1", "Thing", "t"), ("x.io/v1", "Planet", "p")])]).unwrap();
+        let mut rendered =
+            join(vec![part("files a", "shop", &[("x.io/v1", "Thing", "t"), ("x.io/v1", "Planet", "p")])])
+                .unwrap();
         assert_eq!(rendered.unsettled().count(), 2);
         assert_eq!(rendered.objects[0].namespace(), "");
-        rendered.settle_namespaces(|gvk| Some(if gvk.kind == "Thing" { Scope::Namespaced } else { Scope::Cluster }));
+        rendered.settle_namespaces(|gvk| {
+            Some(if gvk.kind == "Thing" { Scope::Namespaced } else { Scope::Cluster })
+        });
         assert_eq!(rendered.objects[0].namespace(), "shop");
         assert_eq!(rendered.objects[1].namespace(), "");
         assert_eq!(rendered.unsettled().count(), 0);

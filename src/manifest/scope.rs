@@ -22,8 +22,12 @@ const GROUPS: &[(&str, &[&str])] = &[
     (
         "admissionregistration.k8s.io",
         &[
-            "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration",
-            "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration",
+            "MutatingAdmissionPolicy",
+            "MutatingAdmissionPolicyBinding",
+            "MutatingWebhookConfiguration",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
+            "ValidatingWebhookConfiguration",
         ],
     ),
     ("apiextensions.k8s.io", &["CustomResourceDefinition"]),
@@ -46,7 +50,10 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("rbac.authorization.k8s.io", &["ClusterRole", "ClusterRoleBinding"]),
     ("resource.k8s.io", &["DeviceClass", "DeviceTaintRule", "ResourceSlice"]),
     ("scheduling.k8s.io", &["PriorityClass"]),
-    ("storage.k8s.io", &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"]),
+    (
+        "storage.k8s.io",
+        &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"],
+    ),
     ("storagemigration.k8s.io", &["StorageVersionMigration"]),
 ];
 
@@ -62,7 +69,9 @@ pub fn is_cluster_scoped(gvk: &Gvk) -> bool {
 }
 
 /// The scopes that CRDs among objects declare, by group and kind.
-pub fn declared_scopes<'a>(objects: impl IntoIterator<Item = &'a Object>) -> BTreeMap<(String, String), Scope> {
+pub fn declared_scopes<'a>(
+    objects: impl IntoIterator<Item = &'a Object>,
+) -> BTreeMap<(String, String), Scope> {
     objects
         .into_iter()
         .filter(|object| object.kind() == "CustomResourceDefinition")

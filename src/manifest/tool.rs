@@ -19,7 +19,8 @@ pub(super) fn find(names: &[&'static str]) -> Tool {
 
 fn stamp(name: &str) -> Option<String> {
     let paths = std::env::var_os("PATH")?;
-    let file: PathBuf = std::env::split_paths(&paths).map(|path| path.join(name)).find(|path| path.is_file())?;
+    let file: PathBuf =
+        std::env::split_paths(&paths).map(|path| path.join(name)).find(|path| path.is_file())?;
     let about = file.metadata().ok()?;
     Some(format!("{} {} {:?}", file.display(), about.len(), about.modified().ok()?))
 }

@@ -58,7 +58,8 @@ impl Memory {
     }
 
     fn save(&self, releases: &Releases) -> Result<(), ManifestError> {
-        let failed = |error| ManifestError::File { path: self.file.display().to_string(), action: "written", error };
+        let failed =
+            |error| ManifestError::File { path: self.file.display().to_string(), action: "written", error };
         let bytes = serde_json::to_vec(releases).map_err(|error| failed(error.into()))?;
         write_private(&self.file, &bytes).map_err(failed)
     }
@@ -95,7 +96,9 @@ pub(super) fn settle(
             }
             fields.insert(pointer, settled);
         }
-        named.extend(fields.keys().map(|pointer| VolatileField { object: object.id(), pointer: pointer.clone() }));
+        named.extend(
+            fields.keys().map(|pointer| VolatileField { object: object.id(), pointer: pointer.clone() }),
+        );
         if !fields.is_empty() {
             after.insert(key, fields);
         }
@@ -172,7 +175,8 @@ impl First {
             return self.clone();
         }
         // A checksum stands for what it was made of, and that has changed with the chart.
-        if pointer.starts_with("/spec/") && pointer.contains("/annotations/") && pointer.contains("checksum") {
+        if pointer.starts_with("/spec/") && pointer.contains("/annotations/") && pointer.contains("checksum")
+        {
             return fresh.clone();
         }
         let texts = (self.kept.as_str(), self.other.as_str(), fresh.kept.as_str(), fresh.other.as_str());
@@ -208,7 +212,11 @@ fn carry_text(kept: &str, other: &str, now: &str, now_other: &str) -> String {
         return kept.to_owned();
     }
     // The made-up parts of the old text, in order, take the places of those of the new one.
-    let mut old = kept_lines.iter().zip(&others).filter(|(kept, other)| kept != other).map(|(kept, other)| made_up(kept, other).1);
+    let mut old = kept_lines
+        .iter()
+        .zip(&others)
+        .filter(|(kept, other)| kept != other)
+        .map(|(kept, other)| made_up(kept, other).1);
     let lines: Vec<String> = nows
         .iter()
         .zip(&now_others)
@@ -229,10 +237,17 @@ fn made_up<'t>(text: &'t str, other: &str) -> (&'t str, &'t str, &'t str) {
     let boundary = |c: char| !c.is_alphanumeric();
     let common: usize =
         text.chars().zip(other.chars()).take_while(|(a, b)| a == b).map(|(c, _)| c.len_utf8()).sum();
-    let start = text[..common].rfind(boundary).map_or(0, |at| at + text[at..].chars().next().map_or(0, char::len_utf8));
+    let start = text[..common]
+        .rfind(boundary)
+        .map_or(0, |at| at + text[at..].chars().next().map_or(0, char::len_utf8));
     let (rest, rest_other) = (&text[start..], &other[start..]);
-    let common: usize =
-        rest.chars().rev().zip(rest_other.chars().rev()).take_while(|(a, b)| a == b).map(|(c, _)| c.len_utf8()).sum();
+    let common: usize = rest
+        .chars()
+        .rev()
+        .zip(rest_other.chars().rev())
+        .take_while(|(a, b)| a == b)
+        .map(|(c, _)| c.len_utf8())
+        .sum();
     let behind = &rest[rest.len() - common..];
     let end = behind.find(boundary).map_or(text.len(), |at| text.len() - common + at);
     (&text[..start], &text[start..end], &text[end..])
@@ -248,7 +263,8 @@ mod tests {
     use crate::manifest::Origin;
 
     fn object(kind: &str, name: &str, fields: &Value) -> Object {
-        let mut value = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "shop"}});
+        let mut value =
+            json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "shop"}});
         for (key, field) in fields.as_object().unwrap() {
             value[key] = field.clone();
         }
@@ -307,7 +323,11 @@ mod tests {
     fn checksums_follow_the_chart() {
         let release = release();
         let pod = |sum: &str| {
-            object("Deployment", "d", &json!({"spec": {"template": {"metadata": {"annotations": {"checksum/config": sum}}}}}))
+            object(
+                "Deployment",
+                "d",
+                &json!({"spec": {"template": {"metadata": {"annotations": {"checksum/config": sum}}}}}),
+            )
         };
         let (first, _) = release.settle("1", &[pod("aa")], &[pod("bb")]);
         assert_eq!(release.settle("1", &[pod("cc")], &[pod("dd")]).0, first);
@@ -318,7 +338,8 @@ mod tests {
     #[test]
     fn names_that_change_are_kept_too() {
         let release = release();
-        let jobs = |one: &str, two: &str| [object("Job", one, &json!({})), object("Job", two, &json!({"spec": 1}))];
+        let jobs =
+            |one: &str, two: &str| [object("Job", one, &json!({})), object("Job", two, &json!({"spec": 1}))];
         let (first, named) = release.settle("1", &jobs("m-1", "n-1"), &jobs("m-2", "n-2"));
         assert_eq!(named, ["Job shop/m-1 /metadata/name", "Job shop/n-1 /metadata/name"]);
         let (again, named) = release.settle("1", &jobs("m-3", "n-3"), &jobs("m-4", "n-4"));

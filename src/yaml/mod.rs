@@ -94,8 +94,7 @@ pub fn parse_spanned(text: &str) -> Result<Vec<SpannedDocument>, YamlError> {
         let read = reader.parse(chunk).map_err(|fault| fault.into_error(&lines, chunk))?;
         let Some(root) = read.root else { continue };
         let mut spanning = Spanning { lines: &lines, budget: value::Budget::default() };
-        let root =
-            spanning.node(&root, None).map_err(|fault| fault.into_error(&lines, chunk))?;
+        let root = spanning.node(&root, None).map_err(|fault| fault.into_error(&lines, chunk))?;
         if root.value != SpannedValue::Null {
             found.push(SpannedDocument { root });
         }

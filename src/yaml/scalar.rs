@@ -208,9 +208,11 @@ fn is_timestamp(text: &str) -> bool {
     };
     let date_fits = (1..=12).contains(&month) && day >= 1 && day <= days_of(year, month);
     date_fits
-        && time.is_none_or(|(separator, time)| {
-            if separator == b' ' { is_clock(time) } else { is_zoned(time) }
-        })
+        && time.is_none_or(
+            |(separator, time)| {
+                if separator == b' ' { is_clock(time) } else { is_zoned(time) }
+            },
+        )
 }
 
 fn small_number(text: &str) -> Option<u32> {
@@ -276,15 +278,34 @@ mod tests {
     #[test]
     fn numbers_are_gos() {
         for (text, number) in [
-            ("0755", 493), ("010", 8), ("1_000", 1000), ("0_7", 7), ("1__0", 10), ("0x1F", 31), ("-0x1F", -31),
-            ("0o17", 15), ("0b11", 3), ("-0b11", -3), ("+12", 12), ("-0", 0), ("1_", 1), ("0X1f", 31), ("0b-1", -1),
+            ("0755", 493),
+            ("010", 8),
+            ("1_000", 1000),
+            ("0_7", 7),
+            ("1__0", 10),
+            ("0x1F", 31),
+            ("-0x1F", -31),
+            ("0o17", 15),
+            ("0b11", 3),
+            ("-0b11", -3),
+            ("+12", 12),
+            ("-0", 0),
+            ("1_", 1),
+            ("0X1f", 31),
+            ("0b-1", -1),
             ("-9223372036854775808", i64::MIN),
         ] {
             assert_eq!(implicit(text), Scalar::Int(number), "{text}");
         }
-        for (text, number) in
-            [("08", 8.0), ("1e3", 1000.0), ("1.0", 1.0), (".5", 0.5), ("1.", 1.0), (".1_5", 0.15), ("-.5", -0.5)]
-        {
+        for (text, number) in [
+            ("08", 8.0),
+            ("1e3", 1000.0),
+            ("1.0", 1.0),
+            (".5", 0.5),
+            ("1.", 1.0),
+            (".1_5", 0.15),
+            ("-.5", -0.5),
+        ] {
             assert_eq!(implicit(text), Scalar::Float(number), "{text}");
         }
         assert_eq!(implicit("18446744073709551615"), Scalar::Unsigned(u64::MAX));
@@ -302,8 +323,31 @@ mod tests {
             assert_eq!(implicit(text), Scalar::Null, "{text}");
         }
         for text in [
-            "tRue", "yEs", "12:30:45", "=", "2001-01-01", "1e999", "_1", "-", "+", ".", "0x", "0b2", "1.2.3", "nUll",
-            "<<", "._5", ".5_", "2001-12-14 21:59:43.10", "0x1G", "1e", "--1", "+-1", "١", "0o", "-0b-1",
+            "tRue",
+            "yEs",
+            "12:30:45",
+            "=",
+            "2001-01-01",
+            "1e999",
+            "_1",
+            "-",
+            "+",
+            ".",
+            "0x",
+            "0b2",
+            "1.2.3",
+            "nUll",
+            "<<",
+            "._5",
+            ".5_",
+            "2001-12-14 21:59:43.10",
+            "0x1G",
+            "1e",
+            "--1",
+            "+-1",
+            "١",
+            "0o",
+            "-0b-1",
         ] {
             assert_eq!(implicit(text), Scalar::String(text.into()), "{text}");
         }
@@ -326,9 +370,14 @@ mod tests {
 
     #[test]
     fn float_keys_are_32_bits_wide() {
-        for (value, key) in
-            [(1.5, "1.5"), (1000.0, "1000"), (1e6, "1e+06"), (1e21, "1e+21"), (0.00001, "1e-05"), (0.1, "0.1")]
-        {
+        for (value, key) in [
+            (1.5, "1.5"),
+            (1000.0, "1000"),
+            (1e6, "1e+06"),
+            (1e21, "1e+21"),
+            (0.00001, "1e-05"),
+            (0.1, "0.1"),
+        ] {
             assert_eq!(float_key(value), key);
         }
     }

@@ -19,14 +19,16 @@ fn fault(text: &str) -> YamlError {
 
 #[test]
 fn documents_are_split_as_kubectl_splits_them() {
-    assert_eq!(values("---\na: 1\n---   # two\r\nb: 2\r\n---\n# nothing\n---\n\n---\nc: 3"), [
-        json!({"a": 1}),
-        json!({"b": 2}),
-        json!({"c": 3}),
-    ]);
+    assert_eq!(
+        values("---\na: 1\n---   # two\r\nb: 2\r\n---\n# nothing\n---\n\n---\nc: 3"),
+        [json!({"a": 1}), json!({"b": 2}), json!({"c": 3}),]
+    );
     let error = fault("a: 1\n--- {b: 2}\n");
     assert_eq!((error.position.line, error.position.column), (2, 1));
-    assert_eq!(error.message, "only a comment may follow the separator `---`, not `{b: 2}`: begin a new line");
+    assert_eq!(
+        error.message,
+        "only a comment may follow the separator `---`, not `{b: 2}`: begin a new line"
+    );
 }
 
 #[test]
@@ -56,9 +58,10 @@ fn merges_count_where_they_stand() {
     assert_eq!(values("q: 3\n<<: {q: 2}"), [json!({"q": 2})]);
     assert_eq!(values("<<: {q: 2}\nq: 3"), [json!({"q": 3})]);
     assert_eq!(values("<<: [{q: 1}, {q: 2, r: 3}]"), [json!({"q": 1, "r": 3})]);
-    assert_eq!(values("a: &a {x: 1}\nb: {<<: *a, z: 2}\nc: {\"<<\": 5}"), [
-        json!({"a": {"x": 1}, "b": {"x": 1, "z": 2}, "c": {"<<": 5}})
-    ]);
+    assert_eq!(
+        values("a: &a {x: 1}\nb: {<<: *a, z: 2}\nc: {\"<<\": 5}"),
+        [json!({"a": {"x": 1}, "b": {"x": 1, "z": 2}, "c": {"<<": 5}})]
+    );
     assert_eq!(fault("<<: 5").message, "a merge (`<<`) takes a mapping or a list of mappings");
     assert_eq!(load("<<: {q: 2}\nq: 3\nq: 4").notes.len(), 1);
     assert_eq!(load("q: 3\n<<: {q: 2}\n").notes, []);
@@ -66,7 +69,10 @@ fn merges_count_where_they_stand() {
 
 #[test]
 fn keys_resolve_too() {
-    assert_eq!(values("y: x\n010: o\n1.50: f\n1e6: g"), [json!({"true": "x", "8": "o", "1.5": "f", "1e+06": "g"})]);
+    assert_eq!(
+        values("y: x\n010: o\n1.50: f\n1e6: g"),
+        [json!({"true": "x", "8": "o", "1.5": "f", "1e+06": "g"})]
+    );
     assert_eq!(fault("~: x").message, "a mapping's key must be a string, not null");
 }
 
@@ -98,7 +104,10 @@ fn alias_bombs_and_cycles_are_refused() {
     assert!(parse_spanned(&bomb).is_err());
     assert_eq!(fault("a: &a [*a]").message, "the value of anchor `a` contains itself");
     // What is anchored under one name and used within kubectl's bounds passes.
-    assert_eq!(values("a: &a {k: v}\nb: [*a, *a]"), [json!({"a": {"k": "v"}, "b": [{"k": "v"}, {"k": "v"}]})]);
+    assert_eq!(
+        values("a: &a {k: v}\nb: [*a, *a]"),
+        [json!({"a": {"k": "v"}, "b": [{"k": "v"}, {"k": "v"}]})]
+    );
 }
 
 #[test]
@@ -120,11 +129,10 @@ fn depth_is_bounded_without_overflowing_the_stack() {
 
 #[test]
 fn json_comes_as_a_stream_or_turns_into_yaml() {
-    assert_eq!(values(" {\"a\": 1.0, \"b\": \"\\/\"}\n{\"a\": 18446744073709551615}\t[1]"), [
-        json!({"a": 1, "b": "/"}),
-        json!({"a": 18_446_744_073_709_551_615.0}),
-        json!([1]),
-    ]);
+    assert_eq!(
+        values(" {\"a\": 1.0, \"b\": \"\\/\"}\n{\"a\": 18446744073709551615}\t[1]"),
+        [json!({"a": 1, "b": "/"}), json!({"a": 18_446_744_073_709_551_615.0}), json!([1]),]
+    );
     assert_eq!(values("{a: 1}\n---\nb: 2"), [json!({"a": 1}), json!({"b": 2})]);
     assert_eq!(values("{\"a\": 1}\n---\n{\"b\": 010}"), [json!({"a": 1}), json!({"b": 8})]);
     let error = fault("{\"a\": 1}\n{\"b\": 2}\n{\"c\": }");
@@ -152,7 +160,9 @@ fn every_key_and_value_knows_its_place() {
     let text = "# ä comment\nname: shop\r\nlist:\n  - ö: \"x\"\n    b: [1, 2]\n";
     let documents = parse_spanned(text).unwrap();
     let SpannedValue::Map(entries) = &documents[0].root.value else { panic!() };
-    let place = |spanned: &Spanned| (spanned.start.line, spanned.start.column, &text[spanned.start.offset..spanned.end.offset]);
+    let place = |spanned: &Spanned| {
+        (spanned.start.line, spanned.start.column, &text[spanned.start.offset..spanned.end.offset])
+    };
     assert_eq!(place(&entries[0].0), (2, 1, "name"));
     assert_eq!(place(&entries[0].1), (2, 7, "shop"));
     let SpannedValue::Seq(items) = &entries[1].1.value else { panic!() };
@@ -171,11 +181,14 @@ fn the_spanned_tree_keeps_duplicates_and_applies_merges() {
     let SpannedValue::Map(entries) = &documents[0].root.value else { panic!() };
     let found: Vec<_> = entries.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
     let key = |name: &str| SpannedValue::String(name.into());
-    assert_eq!(found, [
-        (key("a"), SpannedValue::Int(1)),
-        (key("a"), SpannedValue::Int(2)),
-        (key("b"), SpannedValue::Int(4)),
-    ]);
+    assert_eq!(
+        found,
+        [
+            (key("a"), SpannedValue::Int(1)),
+            (key("a"), SpannedValue::Int(2)),
+            (key("b"), SpannedValue::Int(4)),
+        ]
+    );
 }
 
 proptest! {

@@ -33,7 +33,11 @@ pub(super) struct Node {
 /// What a node is.
 #[derive(Debug)]
 pub(super) enum Content {
-    Scalar { text: String, tag: Tag, plain: bool },
+    Scalar {
+        text: String,
+        tag: Tag,
+        plain: bool,
+    },
     Seq(Vec<Node>),
     Map(Vec<(Node, Node)>),
     /// A node with an anchor, where it is written.
@@ -153,9 +157,23 @@ impl Builder {
     fn fault(&self, error: &Error, chunk: &Chunk<'_>) -> Fault {
         // Faults of the reader have no place: it refuses characters, so look for the first that it refuses.
         let mark = error.problem_mark().map_or_else(|| self.mark_of_control(chunk), |mark| self.mark(mark));
-        let message = match error.context() {
-            Some(context) if !context.is_empty() => format!("{} {context}", error.problem()),
-            _ => error.problem().to_owned(),
+        let found =
+            chunk.text.lines().nth(mark.line - 1 - self.base).and_then(|line| line.chars().nth(mark.col));
+        let message = match (error.problem(), found) {
+            (problem, Some('\t')) if problem.contains("character") => {
+                "a tab cannot indent: use spaces".to_owned()
+            }
+            ("found character that cannot start any token", Some(found)) => {
+                format!("a value cannot start with `{found}`: quote it")
+            }
+            (problem, _) => {
+                let context = error.context().unwrap_or_default();
+                let begun =
+                    error.context_mark().map(|begun| self.mark(begun)).filter(|begun| begun.line < mark.line);
+                let begun =
+                    begun.map_or(String::new(), |begun| format!(" that begins in line {}", begun.line));
+                format!("{problem} {context}{begun}").trim_end().to_owned()
+            }
         };
         Fault::at(mark, message)
     }
@@ -181,11 +199,17 @@ impl Builder {
                 Some(Some(target)) => {
                     self.finish(Node { content: Content::Alias(Rc::clone(target)), start, end }, None);
                 }
-                Some(None) => return Err(Fault::at(start, format!("the value of anchor `{anchor}` contains itself"))),
-                None => return Err(Fault::at(start, format!("there is no anchor `{anchor}` before this line"))),
+                Some(None) => {
+                    return Err(Fault::at(start, format!("the value of anchor `{anchor}` contains itself")));
+                }
+                None => {
+                    return Err(Fault::at(start, format!("there is no anchor `{anchor}` before this line")));
+                }
             },
             EventData::SequenceStart { anchor, .. } => self.open(Items::Seq(Vec::new()), anchor, start)?,
-            EventData::MappingStart { anchor, .. } => self.open(Items::Map(Vec::new(), None), anchor, start)?,
+            EventData::MappingStart { anchor, .. } => {
+                self.open(Items::Map(Vec::new(), None), anchor, start)?
+            }
             EventData::SequenceEnd | EventData::MappingEnd => self.close(start, end),
             _ => {}
         }

@@ -117,7 +117,9 @@ fn load_chunks(chunks: &[Result<documents::Chunk<'_>, (usize, String)>], lines: 
             Err(fault) => loaded.faults.push(fault.into_error(lines, chunk)),
         }
         let notes = loading.notes.into_iter();
-        loaded.notes.extend(notes.map(|note| Note { position: lines.position(note.mark), message: note.message }));
+        loaded
+            .notes
+            .extend(notes.map(|note| Note { position: lines.position(note.mark), message: note.message }));
     }
     loaded
 }
@@ -219,10 +221,11 @@ impl Loading {
         if value.is_null() {
             return Ok(None);
         }
-        let items = entry(&root, "items").map(Node::target).map_or_else(Vec::new, |items| match &items.content {
-            Content::Seq(items) => items.iter().map(|item| place(item, lines)).collect(),
-            _ => Vec::new(),
-        });
+        let items =
+            entry(&root, "items").map(Node::target).map_or_else(Vec::new, |items| match &items.content {
+                Content::Seq(items) => items.iter().map(|item| place(item, lines)).collect(),
+                _ => Vec::new(),
+            });
         Ok(Some(Document { value, place: place(&root, lines), items }))
     }
 
@@ -240,8 +243,11 @@ impl Loading {
         }
         match &node.content {
             Content::Scalar { text, tag, plain } => {
-                let scalar = scalar::resolve(text, tag, *plain).map_err(|message| Fault::at(node.start, message))?;
-                json_value(scalar).ok_or_else(|| Fault::at(node.start, format!("`{text}` cannot be a value: JSON has no such number")))
+                let scalar =
+                    scalar::resolve(text, tag, *plain).map_err(|message| Fault::at(node.start, message))?;
+                json_value(scalar).ok_or_else(|| {
+                    Fault::at(node.start, format!("`{text}` cannot be a value: JSON has no such number"))
+                })
             }
             Content::Seq(items) => {
                 self.budget.enter(node)?;
@@ -260,7 +266,12 @@ impl Loading {
     }
 
     /// Writes a mapping's entries over those that are there. `merged` holds the keys that merges brought.
-    fn entries(&mut self, node: &Node, map: &mut Map<String, Value>, merged: &mut BTreeSet<String>) -> Result<(), Fault> {
+    fn entries(
+        &mut self,
+        node: &Node,
+        map: &mut Map<String, Value>,
+        merged: &mut BTreeSet<String>,
+    ) -> Result<(), Fault> {
         let Content::Map(entries) = &node.content else { return Ok(()) };
         self.budget.enter(node)?;
         for (key, value) in entries {
@@ -290,7 +301,12 @@ impl Loading {
         Ok(())
     }
 
-    fn merge(&mut self, source: &Node, map: &mut Map<String, Value>, merged: &mut BTreeSet<String>) -> Result<(), Fault> {
+    fn merge(
+        &mut self,
+        source: &Node,
+        map: &mut Map<String, Value>,
+        merged: &mut BTreeSet<String>,
+    ) -> Result<(), Fault> {
         self.budget.visit(source)?;
         self.budget.enter_alias();
         let mut own = Map::new();
@@ -309,13 +325,16 @@ impl Loading {
         let Content::Scalar { text, tag, plain } = &key.target().content else {
             return Err(Fault::at(key.start, "a mapping's key must be a string, not a mapping or a list"));
         };
-        let unfit = |what: &str| Err(Fault::at(key.start, format!("a mapping's key must be a string, not {what}")));
+        let unfit =
+            |what: &str| Err(Fault::at(key.start, format!("a mapping's key must be a string, not {what}")));
         match scalar::resolve(text, tag, *plain).map_err(|message| Fault::at(key.start, message))? {
             Scalar::String(name) => Ok(name),
             Scalar::Bool(value) => Ok(Cow::Borrowed(if value { "true" } else { "false" })),
             Scalar::Int(value) => Ok(Cow::Owned(value.to_string())),
             Scalar::Float(value) if value.is_nan() => Ok(".nan".into()),
-            Scalar::Float(value) if value.is_infinite() => Ok(if value > 0.0 { ".inf" } else { "-.inf" }.into()),
+            Scalar::Float(value) if value.is_infinite() => {
+                Ok(if value > 0.0 { ".inf" } else { "-.inf" }.into())
+            }
             Scalar::Float(value) => Ok(Cow::Owned(scalar::float_key(value))),
             Scalar::Null => unfit("null"),
             Scalar::Unsigned(_) => unfit("a number beyond 63 bits"),
@@ -325,15 +344,19 @@ impl Loading {
 
 fn entry<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     let Content::Map(entries) = &node.target().content else { return None };
-    let found = entries.iter().rev().find(|(key, _)| {
-        matches!(&key.target().content, Content::Scalar { text, .. } if text == name)
-    });
+    let found = entries
+        .iter()
+        .rev()
+        .find(|(key, _)| matches!(&key.target().content, Content::Scalar { text, .. } if text == name));
     found.map(|(_, value)| value)
 }
 
 fn place(node: &Node, lines: &Lines<'_>) -> Place {
     let start = lines.position(node.start);
-    Place { start, metadata: entry(node, "metadata").map_or(start, |metadata| lines.position(metadata.start)) }
+    Place {
+        start,
+        metadata: entry(node, "metadata").map_or(start, |metadata| lines.position(metadata.start)),
+    }
 }
 
 /// None for infinities and what is no number.

@@ -41,8 +41,14 @@ fn hook(place: &Place, name: &str, weight: i32, events: &[HookEvent], policies: 
          Never, containers: [{{name: a, image: example.com/a}}]}}}}}}\n"
     );
     let object = place.objects(&yaml).remove(0);
-    let (release, namespace) = ("api".into(), place.namespace.clone());
-    Hook { release, namespace, object, events: events.to_vec(), weight, delete_policies: policies.to_vec() }
+    Hook {
+        release: "demo".into(),
+        namespace: place.namespace.clone(),
+        object,
+        events: events.to_vec(),
+        weight,
+        delete_policies: policies.to_vec(),
+    }
 }
 
 /// Does the job controller's work: every Job of the namespace comes to its end at once.

@@ -85,16 +85,20 @@ fn canonical(value: &Value) -> Value {
     match value {
         Value::Number(number) if number.as_i64().is_none() => Value::from(number.as_f64().unwrap()),
         Value::Array(items) => items.iter().map(canonical).collect(),
-        Value::Object(map) => Value::Object(map.iter().map(|(key, value)| (key.clone(), canonical(value))).collect()),
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(key, value)| (key.clone(), canonical(value))).collect())
+        }
         other => other.clone(),
     }
 }
 
 async fn compare(server: &ApiServer, file: &Path) {
-    let theirs = kubectl(server, &["-f", file.to_str().unwrap()]).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let theirs = kubectl(server, &["-f", file.to_str().unwrap()])
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let ours = read(file).await.unwrap_or_else(|error| panic!("{error}"));
     assert!(!theirs.is_empty(), "{}: kubectl printed nothing", file.display());
-    let names = |values: &[Value]| values.iter().map(|value| value["metadata"]["name"].clone()).collect::<Vec<_>>();
+    let names =
+        |values: &[Value]| values.iter().map(|value| value["metadata"]["name"].clone()).collect::<Vec<_>>();
     assert_eq!(names(&ours), names(&theirs), "{}", file.display());
     for (ours, theirs) in ours.iter().zip(&theirs) {
         assert_eq!(canonical(ours), canonical(theirs), "{}", file.display());
@@ -115,15 +119,22 @@ async fn the_corpus_is_read_as_kubectl_reads_it() {
 async fn what_editors_would_spoil_is_read_as_kubectl_reads_it() {
     let server = api_server().await;
     let head = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: bytes\ndata:\n";
+    let other = head.replace("bytes", "other");
     let json = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bytes"}}"#;
-    let utf16 = |text: &str, unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+    let utf16 =
+        |text: &str, unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
     let blob = format!("{head}  a: |\n{}", "    0123456789abcdef 0123456789abcdef\n".repeat(30 * 1024));
     assert!(blob.len() > 1024 * 1024);
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("bom", format!("\u{feff}{head}  a: b\n").into()),
         ("bom-json", format!("\u{feff}{json}").into()),
-        ("bom-later", format!("{head}  a: b\n---\n\u{feff}{head}  c: d\n").into()),
-        ("crlf", format!("{head}  a: |\n    b\n    c\n  d: \"e\n    f\"\n---\n{head}").replace('\n', "\r\n").into()),
+        ("bom-later", format!("{head}  a: b\n---\n\u{feff}{other}  c: d\n").into()),
+        (
+            "crlf",
+            format!("{head}  a: |\n    b\n    c\n  d: \"e\n    f\"\n---\n{other}")
+                .replace('\n', "\r\n")
+                .into(),
+        ),
         ("utf16-little", [vec![0xFF, 0xFE], utf16(head, u16::to_le_bytes)].concat()),
         ("utf16-big", [vec![0xFE, 0xFF], utf16(head, u16::to_be_bytes)].concat()),
         ("not-utf8", [head.as_bytes(), b"  a: b\xFFc\n"].concat()),

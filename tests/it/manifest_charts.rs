@@ -125,13 +125,17 @@ metadata:
 "#,
     );
     let source = project.helm(&[("secret", "a,b=c\\d"), ("big", "10000000"), ("flag", "true")]);
-    let context = RenderContext { state_directory: project.state.path().to_owned(), cluster_version: Some("v1.31.2".into()) };
+    let context = RenderContext {
+        state_directory: project.state.path().to_owned(),
+        cluster_version: Some("v1.31.2".into()),
+    };
     let mut config = config(project.path(), vec![source]);
     config.production.api_versions = vec!["monitoring.coreos.com/v1".into()];
     let rendered = render(&config, &context, &project).await.unwrap();
-    assert_eq!(ids(&rendered), [
-        "CustomResourceDefinition widgets.example.com", "ConfigMap demo-ns/config", "Widget.example.com w",
-    ]);
+    assert_eq!(
+        ids(&rendered),
+        ["CustomResourceDefinition widgets.example.com", "ConfigMap demo-ns/config", "Widget.example.com w",]
+    );
     let data = &rendered.objects[1].value["data"];
     assert_eq!(data["greeting"], "hello");
     assert_eq!(data["secret"], "a,b=c\\d");
@@ -140,11 +144,12 @@ metadata:
     assert_eq!(data["version"], "v1.31.2");
     assert_eq!(data["monitoring"], "true");
     assert!(rendered.objects[1].origin.file.as_ref().unwrap().ends_with("chart/templates/all.yaml"));
-    let hooks: Vec<_> = rendered.hooks.iter().map(|hook| (hook.object.kind(), hook.weight, hook.events.clone())).collect();
-    assert_eq!(hooks, [
-        ("Pod", 0, vec![HookEvent::Test]),
-        ("Job", 5, vec![HookEvent::PreInstall, HookEvent::PreUpgrade]),
-    ]);
+    let hooks: Vec<_> =
+        rendered.hooks.iter().map(|hook| (hook.object.kind(), hook.weight, hook.events.clone())).collect();
+    assert_eq!(
+        hooks,
+        [("Pod", 0, vec![HookEvent::Test]), ("Job", 5, vec![HookEvent::PreInstall, HookEvent::PreUpgrade]),]
+    );
     assert!(rendered.hooks[1].object.name().starts_with("migrate-"));
     assert_eq!(rendered.hooks[1].object.namespace(), "demo-ns");
     assert_eq!(rendered.charts.len(), 1);
@@ -163,12 +168,16 @@ async fn what_a_chart_makes_up_keeps_its_first_value() {
     );
     let source = project.helm(&[]);
     let first = project.render(&source).await.unwrap();
-    let fields: Vec<_> = first.volatile.iter().map(|field| format!("{} {}", field.object, field.pointer)).collect();
-    assert_eq!(fields, [
-        "Secret demo-ns/s /metadata/annotations/made",
-        "Secret demo-ns/s /stringData/password",
-        "Secret demo-ns/s /stringData/url",
-    ]);
+    let fields: Vec<_> =
+        first.volatile.iter().map(|field| format!("{} {}", field.object, field.pointer)).collect();
+    assert_eq!(
+        fields,
+        [
+            "Secret demo-ns/s /metadata/annotations/made",
+            "Secret demo-ns/s /stringData/password",
+            "Secret demo-ns/s /stringData/url",
+        ]
+    );
     let again = project.render(&source).await.unwrap();
     assert!(again.from_cache && !first.from_cache);
     assert_eq!((again.objects, again.volatile), (first.objects.clone(), first.volatile.clone()));
@@ -210,7 +219,10 @@ async fn a_kustomization_is_built_again_only_when_something_in_its_reach_changed
         return;
     }
     let project = Project::new(&[
-        ("base/kustomization.yaml", "resources: [app.yaml]\nconfigMapGenerator:\n- {name: c, files: [a.txt]}\n"),
+        (
+            "base/kustomization.yaml",
+            "resources: [app.yaml]\nconfigMapGenerator:\n- {name: c, files: [a.txt]}\n",
+        ),
         ("base/app.yaml", "# The app.\napiVersion: v1\nkind: Service\nmetadata: {name: app}\n"),
         ("base/a.txt", "one"),
         ("over/kustomization.yaml", "namePrefix: prod-\nresources: [../base]\n"),
