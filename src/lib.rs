@@ -12,3 +12,4 @@ pub mod manifest;
 pub mod operation;
 pub mod parity;
 pub mod process;
+pub mod yaml;

@@ -52,7 +52,7 @@ pub enum ApplyError {
     )]
     WebhookBackend {
         /// The webhook configuration.
-        webhook: ObjectId,
+        webhook: Box<ObjectId>,
         /// The Service, `namespace/name`.
         service: String,
         /// The Service's namespace.
@@ -79,23 +79,28 @@ pub enum ApplyError {
         message: String,
     },
     /// A hook of a release failed.
-    #[error("{event} hook {hook} of release {release} failed: {why}{}", listed(.log))]
-    Hook {
-        /// When it ran, such as `pre-install`.
-        event: String,
-        /// The hook's object.
-        hook: ObjectId,
-        /// The release.
-        release: String,
-        /// Why, in one sentence.
-        why: String,
-        /// The last lines its containers wrote.
-        log: Vec<String>,
-    },
+    #[error(transparent)]
+    Hook(#[from] Box<HookFailure>),
+}
+
+/// A hook of a release that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{event} hook {hook} of release {release} failed: {why}{}", listed(.log))]
+pub struct HookFailure {
+    /// When it ran, such as `pre-install`.
+    pub event: &'static str,
+    /// The hook's object.
+    pub hook: ObjectId,
+    /// The release.
+    pub release: String,
+    /// Why, in one sentence.
+    pub why: String,
+    /// The last lines its containers wrote.
+    pub log: Vec<String>,
 }
 
 fn listed<T: fmt::Display>(items: &[T]) -> String {
-    items.iter().map(|item| format!("\n  {item}")).collect()
+    items.iter().fold(String::new(), |text, item| text + "\n  " + &item.to_string())
 }
 
 impl ApplyError {

@@ -104,11 +104,13 @@ pub fn pod_state(pod: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Origin;
+    use crate::manifest::{Object, Origin};
     use serde_json::json;
 
     fn hook(name: &str, weight: i32, events: &[HookEvent]) -> Hook {
         Hook {
+            release: "api".into(),
+            namespace: "shop".into(),
             object: Object {
                 value: json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}}),
                 origin: Origin { source: "helm api".into(), file: None, line: 0 },

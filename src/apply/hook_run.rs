@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::ApplyOptions;
 use super::client::{Cluster, Resource};
-use super::error::ApplyError;
+use super::error::{ApplyError, HookFailure};
 use super::hook::{DeletePolicy, Hook, HookEvent, ReleaseHooks, finished, pod_state};
 use super::replicas::Scaled;
 use super::server_side::Applier;
@@ -58,13 +58,13 @@ struct HookRun<'a> {
 
 impl HookRun<'_> {
     fn failed(&self, hook: &Hook, why: String, log: Vec<String>) -> ApplyError {
-        ApplyError::Hook {
-            event: self.event.name().into(),
+        ApplyError::Hook(Box::new(HookFailure {
+            event: self.event.name(),
             hook: hook.object.id(),
             release: self.release.release.clone(),
             why,
             log,
-        }
+        }))
     }
 
     fn resource(&self, hook: &Hook) -> Result<Resource, ApplyError> {

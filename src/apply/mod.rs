@@ -78,8 +78,8 @@ impl Default for ApplyOptions {
             prune_volumes: false,
             recreate_immutable: false,
             concurrency: client::CONCURRENCY,
-            patience: Duration::from_secs(120),
-            hook_patience: Duration::from_secs(300),
+            patience: Duration::from_mins(2),
+            hook_patience: Duration::from_mins(5),
         }
     }
 }

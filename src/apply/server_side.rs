@@ -224,17 +224,12 @@ impl Applier<'_> {
         }
         self.delete_and_wait(object, resource, live).await?;
         let (namespace, name) = (object.namespace(), object.name());
-        let answer = match &shape {
-            None => {
-                retrying(self.patience, || {
-                    patch(self.cluster, resource, namespace, name, &object.value, false)
-                })
+        let answer = if shape.is_none() {
+            retrying(self.patience, || patch(self.cluster, resource, namespace, name, &object.value, false))
                 .await
-            }
-            Some(_) => {
-                let body = fallback::body(&object.value);
-                retrying(self.patience, || self.cluster.create(resource, namespace, &body)).await
-            }
+        } else {
+            let body = fallback::body(&object.value);
+            retrying(self.patience, || self.cluster.create(resource, namespace, &body)).await
         };
         let after = answer.map_err(|error| Refusal::of(object, &error))?;
         Ok(settled(Outcome::Recreated { field: found.field }, after, shape, notes))

@@ -65,7 +65,7 @@ pub fn patch(live: &Value) -> Option<Value> {
             .filter(|(_, entry)| {
                 let is_ours =
                     entry.manager() == MANAGER && entry.is_apply() && entry.subresource().is_empty();
-                !is_ours && !(is_update(*entry) && managers.contains(entry.manager()))
+                !(is_ours || is_update(*entry) && managers.contains(entry.manager()))
             })
             .map(|(raw, _)| raw.clone()),
     );

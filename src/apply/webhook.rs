@@ -51,7 +51,7 @@ pub async fn wait_for_backends(
             }
             Ok(Ok(false)) | Err(_) => {
                 return Err(ApplyError::WebhookBackend {
-                    webhook: object.id(),
+                    webhook: Box::new(object.id()),
                     service: format!("{namespace}/{name}"),
                     namespace,
                     seconds: patience.as_secs(),

@@ -145,8 +145,15 @@ impl Engine {
                 }
                 Ok::<(), EngineError>(())
             };
-            let ((), drained) = tokio::join!(feeding, draining);
-            drained?;
+            tokio::pin!(feeding, draining);
+            // A program that ends early reads no more: its output's end is the end, fed to the last byte or not.
+            let mut fed = false;
+            loop {
+                tokio::select! {
+                    drained = &mut draining => { drained?; break }
+                    () = &mut feeding, if !fed => fed = true,
+                }
+            }
         }
         let code = self.docker.inspect_exec(&exec.id).await.map_err(failed)?.exit_code.unwrap_or(0);
         if code == 0 {

@@ -50,7 +50,9 @@ pub fn holder(port: u16) -> String {
     let Some(inode) = inode else { return String::new() };
     let wanted = format!("socket:[{inode}]");
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    for process in processes {
+    // `self` and `thread-self` are names for processes that are listed by their number as well.
+    let numbered = |name: &std::ffi::OsStr| name.to_string_lossy().bytes().all(|byte| byte.is_ascii_digit());
+    for process in processes.filter(|process| numbered(&process.file_name())) {
         let holds = std::fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten().any(|fd| {
             std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy() == wanted)
         });

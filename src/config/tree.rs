@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-pub(super) use crate::manifest::yaml::{Spanned, SpannedValue};
+pub(super) use crate::yaml::{Spanned, SpannedValue};
 
 use super::fault::{Document, Faults};
-use crate::manifest::yaml::{Position, parse_spanned};
+use crate::yaml::{Position, parse_spanned};
 
 /// Looking into a tree.
 pub(super) trait Tree {

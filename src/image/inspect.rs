@@ -118,7 +118,6 @@ mod tests {
             size: 0,
             stand_in: None,
             named: true,
-            stand_in: None,
         }
     }
 

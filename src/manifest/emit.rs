@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 use super::object::Object;
-use super::yaml::reads_as_string;
+use crate::yaml::reads_as_string;
 
 /// The objects as documents, keys in order of the alphabet as `kubectl get -o yaml` prints them.
 pub fn to_yaml(objects: &[Object]) -> String {
@@ -221,7 +221,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::manifest::yaml::load;
+    use crate::yaml::load;
 
     fn back(value: &Value) -> Value {
         let text = value_to_yaml(value);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::object::{ObjectId, Origin};
-use super::yaml::{Position, YamlError};
+use crate::yaml::{Position, YamlError};
 use crate::process::ProcessError;
 
 /// One fault, and where it is. It holds all that a drawing of the place needs: the file and the byte offset in it.

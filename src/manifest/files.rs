@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::error::Fault;
 use super::reading::{Read, Text};
-use super::yaml::Position;
+use crate::yaml::Position;
 
 /// Reads all files that `paths` name, relative ones from `directory`. Faults of all of them are collected.
 pub(super) fn read(source: &str, paths: &[String], directory: &Path) -> Read {

@@ -11,7 +11,7 @@ use super::index::create_private;
 use super::object::Object;
 use super::reading::{Read, Text};
 use super::volatile::{self, Memory};
-use super::yaml::Position;
+use crate::yaml::Position;
 use crate::config::{HelmSource, Production};
 use crate::process::Command;
 

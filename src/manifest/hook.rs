@@ -96,8 +96,11 @@ impl std::fmt::Display for HookEvent {
 }
 
 impl Hook {
-    /// Whether it is deleted at that point.
+    /// Whether it is deleted at that point; without policies, before it is created again.
     pub fn is_deleted(&self, policy: DeletePolicy) -> bool {
+        if self.delete_policies.is_empty() {
+            return policy == DeletePolicy::BeforeHookCreation;
+        }
         self.delete_policies.contains(&policy)
     }
 }

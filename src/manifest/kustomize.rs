@@ -11,7 +11,7 @@ use super::index::Index;
 use super::object::Object;
 use super::reading::{Read, Text};
 use super::tool::Tool;
-use super::yaml;
+use crate::yaml;
 use crate::process::Command;
 
 /// Keys of a kustomization that name no file.

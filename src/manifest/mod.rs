@@ -15,7 +15,6 @@ mod render;
 pub mod scope;
 mod tool;
 mod volatile;
-pub mod yaml;
 
 pub use error::{Duplicate, Fault, ManifestError, Warning};
 pub use hook::{DeletePolicy, Hook, HookEvent};

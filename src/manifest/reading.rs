@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::error::{Fault, Warning};
 use super::object::{Object, Origin};
-use super::yaml::{self, Document, Note, Place, Position};
+use crate::yaml::{self, Document, Note, Place, Position};
 
 /// All that was read of a source's texts.
 #[derive(Debug, Default)]

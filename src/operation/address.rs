@@ -100,8 +100,22 @@ async fn connect(to: &str) -> Result<TcpStream, String> {
     }
 }
 
-/// Asks for `/` and gives the status line; a server that speaks something else is one that accepts connections.
+/// How long an address may take to answer: kube-proxy and the ingress controller learn of ready Pods a little later.
+const SETTLING: Duration = Duration::from_secs(10);
+
+/// Asks until there is an answer, for as long as what leads there may still be settling.
 async fn request(to: &str, host: &str) -> Result<String, String> {
+    let begun = std::time::Instant::now();
+    loop {
+        match ask(to, host).await {
+            Err(_) if begun.elapsed() < SETTLING => tokio::time::sleep(Duration::from_millis(200)).await,
+            answer => return answer,
+        }
+    }
+}
+
+/// Asks for `/` and gives the status line; a server that speaks something else is one that accepts connections.
+async fn ask(to: &str, host: &str) -> Result<String, String> {
     let mut stream = connect(to).await?;
     let text = format!("GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: devcluster\r\nConnection: close\r\n\r\n");
     let mut answer = vec![0; 256];
@@ -147,6 +161,6 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap().to_string();
         drop(listener);
-        assert!(request(&to, &to).await.unwrap_err().contains("refused"));
+        assert!(ask(&to, &to).await.unwrap_err().contains("refused"));
     }
 }

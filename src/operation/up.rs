@@ -1,6 +1,6 @@
 //! Brings production's system up, or puts right what differs: the whole of what devcluster is for, step by step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
@@ -155,7 +155,7 @@ impl Work<'_> {
         fault::point("applied");
         self.assign_addresses().await?;
         restart::run(self.session, self.existing, &stale, self.options.timeout).await?;
-        self.wait().await?;
+        self.wait(&mut inventory).await?;
         self.remember_images(provided)?;
         self.settle(&mut inventory).await?;
         fault::point("ready");
@@ -226,34 +226,38 @@ impl Work<'_> {
         Ok(balancer::assign(cluster, client, &node.node, &services).await?.0)
     }
 
-    async fn wait(&self) -> Result<(), OperationError> {
+    /// Waits until all is ready. Jobs that completed meanwhile are remembered, also where something else failed: their
+    /// TTL removes them, and they are not to run again.
+    async fn wait(&self, inventory: &mut Inventory) -> Result<(), OperationError> {
         let started = Instant::now();
-        let expired: BTreeSet<ObjectId> = self
-            .objects
-            .iter()
-            .filter(|object| object.kind() == "Job")
-            .map(Object::id)
-            .collect();
-        let inventory = Inventory::load(&self.existing.cluster, INVENTORY).await?;
-        let gone = |id: &ObjectId| {
-            expired.contains(id) && inventory.entries.get(id).is_some_and(|entry| entry.completed)
-        };
         let targets: Vec<Target> = self
             .objects
             .iter()
-            .filter(|object| !gone(&object.id()))
+            .filter(|object| !inventory.has_run(object))
             .filter_map(|object| {
-                let resource = self.existing.cluster.resolve(object)?;
-                let id = object.id();
-                let wanted = if self.is_inert(&id) { Wanted::Present } else { Wanted::Ready };
-                Some(Target { id, resource: resource.api_resource(), wanted })
+                let wanted = if self.is_inert(&object.id()) { Wanted::Present } else { Wanted::Ready };
+                Target::of(&self.existing.cluster, object, wanted)
             })
             .collect();
         let step = "ready";
         self.session.reporter.report(Event::Started { step: step.into(), what: "waiting for all to be ready".into() });
         let options =
             WaitOptions { timeout: self.options.timeout, wait_for_jobs: true, step: step.into() };
-        wait(&self.existing.cluster.client, &targets, &options, self.session.reporter.as_ref()).await?;
+        let reporter = self.session.reporter.as_ref();
+        let waited = wait(&self.existing.cluster.client, &targets, &options, reporter).await;
+        let completed = match &waited {
+            Ok(waited) => &waited.completed_jobs,
+            Err(not_ready) => &not_ready.completed_jobs,
+        };
+        for id in completed {
+            if let Some(entry) = inventory.entries.get_mut(id) {
+                entry.completed = true;
+            }
+        }
+        if waited.is_err() {
+            inventory.save(&self.existing.cluster).await?;
+        }
+        waited?;
         let what = format!("{} objects ready", targets.len());
         self.session.reporter.report(Event::Done { step: step.into(), what, took: started.elapsed() });
         Ok(())

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -44,8 +44,8 @@ pub struct ApiServer {
     /// Its kubeconfig; the user may do everything.
     pub kubeconfig: PathBuf,
     bin: PathBuf,
-    /// Held open for as long as the process lives.
-    _alive: Mutex<ChildStdin>,
+    /// Holds the keeper's standard input open for as long as this process lives.
+    _keeper: Mutex<Child>,
 }
 
 static SERVER: OnceCell<ApiServer> = OnceCell::const_new();
@@ -81,7 +81,7 @@ async fn start() -> ApiServer {
     let directory = tempfile::Builder::new().prefix("devcluster-it-").tempdir().unwrap().keep();
     std::fs::write(directory.join("tokens.csv"), "test-token,admin,admin,system:masters\n").unwrap();
     let [etcd, peer, api] = free_ports();
-    let mut keeper: Child = Command::new("sh")
+    let keeper: Child = Command::new("sh")
         .args(["-c", KEEPER])
         .env("DIR", &directory)
         .env("BIN", &bin)
@@ -91,9 +91,8 @@ async fn start() -> ApiServer {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let alive = Mutex::new(keeper.stdin.take().unwrap());
     let kubeconfig = directory.join("kubeconfig");
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while !ready(&directory, &kubeconfig, api).await {
         if Instant::now() > deadline {
             let tail = |log: &str| {
@@ -109,7 +108,7 @@ async fn start() -> ApiServer {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    ApiServer { kubeconfig, bin, _alive: alive }
+    ApiServer { kubeconfig, bin, _keeper: Mutex::new(keeper) }
 }
 
 async fn ready(directory: &Path, kubeconfig: &Path, port: u16) -> bool {
@@ -181,6 +180,7 @@ impl Place {
     }
 
     /// How a built-in kind is served.
+    #[allow(clippy::unused_self)] // reads better than a function with the same two arguments
     pub fn resource(&self, api_version: &str, kind: &str) -> Resource {
         let gvk = Gvk::new(api_version, kind);
         let guessed = kube::api::ApiResource::from_gvk(&kube::api::GroupVersionKind::gvk(

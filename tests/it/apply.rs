@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::apiserver::{Place, place};
 
 /// A system with a CRD and its object, written in the wrong order.
-const SYSTEM: &str = r#"
+const SYSTEM: &str = r"
 apiVersion: NS.example.com/v1
 kind: Widget
 metadata: {name: blue, namespace: NS}
@@ -72,7 +72,7 @@ spec:
 apiVersion: v1
 kind: Namespace
 metadata: {name: NS-extra}
-"#;
+";
 
 fn outcomes(report: &Report) -> BTreeMap<String, String> {
     report.applied.iter().map(|applied| (applied.id.to_string(), format!("{:?}", applied.outcome))).collect()
@@ -258,11 +258,56 @@ metadata: {name: later, namespace: NS}
     assert!(place.live("v1", "ConfigMap", "good").await.is_none());
 }
 
+/// Fails as a killed run does: between two awaits, with nothing cleaned up.
+async fn cut_short(place: &Place, objects: &[Object], after: std::time::Duration) {
+    let mut inventory = place.inventory().await;
+    let options = ApplyOptions { concurrency: 1, ..ApplyOptions::default() };
+    let run = devcluster::apply::apply(&place.cluster, objects, &options, &mut inventory, &Silent);
+    let _ = tokio::time::timeout(after, run).await;
+}
+
+#[tokio::test]
+async fn wherever_a_run_is_cut_short_the_next_completes_it_and_nothing_is_forgotten() {
+    let place = place("cut").await;
+    let objects = place.objects(SYSTEM);
+    for millis in (5..400).step_by(45) {
+        cut_short(&place, &objects, std::time::Duration::from_millis(millis)).await;
+    }
+    place.apply(&objects, &ApplyOptions::default()).await.unwrap();
+    assert_eq!(place.check(&objects).await, [] as [&str; 0]);
+
+    // What a cut run wrote without saying so is known as ours all the same.
+    let mut more = objects.clone();
+    more.extend(
+        place.objects(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: late, namespace: NS}\ndata: {a: b}\n",
+        ),
+    );
+    let mut inventory = place.inventory().await;
+    assert!(inventory.intend(more.last().unwrap()));
+    inventory.save(&place.cluster).await.unwrap();
+    let late = more.last().unwrap();
+    let resource = place.cluster.resolve(late).unwrap();
+    devcluster::apply::server_side::patch(
+        &place.cluster,
+        &resource,
+        late.namespace(),
+        late.name(),
+        &late.value,
+        false,
+    )
+    .await
+    .unwrap();
+    let options = ApplyOptions { prune: true, ..ApplyOptions::default() };
+    let report = place.apply(&objects, &options).await.unwrap();
+    assert_eq!(report.pruned.deleted, [late.id()]);
+}
+
 #[tokio::test]
 async fn an_unknown_kind_is_named_before_anything_is_applied() {
     let place = place("unknown").await;
     let objects = place.objects(
-        r#"
+        r"
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: settings, namespace: NS}
@@ -274,7 +319,7 @@ metadata: {name: web, namespace: NS}
 apiVersion: NS.example.com/v1
 kind: Gadget
 metadata: {name: a, namespace: NS}
-"#,
+",
     );
     let error = place.apply(&objects, &ApplyOptions::default()).await.unwrap_err().to_string();
     let expected = format!(

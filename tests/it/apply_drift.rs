@@ -81,7 +81,7 @@ async fn what_controllers_and_others_add_is_no_drift() {
 #[tokio::test]
 async fn an_autoscalers_replicas_stay() {
     let place = place("hpa").await;
-    let scaler = r#"
+    let scaler = r"
 ---
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
@@ -91,7 +91,7 @@ spec:
   minReplicas: 2
   maxReplicas: 9
   metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
-"#;
+";
     let mut objects = place.objects(&format!("{WEB}{scaler}"));
     place.apply(&objects, &ApplyOptions::default()).await.unwrap();
     kubectl(&place, &["scale", "deployment", "web", "--replicas", "6"], "");

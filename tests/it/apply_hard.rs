@@ -159,12 +159,12 @@ spec:
     assert_eq!(report.applied[0].outcome, Outcome::Recreated { field: "spec.selector".into() });
 
     let mut claim = place.objects(
-        r#"
+        r"
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: data, namespace: NS}
 spec: {storageClassName: fast, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
-"#,
+",
     );
     place.apply(&claim, &options).await.unwrap();
     claim[0].value["spec"]["storageClassName"] = json!("slow");

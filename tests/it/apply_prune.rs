@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::apiserver::{Place, place};
 
-const OBJECTS: &str = r#"
+const OBJECTS: &str = r"
 apiVersion: v1
 kind: Namespace
 metadata: {name: NS-data}
@@ -30,7 +30,7 @@ metadata: {name: replaced, namespace: NS}
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: stays, namespace: NS}
-"#;
+";
 
 async fn going(place: &Place, kind: &str, namespace: &str, name: &str) -> bool {
     let live: Option<Value> = place.cluster.get(&place.resource("v1", kind), namespace, name).await.unwrap();

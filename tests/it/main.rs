@@ -10,3 +10,4 @@ mod diff_classes;
 mod manifest;
 mod manifest_charts;
 mod ready_wait;
+mod rooms;

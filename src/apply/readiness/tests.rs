@@ -1,5 +1,7 @@
 //! Readiness of each kind, as tables of statuses.
 
+#![allow(clippy::needless_pass_by_value, reason = "tables of json! values read better without borrows")]
+
 use serde_json::{Value, json};
 
 use super::*;

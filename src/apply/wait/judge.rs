@@ -76,7 +76,7 @@ pub(super) struct Judge {
     settled: BTreeMap<Lasting, i64>,
     /// Targets that crashed at any time.
     crashers: BTreeSet<usize>,
-    /// Those of them that have no readiness probe: they are ready whenever they run.
+    /// Those that were restarted and have no readiness probe: they are ready whenever they run.
     unprobed: BTreeSet<usize>,
     /// Containers that crash now.
     crashing: Vec<Crashing>,
@@ -179,6 +179,9 @@ impl Judge {
         }
         let state = readiness(object, &scene.rules);
         if state.is_current() {
+            if id.kind != "Job" && self.restarted_unprobed(&scene.owned.current_pods(object)) {
+                self.unprobed.insert(index);
+            }
             let steady = !self.unprobed.contains(&index)
                 || self.lasts((id.to_string(), "steady".into()), STEADY, scene.now);
             let message = format!("ready again for less than {} s after a crash", STEADY.as_secs());
@@ -250,6 +253,20 @@ impl Judge {
             None => state.message().to_owned(),
         };
         (message, false)
+    }
+
+    /// Whether a container without a readiness probe was restarted before our eyes.
+    fn restarted_unprobed(&mut self, pods: &[&Value]) -> bool {
+        let mut found = false;
+        for pod in pods {
+            self.remember_restarts(pod);
+            found |= super::super::pods::restarts(pod).into_iter().any(|(container, restarts)| {
+                let probed = is_probed(pod, &container);
+                let before = self.baseline.get(&(uid(pod).into(), container)).copied().unwrap_or(restarts);
+                restarts > before && !probed
+            });
+        }
+        found
     }
 
     fn remember_restarts(&mut self, pod: &Value) {

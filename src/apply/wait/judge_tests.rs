@@ -1,5 +1,7 @@
 //! When a wait ends: with a clock in hand and statuses as the kubelet and the controllers write them.
 
+#![allow(clippy::needless_pass_by_value, reason = "tables of json! values read better without borrows")]
+
 use kube::runtime::watcher::Event;
 use serde_json::json;
 
@@ -193,6 +195,18 @@ fn what_crashed_and_has_no_probe_must_run_for_a_while() {
     assert_eq!(verdict.missing[0].message, "ready again for less than 5 s after a crash");
     assert_eq!(verdict.again, Some(wait.start + Duration::from_secs(15)));
     assert_eq!(wait.at(15).missing, []);
+}
+
+#[test]
+fn the_first_restart_comes_without_back_off_and_counts_all_the_same() {
+    let mut wait = Wait::deployments();
+    wait.deployment("api", true);
+    wait.pod("web", 0, json!({"running": {}}));
+    wait.at(0);
+    wait.pod("web", 1, json!({"running": {}}));
+    wait.deployment("web", true);
+    assert_eq!(wait.at(1).missing.len(), 1);
+    assert_eq!(wait.at(6).missing, []);
 }
 
 #[test]

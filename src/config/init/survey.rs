@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::charts::{chart_directories, charts};
 use super::dockerfiles;
 use super::kustomizations::{kustomizations, kustomized_images};
-use crate::manifest::yaml;
+use crate::yaml;
 
 /// What was found. Paths are relative to the directory, with `/`.
 #[derive(Debug, Default)]

@@ -1,0 +1,81 @@
+//! Dependencies between the rooms point one way: held by reading the `crate::` paths of the sources.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Each room with those it may use. Nothing uses `cli`; `parity` knows no cluster.
+const ROOMS: [(&str, &[&str]); 12] = [
+    ("event", &[]),
+    ("process", &[]),
+    ("yaml", &[]),
+    ("config", &["yaml"]),
+    ("manifest", &["config", "event", "process", "yaml"]),
+    ("parity", &["config", "manifest"]),
+    ("cluster", &["config", "event", "manifest", "parity", "process"]),
+    ("image", &["cluster", "config", "event", "parity", "process"]),
+    ("apply", &["event", "manifest"]),
+    ("operation", &["apply", "cluster", "config", "event", "image", "manifest", "parity", "process"]),
+    ("cli", &["apply", "cluster", "config", "event", "image", "manifest", "operation", "parity", "process"]),
+    ("main", &["cli"]),
+];
+
+#[test]
+fn rooms_use_only_the_rooms_below_them() {
+    let rooms: BTreeMap<&str, &[&str]> = ROOMS.into_iter().collect();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for file in files(&source) {
+        let below = file.strip_prefix(&source).expect("below src");
+        let room = below.iter().next().and_then(|part| part.to_str()).expect("a room").trim_end_matches(".rs").to_owned();
+        if room == "lib" {
+            continue;
+        }
+        let Some(allowed) = rooms.get(room.as_str()) else {
+            wrong.push(format!("{} is in no known room", below.display()));
+            continue;
+        };
+        for used in used(&std::fs::read_to_string(&file).expect("readable")) {
+            if used != room && !allowed.contains(&used.as_str()) {
+                wrong.push(format!("{} uses {used}", below.display()));
+            }
+        }
+        seen.insert(room);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(rooms.keys().all(|room| seen.contains(*room)), "rooms without files: {:?}", rooms.keys());
+}
+
+/// The pure room does no I/O and knows no client.
+#[test]
+fn parity_touches_nothing_outside_itself() {
+    let forbidden = ["std::fs", "std::net::Tcp", "std::net::Udp", "std::process", "std::env", "tokio::", "kube::", "bollard::"];
+    for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/parity")) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let found = forbidden.iter().find(|path| text.contains(**path));
+        assert_eq!(found, None, "{}", file.display());
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("readable").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The rooms that a file names, by `crate::ROOM` or, in main.rs, `devcluster::ROOM`.
+fn used(text: &str) -> BTreeSet<String> {
+    ["crate::", "devcluster::"]
+        .into_iter()
+        .flat_map(|prefix| text.match_indices(prefix).map(move |(at, _)| &text[at + prefix.len()..]))
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase()).collect::<String>())
+        .filter(|room| ROOMS.iter().any(|(known, _)| known == room))
+        .collect()
+}
