@@ -182,7 +182,7 @@ fn count(number: usize, what: &str) -> String {
 }
 
 fn lines<T: fmt::Display>(items: &[T]) -> String {
-    items.iter().map(|item| format!("\n  {item}")).collect()
+    items.iter().fold(String::new(), |all, item| format!("{all}\n  {item}"))
 }
 
 fn several(errors: &[ManifestError]) -> String {

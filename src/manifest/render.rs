@@ -266,7 +266,7 @@ fn settle_field(field: &mut VolatileField, namespace: &str, scope: impl Fn(&Gvk)
         Gvk { group: field.object.group.clone(), version: String::new(), kind: field.object.kind.clone() };
     match scope(&gvk) {
         Some(Scope::Namespaced) if field.object.namespace.is_empty() => {
-            field.object.namespace = namespace.into()
+            field.object.namespace = namespace.into();
         }
         Some(Scope::Cluster) => field.object.namespace.clear(),
         _ => {}

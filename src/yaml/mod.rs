@@ -5,6 +5,7 @@
 
 mod documents;
 mod json;
+mod quiet;
 mod scalar;
 mod tree;
 mod value;

@@ -48,11 +48,12 @@ pub(super) fn resolve<'a>(text: &'a str, tag: &Tag, plain: bool) -> Result<Scala
         Tag::Core(name) => name.as_str(),
     };
     match wanted {
-        "str" => Ok(Scalar::String(text.into())),
         "binary" => binary(text),
-        "timestamp" if is_timestamp(text) => Ok(Scalar::String(text.into())),
         "bool" | "int" | "float" | "null" | "timestamp" => {
             let is_time = is_timestamp(text);
+            if is_time && wanted == "timestamp" {
+                return Ok(Scalar::String(text.into()));
+            }
             let scalar = implicit(text);
             match scalar {
                 Scalar::Int(number) if wanted == "float" => {
@@ -118,7 +119,7 @@ fn dotted(text: &str) -> Option<Scalar<'static>> {
             && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
     };
     let underscores_fit = (0..bytes.len()).filter(|&at| bytes[at] == b'_').all(between);
-    if !underscores_fit { None } else { float(&text.replace('_', "")) }
+    if underscores_fit { float(&text.replace('_', "")) } else { None }
 }
 
 fn number(text: &str) -> Option<Scalar<'static>> {

@@ -141,6 +141,14 @@ fn json_comes_as_a_stream_or_turns_into_yaml() {
 }
 
 #[test]
+fn tags_that_the_parser_panics_at_are_faults() {
+    let error = fault("a: 1\n---\nb: [x, !y, z]\n");
+    assert_eq!((error.position.line, error.position.column), (3, 8));
+    assert!(load("b: !%ff x\n---\nc: 1\n").faults.len() == 1);
+    assert_eq!(values("b: [x, !y , \"!,\"]"), [json!({"b": ["x", "", "!,"]})]);
+}
+
+#[test]
 fn a_mebibyte_passes() {
     let text = format!("data:\n  blob: |\n{}", "    0123456789abcdef 0123456789abcdef\n".repeat(32 * 1024));
     let value = values(&text).remove(0);

@@ -10,7 +10,7 @@ use libyaml_safer::{Error, Event, EventData, Mark as Marker, Parser, ScalarStyle
 
 use super::documents::{Chunk, Lines};
 use super::scalar::Tag;
-use super::{YamlError, template_hint};
+use super::{YamlError, quiet, template_hint};
 
 /// How deep collections may nest. Kubernetes' deepest schemas stay below 100.
 pub(super) const MAX_DEPTH: usize = 500;
@@ -105,8 +105,27 @@ impl<'c> Reader<'c> {
         let line_end: &[u8] = if chunk.text.ends_with('\n') { b"" } else { b"\n" };
         self.parser.reset();
         self.parser.set_input(chunk.text.as_bytes().chain(line_end));
-        parse(&mut self.parser, chunk)
+        // The parser panics at two kinds of tags, which kubectl takes and nobody writes: `[!a, b]` and `!%ff`.
+        if !chunk.text.contains('!') {
+            return parse(&mut self.parser, chunk);
+        }
+        let parser = &mut self.parser;
+        quiet::catch(|| parse(parser, chunk)).unwrap_or_else(|| {
+            self.parser = Parser::new();
+            let message = "there is a tag (`!`) here that cannot be read: put a space behind it";
+            Err(Fault::at(place_of_tag(chunk), message))
+        })
     }
+}
+
+/// The first tag that ends at a comma or is written with `%`.
+fn place_of_tag(chunk: &Chunk<'_>) -> Mark {
+    let is_odd = |tag: &str| tag.split([' ', ']', '}']).next().is_some_and(|tag| tag.contains([',', '%']));
+    let found = chunk.text.lines().enumerate().find_map(|(line, text)| {
+        let at = text.match_indices('!').find(|(at, _)| is_odd(&text[*at..]))?.0;
+        Some(Mark { line: line + 1 + chunk.line, col: text[..at].chars().count() })
+    });
+    found.unwrap_or(Mark { line: chunk.line + 1, col: 0 })
 }
 
 fn parse<R: BufRead>(parser: &mut Parser<R>, chunk: &Chunk<'_>) -> Result<Parsed, Fault> {
@@ -208,7 +227,7 @@ impl Builder {
             },
             EventData::SequenceStart { anchor, .. } => self.open(Items::Seq(Vec::new()), anchor, start)?,
             EventData::MappingStart { anchor, .. } => {
-                self.open(Items::Map(Vec::new(), None), anchor, start)?
+                self.open(Items::Map(Vec::new(), None), anchor, start)?;
             }
             EventData::SequenceEnd | EventData::MappingEnd => self.close(start, end),
             _ => {}
