@@ -19,9 +19,9 @@ demo: bed build
 # Fast tests first: pure code, then a real API server on the host, then real kind clusters.
 test: test-fast test-cluster
 
-test-fast:
+test-fast: bed
 	testbed/apiserver/ensure
-	cargo test --lib --test it
+	source $(ENV) && cargo test --lib --test it
 
 test-cluster: bed
 	cargo build --bin devcluster
