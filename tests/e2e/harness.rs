@@ -70,6 +70,17 @@ impl Project {
         texts(&output)
     }
 
+    /// The node containers of clusters that this project made.
+    pub fn clusters(&self) -> Vec<String> {
+        let clusters = std::fs::read_dir(self.root.path().join("home/clusters")).into_iter().flatten().flatten();
+        let list = |name: String| {
+            let filter = format!("label=io.x-k8s.kind.cluster={name}");
+            let output = Command::new("docker").args(["ps", "-aq", "--filter", &filter]).output().expect("docker runs");
+            String::from_utf8_lossy(&output.stdout).lines().map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        clusters.flat_map(|cluster| list(cluster.file_name().to_string_lossy().into_owned())).collect()
+    }
+
     /// Runs kubectl against the project's cluster; it must succeed.
     pub fn kubectl(&self, args: &[&str]) -> String {
         let output = self.try_kubectl(args);

@@ -1,5 +1,6 @@
 //! Tests on real kind clusters. They share nothing: each makes its own cluster and takes it away.
 
+mod bad_input;
 mod fault;
 mod harness;
 mod image;
