@@ -1,6 +1,7 @@
 //! Tests on real kind clusters. They share nothing: each makes its own cluster and takes it away.
 
 mod bad_input;
+mod boutique;
 mod fault;
 mod harness;
 mod image;
