@@ -114,7 +114,10 @@ impl Command {
         if source.kind() == std::io::ErrorKind::NotFound
             && self.directory.as_deref().is_none_or(std::path::Path::is_dir)
         {
-            return ProcessError::Missing { program: self.program.clone(), hint: install_hint(&self.program) };
+            return ProcessError::Missing {
+                program: self.program.clone(),
+                hint: install_hint(&self.program),
+            };
         }
         ProcessError::Start { argv: self.argv(), source }
     }
@@ -144,11 +147,7 @@ impl Command {
     /// The error for a program that ended with `status`.
     pub fn failed(&self, status: std::process::ExitStatus, stderr: &[u8], stdout: &[u8]) -> ProcessError {
         let said = if stderr.trim_ascii().is_empty() { stdout } else { stderr };
-        ProcessError::Failed {
-            argv: self.argv(),
-            status,
-            output: String::from_utf8_lossy(said).into_owned(),
-        }
+        ProcessError::Failed { argv: self.argv(), status, output: String::from_utf8_lossy(said).into_owned() }
     }
 }
 

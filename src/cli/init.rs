@@ -19,8 +19,7 @@ pub struct Args {
 
 /// Writes the file and says what was found and what comes next.
 pub fn run(global: &Global, args: &Args) -> Result<(), CliError> {
-    let report =
-        init(&args.directory, args.force).map_err(|error| CliError::message(Exit::Usage, error))?;
+    let report = init(&args.directory, args.force).map_err(|error| CliError::message(Exit::Usage, error))?;
     if global.is_for_machines() {
         printer::value(global.output, &report);
     } else {

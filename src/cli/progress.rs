@@ -73,7 +73,9 @@ fn draw(screen: &MultiProgress, bars: &Mutex<BTreeMap<String, ProgressBar>>, eve
     match event {
         Event::Started { step, what } => {
             let bar = screen.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {prefix:<16} {wide_msg} {elapsed:.dim}") {
+            if let Ok(style) =
+                ProgressStyle::with_template("{spinner:.cyan} {prefix:<16} {wide_msg} {elapsed:.dim}")
+            {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(Duration::from_millis(100));
@@ -100,7 +102,8 @@ fn draw(screen: &MultiProgress, bars: &Mutex<BTreeMap<String, ProgressBar>>, eve
                 bar.finish_and_clear();
                 screen.remove(&bar);
             }
-            let _ = screen.println(format!("\x1b[32m✓\x1b[0m {step:<16} {what} \x1b[2m{}\x1b[0m", seconds(took)));
+            let _ =
+                screen.println(format!("\x1b[32m✓\x1b[0m {step:<16} {what} \x1b[2m{}\x1b[0m", seconds(took)));
         }
         Event::Skipped { step, why } => {
             if verbose {

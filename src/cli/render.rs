@@ -2,10 +2,10 @@
 
 use super::exit::CliError;
 use super::{Global, printer};
+use crate::cluster::state::State;
 use crate::event::{Event, Reporter};
 use crate::manifest::{self, RenderContext, emit};
 use crate::operation::error::OperationError;
-use crate::cluster::state::State;
 
 /// What `render` takes.
 #[derive(Debug, clap::Args)]
@@ -20,8 +20,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
     let progress = global.progress();
     let state = State::open(&config.cluster.name).map_err(OperationError::from)?;
-    let context =
-        RenderContext { state_directory: state.directory().to_owned(), cluster_version: None };
+    let context = RenderContext { state_directory: state.directory().to_owned(), cluster_version: None };
     let rendered =
         manifest::render(&config, &context, progress.as_ref()).await.map_err(OperationError::from)?;
     for warning in &rendered.warnings {
@@ -39,7 +38,10 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     }
     if global.output == printer::Format::Json {
         let items: Vec<&serde_json::Value> = objects.iter().map(|object| &object.value).collect();
-        printer::value(global.output, &serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}));
+        printer::value(
+            global.output,
+            &serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}),
+        );
     } else {
         printer::data(&emit::to_yaml(&objects));
     }

@@ -64,7 +64,8 @@ pub fn duration(text: &str) -> Result<std::time::Duration, String> {
         "d" => 86_400,
         _ => return Err("a time is a number and one of s, m, h, d: `5m`".into()),
     };
-    let number: u64 = number.parse().map_err(|_| "a time is a number and one of s, m, h, d: `5m`".to_owned())?;
+    let number: u64 =
+        number.parse().map_err(|_| "a time is a number and one of s, m, h, d: `5m`".to_owned())?;
     Ok(std::time::Duration::from_secs(number.saturating_mul(factor)))
 }
 

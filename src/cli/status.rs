@@ -27,7 +27,8 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         if global.is_for_machines() {
             printer::value(global.output, &status);
         } else {
-            let clear = if args.watch && printer::is_interactive(global.no_color) { "\x1b[2J\x1b[H" } else { "" };
+            let clear =
+                if args.watch && printer::is_interactive(global.no_color) { "\x1b[2J\x1b[H" } else { "" };
             printer::data(&format!("{clear}{}", text(&status, args.all)));
         }
         if !args.watch {

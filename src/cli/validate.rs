@@ -81,8 +81,7 @@ fn valid(config: &Config, objects: Option<usize>) -> Validation {
 
 async fn manifests(config: &Config) -> Result<Validation, CliError> {
     let state = State::open(&config.cluster.name).map_err(OperationError::from)?;
-    let context =
-        RenderContext { state_directory: state.directory().to_owned(), cluster_version: None };
+    let context = RenderContext { state_directory: state.directory().to_owned(), cluster_version: None };
     Ok(match manifest::render(config, &context, &Silent).await {
         Ok(rendered) => valid(config, Some(rendered.objects.len())),
         Err(error) => Validation { valid: false, manifests: error.to_string(), ..valid(config, None) },

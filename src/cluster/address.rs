@@ -41,7 +41,11 @@ pub async fn assign(
     let network = network(node).await?;
     let mut taken: BTreeSet<Ipv4Addr> = network.taken.clone();
     taken.extend(wanted.iter().filter_map(|service| current(service)));
-    let mut free = network.from_the_top(cluster).filter(|address| !taken.contains(address)).collect::<Vec<_>>().into_iter();
+    let mut free = network
+        .from_the_top(cluster)
+        .filter(|address| !taken.contains(address))
+        .collect::<Vec<_>>()
+        .into_iter();
     let (mut addresses, mut new) = (Vec::new(), 0);
     for service in wanted {
         let asked = service.spec.as_ref().and_then(|spec| spec.load_balancer_ip.as_deref()?.parse().ok());
@@ -83,8 +87,7 @@ pub async fn services(cluster: &str, client: &Client) -> Result<Vec<Service>, Cl
 /// Whether a Service wants an address from us: a class of its own belongs to somebody else.
 pub fn is_balanced(service: &Service) -> bool {
     service.spec.as_ref().is_some_and(|spec| {
-        spec.type_.as_deref() == Some("LoadBalancer")
-            && spec.load_balancer_class.is_none()
+        spec.type_.as_deref() == Some("LoadBalancer") && spec.load_balancer_class.is_none()
     })
 }
 
@@ -141,9 +144,11 @@ async fn network(node: &Node) -> Result<Network, ClusterError> {
         .flatten()
         .find_map(|config| parse_range(&config.subnet?))
         .unwrap_or((0xAC12_0000, 16));
-    let taken = inspected.containers.into_iter().flatten().filter_map(|(_, container)| {
-        container.ipv4_address?.split('/').next()?.parse().ok()
-    });
+    let taken = inspected
+        .containers
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, container)| container.ipv4_address?.split('/').next()?.parse().ok());
     Ok(Network { base: range.0, prefix: range.1, taken: taken.collect() })
 }
 
@@ -171,7 +176,8 @@ impl Network {
         let hash = blake3::hash(cluster.as_bytes());
         let seed = u32::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2], 0]);
         let (start, first) = (self.base + self.size() - quarter, seed % quarter);
-        (0..quarter.saturating_sub(2)).map(move |offset| Ipv4Addr::from(start + (first + offset) % (quarter - 1)))
+        (0..quarter.saturating_sub(2))
+            .map(move |offset| Ipv4Addr::from(start + (first + offset) % (quarter - 1)))
     }
 }
 

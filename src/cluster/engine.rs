@@ -29,7 +29,9 @@ pub enum EngineError {
         source: bollard::errors::Error,
     },
     /// The connection to the engine broke while it worked.
-    #[error("the engine went away while it was to {what}: {reason}; run the same command again once it is back")]
+    #[error(
+        "the engine went away while it was to {what}: {reason}; run the same command again once it is back"
+    )]
     Lost {
         /// What was asked, as a verb phrase.
         what: String,
@@ -118,8 +120,7 @@ impl Engine {
             ..CreateExecOptions::default()
         };
         let exec = self.docker.create_exec(container, options).await.map_err(failed)?;
-        let started =
-            self.docker.start_exec(&exec.id, None::<StartExecOptions>).await.map_err(failed)?;
+        let started = self.docker.start_exec(&exec.id, None::<StartExecOptions>).await.map_err(failed)?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         if let StartExecResults::Attached { mut output, mut input } = started {
             let feeding = async move {

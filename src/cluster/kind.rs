@@ -54,7 +54,8 @@ impl Provider for Kind {
             .collect();
         nodes.sort_by(|a, b| {
             // kind numbers workers `worker`, `worker2`, …, `worker10`: the shorter name comes first.
-            let key = |node: &ProvidedNode| (!node.control_plane, node.node.name.len(), node.node.name.clone());
+            let key =
+                |node: &ProvidedNode| (!node.control_plane, node.node.name.len(), node.node.name.clone());
             key(a).cmp(&key(b))
         });
         Ok(nodes)

@@ -15,9 +15,10 @@ fn one(asked: Option<u16>, usual: u16, next: u16, key: &'static str) -> Result<u
     match asked {
         Some(port) if is_free(port) => Ok(port),
         Some(port) => Err(ClusterError::PortTaken { port, by: holder(port), key }),
-        None => std::iter::once(usual).chain(next..next + 100).find(|port| is_free(*port)).ok_or(
-            ClusterError::PortTaken { port: usual, by: holder(usual), key },
-        ),
+        None => std::iter::once(usual)
+            .chain(next..next + 100)
+            .find(|port| is_free(*port))
+            .ok_or(ClusterError::PortTaken { port: usual, by: holder(usual), key }),
     }
 }
 
@@ -44,7 +45,8 @@ pub fn holder(port: u16) -> String {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let local = fields.get(1)?.rsplit(':').next()?;
             let listens = *fields.get(3)? == "0A";
-            (listens && u16::from_str_radix(local, 16).ok()? == port).then(|| fields.get(9).map(ToString::to_string))?
+            (listens && u16::from_str_radix(local, 16).ok()? == port)
+                .then(|| fields.get(9).map(ToString::to_string))?
         })
     });
     let Some(inode) = inode else { return String::new() };
@@ -53,9 +55,11 @@ pub fn holder(port: u16) -> String {
     // `self` and `thread-self` are names for processes that are listed by their number as well.
     let numbered = |name: &std::ffi::OsStr| name.to_string_lossy().bytes().all(|byte| byte.is_ascii_digit());
     for process in processes.filter(|process| numbered(&process.file_name())) {
-        let holds = std::fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten().any(|fd| {
-            std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy() == wanted)
-        });
+        let holds = std::fs::read_dir(process.path().join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy() == wanted));
         if holds {
             let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
             return format!(" by {} (process {})", name.trim(), process.file_name().to_string_lossy());

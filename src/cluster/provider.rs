@@ -52,7 +52,9 @@ pub enum ClusterError {
         remove: String,
     },
     /// A host port is in use.
-    #[error("port {port} on 127.0.0.1 is in use{by}; free it, or set `cluster.{key}` in devcluster.yaml to another")]
+    #[error(
+        "port {port} on 127.0.0.1 is in use{by}; free it, or set `cluster.{key}` in devcluster.yaml to another"
+    )]
     PortTaken {
         /// The port.
         port: u16,

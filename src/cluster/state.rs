@@ -21,7 +21,9 @@ pub enum StateError {
         source: io::Error,
     },
     /// The record is not what devcluster writes.
-    #[error("{path} is not a cluster record ({reason}); remove it, and `devcluster up` takes the cluster for a new one")]
+    #[error(
+        "{path} is not a cluster record ({reason}); remove it, and `devcluster up` takes the cluster for a new one"
+    )]
     Malformed {
         /// The record's path.
         path: PathBuf,
@@ -29,7 +31,9 @@ pub enum StateError {
         reason: String,
     },
     /// Another command is at work on the cluster.
-    #[error("another devcluster command (process {process}) is working on cluster {cluster}; wait for it to end")]
+    #[error(
+        "another devcluster command (process {process}) is working on cluster {cluster}; wait for it to end"
+    )]
     Busy {
         /// The cluster's name.
         cluster: String,
@@ -94,14 +98,17 @@ impl State {
             (root.join("clusters"), root.join("volumes"))
         } else {
             let below = |variable: &str, default: &str| {
-                from(variable).or_else(|| home.as_ref().map(|home| home.join(default))).ok_or(StateError::NoHome)
+                from(variable)
+                    .or_else(|| home.as_ref().map(|home| home.join(default)))
+                    .ok_or(StateError::NoHome)
             };
             (
                 below("XDG_STATE_HOME", ".local/state")?.join("devcluster/clusters"),
                 below("XDG_DATA_HOME", ".local/share")?.join("devcluster/volumes"),
             )
         };
-        let state = Self { cluster: cluster.into(), directory: state.join(cluster), volumes: data.join(cluster) };
+        let state =
+            Self { cluster: cluster.into(), directory: state.join(cluster), volumes: data.join(cluster) };
         make_private(&state.directory)?;
         Ok(state)
     }
@@ -195,11 +202,11 @@ impl State {
 
 fn make_private(directory: &Path) -> Result<(), StateError> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(|source| StateError::Io { what: "create", path: directory.to_owned(), source })
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|source| StateError::Io {
+        what: "create",
+        path: directory.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

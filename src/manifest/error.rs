@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::object::{ObjectId, Origin};
-use crate::yaml::{Position, YamlError};
 use crate::process::ProcessError;
+use crate::yaml::{Position, YamlError};
 
 /// One fault, and where it is. It holds all that a drawing of the place needs: the file and the byte offset in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use super::index::create_private;
 use super::object::Object;
 use super::reading::{Read, Text};
 use super::volatile::{self, Memory};
-use crate::yaml::Position;
 use crate::config::{HelmSource, Production};
 use crate::process::Command;
+use crate::yaml::Position;
 
 /// What charts are rendered for where neither the configuration nor a cluster says which Kubernetes it is.
 pub(super) const DEFAULT_VERSION: &str = "1.34.0";

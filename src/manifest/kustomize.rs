@@ -11,8 +11,8 @@ use super::index::Index;
 use super::object::Object;
 use super::reading::{Read, Text};
 use super::tool::Tool;
-use crate::yaml;
 use crate::process::Command;
+use crate::yaml;
 
 /// Keys of a kustomization that name no file.
 const PLAIN_KEYS: [&str; 16] = [

@@ -117,7 +117,8 @@ async fn request(to: &str, host: &str) -> Result<String, String> {
 /// Asks for `/` and gives the status line; a server that speaks something else is one that accepts connections.
 async fn ask(to: &str, host: &str) -> Result<String, String> {
     let mut stream = connect(to).await?;
-    let text = format!("GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: devcluster\r\nConnection: close\r\n\r\n");
+    let text =
+        format!("GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: devcluster\r\nConnection: close\r\n\r\n");
     let mut answer = vec![0; 256];
     let talk = async {
         stream.write_all(text.as_bytes()).await.ok()?;

@@ -99,7 +99,12 @@ async fn tools(config: Option<&Config>) -> Vec<Check> {
     let kustomize = needed(uses(|source| matches!(source, Source::Kustomize { .. })));
     let helm = needed(uses(|source| matches!(source, Source::Helm(_))));
     let calls: [(&str, &[&str], Verdict, &str); 5] = [
-        ("kind", &["version"], Verdict::Broken, "https://kind.sigs.k8s.io/docs/user/quick-start/#installation"),
+        (
+            "kind",
+            &["version"],
+            Verdict::Broken,
+            "https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
+        ),
         ("kustomize", &["version"], kustomize, "https://kubectl.docs.kubernetes.io/installation/kustomize/"),
         ("helm", &["version", "--short"], helm, "https://helm.sh/docs/intro/install/"),
         ("docker", &["buildx", "version"], Verdict::Limited, "https://docs.docker.com/go/buildx/"),
@@ -162,7 +167,8 @@ fn inotify() -> Option<Check> {
 }
 
 fn ports(config: Option<&Config>) -> Vec<Check> {
-    let asked = config.map(|config| (config.cluster.http_port, config.cluster.https_port)).unwrap_or_default();
+    let asked =
+        config.map(|config| (config.cluster.http_port, config.cluster.https_port)).unwrap_or_default();
     [(asked.0, 80), (asked.1, 443)]
         .into_iter()
         .map(|(asked, usual)| {

@@ -2,7 +2,16 @@
 
 /// The steps of `up` after which a test may kill it, in their order.
 pub const POINTS: [&str; 10] = [
-    "locked", "rendered", "making", "created", "recorded", "shaped", "built", "delivered", "applied", "ready",
+    "locked",
+    "rendered",
+    "making",
+    "created",
+    "recorded",
+    "shaped",
+    "built",
+    "delivered",
+    "applied",
+    "ready",
 ];
 
 /// In debug builds, dies here by SIGKILL where `DEVCLUSTER_FAULT_POINT` names this place.

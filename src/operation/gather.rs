@@ -44,10 +44,8 @@ impl Desired {
 
 /// Renders the manifests and works out what they need.
 pub async fn gather(session: &Session) -> Result<Desired, OperationError> {
-    let context = RenderContext {
-        state_directory: session.state.directory().to_owned(),
-        cluster_version: None,
-    };
+    let context =
+        RenderContext { state_directory: session.state.directory().to_owned(), cluster_version: None };
     let mut rendered = manifest::render(&session.config, &context, session.reporter.as_ref()).await?;
     // Kinds that nobody declares are supplied below; by custom, those without namespaces say so in their name.
     rendered.settle_namespaces(|gvk| {

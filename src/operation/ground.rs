@@ -177,8 +177,7 @@ async fn create(
     session.provider.create(&blueprint, &session.state.kubeconfig(), session.reporter.as_ref()).await?;
     fault::point("created");
     let cluster = session.connect().await?;
-    let record =
-        identity::record(session.provider.as_ref(), &session.state, &cluster.client, fixed).await?;
+    let record = identity::record(session.provider.as_ref(), &session.state, &cluster.client, fixed).await?;
     fault::point("recorded");
     let provided = session.provider.nodes(session.state.cluster()).await?;
     session.reporter.report(Event::Done {

@@ -133,10 +133,7 @@ fn stand_in_ports(need: &ImageNeed) -> Vec<String> {
 }
 
 /// What is not built: the engine's own, pulled, or stood in for.
-async fn others(
-    session: &Session,
-    ways: &[(&ImageNeed, Way<'_>)],
-) -> Result<Vec<Provided>, OperationError> {
+async fn others(session: &Session, ways: &[(&ImageNeed, Way<'_>)]) -> Result<Vec<Provided>, OperationError> {
     let mut provided = Vec::new();
     let mut asked: BTreeMap<String, &ImageNeed> = BTreeMap::new();
     for (need, way) in ways {

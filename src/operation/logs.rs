@@ -40,11 +40,7 @@ pub struct Options {
 }
 
 /// Sends lines to `lines` until everything was read or, when following, until the receiver is dropped.
-pub async fn stream(
-    client: Client,
-    options: Options,
-    lines: mpsc::Sender<Line>,
-) -> Result<(), kube::Error> {
+pub async fn stream(client: Client, options: Options, lines: mpsc::Sender<Line>) -> Result<(), kube::Error> {
     if options.follow {
         follow(client, options, lines).await;
         return Ok(());

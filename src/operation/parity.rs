@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::diff;
 use super::error::OperationError;
 use super::gather::{Desired, gather};
 use super::session::{Existing, Session};
 use super::up::INVENTORY;
-use super::diff;
 use crate::apply::Inventory;
 use crate::apply::diff::DiffClass;
 use crate::manifest::{Gvk, ObjectId};
 use crate::parity::{
-    ClusterFacts, Evidence, ImageBytes, ImageReport, PodDifference, Report, VolatileField, inert, pod_differences,
-    report,
+    ClusterFacts, Evidence, ImageBytes, ImageReport, PodDifference, Report, VolatileField, inert,
+    pod_differences, report,
 };
 
 /// Kinds whose Pods are compared with their template, and where it is.
@@ -22,7 +22,8 @@ const OWNERS: [(&str, &str); 4] =
     [("apps/v1", "ReplicaSet"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "Job")];
 
 /// Pod networks that are known to enforce network policies, by their DaemonSet in `kube-system`.
-const ENFORCERS: [&str; 6] = ["kindnet", "pod-network", "calico-node", "cilium", "kube-router", "antrea-agent"];
+const ENFORCERS: [&str; 6] =
+    ["kindnet", "pod-network", "calico-node", "cilium", "kube-router", "antrea-agent"];
 
 /// Asks the cluster and puts the report together.
 pub async fn run(session: &Session) -> Result<Report, OperationError> {
@@ -126,7 +127,9 @@ async fn list(
     kind: &str,
     namespace: &str,
 ) -> Result<Vec<Value>, OperationError> {
-    let Some(resource) = existing.cluster.resolve_gvk(&Gvk::new(api_version, kind)) else { return Ok(Vec::new()) };
+    let Some(resource) = existing.cluster.resolve_gvk(&Gvk::new(api_version, kind)) else {
+        return Ok(Vec::new());
+    };
     let list = existing.cluster.list(&resource, namespace, None).await;
     list.map_err(|error| OperationError::request(format!("list {kind}s"), error))
 }

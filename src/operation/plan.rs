@@ -88,9 +88,9 @@ fn addresses(desired: &Desired) -> Vec<String> {
     let hosts = desired.requirements.ingresses.iter().flat_map(|ingress| {
         let secured = &ingress.tls_hosts;
         let hosts = ingress.hosts();
-        let urls = hosts.into_iter().map(|host| {
-            format!("{}://{host}/", if secured.contains(host) { "https" } else { "http" })
-        });
+        let urls = hosts
+            .into_iter()
+            .map(|host| format!("{}://{host}/", if secured.contains(host) { "https" } else { "http" }));
         urls.collect::<Vec<_>>()
     });
     let services = desired.requirements.load_balancers.iter().map(|service| service.object.to_string());

@@ -74,14 +74,16 @@ pub async fn free_volumes(existing: &Existing) -> Result<(), OperationError> {
         .map_err(|error| OperationError::request("list volumes", error))?;
     for volume in &volumes.items {
         let released = volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Released");
-        let hosted = volume.spec.as_ref().and_then(|spec| spec.host_path.as_ref()).is_some_and(|host| {
-            host.path.starts_with(crate::cluster::provider::VOLUMES_ON_NODE)
-        });
+        let hosted = volume
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.host_path.as_ref())
+            .is_some_and(|host| host.path.starts_with(crate::cluster::provider::VOLUMES_ON_NODE));
         if released && hosted {
             let patch = json!({"spec": {"claimRef": {"uid": null, "resourceVersion": null}}});
-            api.patch(&volume.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
-                .await
-                .map_err(|error| OperationError::request(format!("free volume {}", volume.name_any()), error))?;
+            api.patch(&volume.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await.map_err(
+                |error| OperationError::request(format!("free volume {}", volume.name_any()), error),
+            )?;
         }
     }
     Ok(())

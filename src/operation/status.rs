@@ -14,8 +14,8 @@ use super::error::OperationError;
 use super::memory::{Memory, Pressure};
 use super::session::{Existing, Session};
 use super::up::INVENTORY;
+use crate::apply::Inventory;
 use crate::apply::readiness::{Readiness, Rules, readiness};
-use crate::apply::{Inventory};
 use crate::manifest::{Object, ObjectId, Origin};
 use crate::parity::Quantity;
 
@@ -117,7 +117,8 @@ fn is_own(namespace: &str) -> bool {
 async fn objects(existing: &Existing, inventory: &Inventory) -> Result<Vec<ObjectStatus>, OperationError> {
     let wanted: Vec<Object> =
         inventory.entries.iter().map(|(id, entry)| stub(id, &entry.api_version)).collect();
-    let live = crate::apply::live::read(&existing.cluster, &wanted, crate::apply::client::CONCURRENCY).await?;
+    let live =
+        crate::apply::live::read(&existing.cluster, &wanted, crate::apply::client::CONCURRENCY).await?;
     let rules = Rules { now: Timestamp::now(), wait_for_jobs: true, ..Rules::default() };
     let statuses = inventory.entries.iter().map(|(id, entry)| {
         let (ready, message) = match live.get(id) {
@@ -188,9 +189,11 @@ fn killed(pod: &Pod) -> Vec<String> {
     statuses
         .filter(|status| {
             let states = [status.state.as_ref(), status.last_state.as_ref()];
-            states.into_iter().flatten().filter_map(|state| state.terminated.as_ref()).any(|end| {
-                end.reason.as_deref() == Some("OOMKilled")
-            })
+            states
+                .into_iter()
+                .flatten()
+                .filter_map(|state| state.terminated.as_ref())
+                .any(|end| end.reason.as_deref() == Some("OOMKilled"))
         })
         .map(|status| format!("{}/{} {}", pod.namespace().unwrap_or_default(), pod.name_any(), status.name))
         .collect()

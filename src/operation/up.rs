@@ -111,8 +111,7 @@ pub async fn look(
         let checked = apply::check(&existing.cluster, objects, &inventory).await?;
         Ok::<_, OperationError>((inventory, checked))
     };
-    let ((inventory, checked), marks) =
-        tokio::try_join!(checked, ground::marks_wanted(desired, existing))?;
+    let ((inventory, checked), marks) = tokio::try_join!(checked, ground::marks_wanted(desired, existing))?;
     Ok(Look { inventory, checked, marks })
 }
 
@@ -240,9 +239,10 @@ impl Work<'_> {
             })
             .collect();
         let step = "ready";
-        self.session.reporter.report(Event::Started { step: step.into(), what: "waiting for all to be ready".into() });
-        let options =
-            WaitOptions { timeout: self.options.timeout, wait_for_jobs: true, step: step.into() };
+        self.session
+            .reporter
+            .report(Event::Started { step: step.into(), what: "waiting for all to be ready".into() });
+        let options = WaitOptions { timeout: self.options.timeout, wait_for_jobs: true, step: step.into() };
         let reporter = self.session.reporter.as_ref();
         let waited = wait(&self.existing.cluster.client, &targets, &options, reporter).await;
         let completed = match &waited {
@@ -265,7 +265,8 @@ impl Work<'_> {
 
     /// What controllers wrote since is the state to compare the next run with.
     async fn settle(&self, inventory: &mut Inventory) -> Result<(), OperationError> {
-        let live = apply::live::read(&self.existing.cluster, &self.objects, apply::client::CONCURRENCY).await?;
+        let live =
+            apply::live::read(&self.existing.cluster, &self.objects, apply::client::CONCURRENCY).await?;
         for (id, value) in &live {
             inventory.seen(id, value);
         }
@@ -290,7 +291,9 @@ impl Work<'_> {
 }
 
 /// The names of all images on all nodes, for who wants to know what the cluster has.
-pub async fn node_images(existing: &Existing) -> Result<Vec<crate::image::node::ImageRecords>, OperationError> {
+pub async fn node_images(
+    existing: &Existing,
+) -> Result<Vec<crate::image::node::ImageRecords>, OperationError> {
     let reads = existing.nodes.iter().map(|node| crate::image::node::images(&node.node));
     Ok(try_join_all(reads).await?)
 }

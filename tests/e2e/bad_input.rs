@@ -14,7 +14,8 @@ fn said(project: &Project, code: i32) -> String {
 #[test]
 fn without_an_engine() {
     let project = Project::small();
-    let output = project.command(&["up"]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().expect("runs");
+    let output =
+        project.command(&["up"]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().expect("runs");
     assert_eq!(output.status.code(), Some(5));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("no Docker Engine answers") && said.contains("DOCKER_HOST"), "{said}");
@@ -33,7 +34,8 @@ fn without_kind() {
 fn broken_yaml_in_one_of_forty_files() {
     let project = Project::small();
     for number in 0..40 {
-        let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{number}, namespace: small}}\n");
+        let text =
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{number}, namespace: small}}\n");
         let text = if number == 17 { text + "data:\n  a: [1\n  b: 2\n" } else { text };
         std::fs::write(project.directory().join(format!("deploy/c{number}.yaml")), text).expect("written");
     }
@@ -46,7 +48,8 @@ fn broken_yaml_in_one_of_forty_files() {
 fn a_kustomization_that_fails() {
     let project = Project::small();
     project.edit("devcluster.yaml", "files: deploy", "kustomize: deploy");
-    std::fs::write(project.directory().join("deploy/kustomization.yaml"), "resources: [absent.yaml]\n").expect("written");
+    std::fs::write(project.directory().join("deploy/kustomization.yaml"), "resources: [absent.yaml]\n")
+        .expect("written");
     let said = said(&project, 2);
     assert!(said.contains("kustomize build") && said.contains("absent.yaml"), "{said}");
 }
@@ -74,7 +77,10 @@ fn a_port_that_is_taken() {
     let port = listener.local_addr().expect("bound").port();
     project.edit("devcluster.yaml", "name: small", &format!("name: small\ncluster: {{httpPort: {port}}}"));
     let said = said(&project, 2);
-    assert!(said.contains(&format!("port {port} on 127.0.0.1 is in use")) && said.contains("cluster.httpPort"), "{said}");
+    assert!(
+        said.contains(&format!("port {port} on 127.0.0.1 is in use")) && said.contains("cluster.httpPort"),
+        "{said}"
+    );
 }
 
 #[test]

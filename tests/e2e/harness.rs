@@ -30,14 +30,18 @@ impl Project {
     /// Where the volumes' data of the project's cluster lives.
     pub fn volumes(&self) -> PathBuf {
         let clusters = self.root.path().join("home/volumes");
-        let cluster = std::fs::read_dir(clusters).expect("volumes").next().expect("a cluster").expect("readable");
+        let cluster =
+            std::fs::read_dir(clusters).expect("volumes").next().expect("a cluster").expect("readable");
         cluster.path()
     }
 
     /// A call of devcluster in the project.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_devcluster"));
-        command.args(args).current_dir(self.directory()).env("DEVCLUSTER_HOME", self.root.path().join("home"));
+        command
+            .args(args)
+            .current_dir(self.directory())
+            .env("DEVCLUSTER_HOME", self.root.path().join("home"));
         command
     }
 
@@ -72,10 +76,14 @@ impl Project {
 
     /// The node containers of clusters that this project made.
     pub fn clusters(&self) -> Vec<String> {
-        let clusters = std::fs::read_dir(self.root.path().join("home/clusters")).into_iter().flatten().flatten();
+        let clusters =
+            std::fs::read_dir(self.root.path().join("home/clusters")).into_iter().flatten().flatten();
         let list = |name: String| {
             let filter = format!("label=io.x-k8s.kind.cluster={name}");
-            let output = Command::new("docker").args(["ps", "-aq", "--filter", &filter]).output().expect("docker runs");
+            let output = Command::new("docker")
+                .args(["ps", "-aq", "--filter", &filter])
+                .output()
+                .expect("docker runs");
             String::from_utf8_lossy(&output.stdout).lines().map(ToOwned::to_owned).collect::<Vec<_>>()
         };
         clusters.flat_map(|cluster| list(cluster.file_name().to_string_lossy().into_owned())).collect()

@@ -8,22 +8,34 @@ use crate::harness::Project;
 fn up_puts_right_what_was_changed_behind_its_back_and_data_outlives_the_cluster() {
     let project = Project::small();
     project.succeed(&["up"]);
-    assert_eq!(project.kubectl(&["get", "deploy", "web", "-n", "small", "-o", "jsonpath={.status.readyReplicas}"]), "2");
+    assert_eq!(
+        project.kubectl(&["get", "deploy", "web", "-n", "small", "-o", "jsonpath={.status.readyReplicas}"]),
+        "2"
+    );
     answers(&project);
     nothing_to_do(&project);
     kubectl_diff_is_empty(&project);
 
     project.kubectl(&["delete", "configmap", "settings", "-n", "small"]);
     project.succeed(&["up"]);
-    assert_eq!(project.kubectl(&["get", "cm", "settings", "-n", "small", "-o", "jsonpath={.data.colour}"]), "blue");
+    assert_eq!(
+        project.kubectl(&["get", "cm", "settings", "-n", "small", "-o", "jsonpath={.data.colour}"]),
+        "blue"
+    );
 
     project.kubectl(&["scale", "deployment", "web", "-n", "small", "--replicas=1"]);
     project.succeed(&["up"]);
-    assert_eq!(project.kubectl(&["get", "deploy", "web", "-n", "small", "-o", "jsonpath={.spec.replicas}"]), "2");
+    assert_eq!(
+        project.kubectl(&["get", "deploy", "web", "-n", "small", "-o", "jsonpath={.spec.replicas}"]),
+        "2"
+    );
 
     project.kubectl(&["patch", "configmap", "settings", "-n", "small", "-p", r#"{"data":{"colour":"red"}}"#]);
     project.succeed(&["up"]);
-    assert_eq!(project.kubectl(&["get", "cm", "settings", "-n", "small", "-o", "jsonpath={.data.colour}"]), "blue");
+    assert_eq!(
+        project.kubectl(&["get", "cm", "settings", "-n", "small", "-o", "jsonpath={.data.colour}"]),
+        "blue"
+    );
 
     image_removed_from_a_node(&project);
     nothing_to_do(&project);
@@ -39,7 +51,13 @@ fn nothing_to_do(project: &Project) {
 /// Through its LoadBalancer's address and through the ingress under its host.
 fn answers(project: &Project) {
     let address = project.kubectl(&[
-        "get", "service", "web", "-n", "small", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}",
+        "get",
+        "service",
+        "web",
+        "-n",
+        "small",
+        "-o",
+        "jsonpath={.status.loadBalancer.ingress[0].ip}",
     ]);
     let body = curl(&[&format!("http://{address}/")]);
     assert!(body.contains("stands in here"), "{body}");
@@ -52,7 +70,8 @@ fn answers(project: &Project) {
 }
 
 fn curl(args: &[&str]) -> String {
-    let output = Command::new("curl").args(["-sS", "--max-time", "10"]).args(args).output().expect("curl runs");
+    let output =
+        Command::new("curl").args(["-sS", "--max-time", "10"]).args(args).output().expect("curl runs");
     assert!(output.status.success(), "curl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -82,7 +101,12 @@ fn image_removed_from_a_node(project: &Project) {
 fn rebuilt_under_the_same_tag(project: &Project) {
     let ids = |project: &Project| {
         let text = project.kubectl(&[
-            "get", "pods", "-n", "small", "-o", "jsonpath={.items[*].status.containerStatuses[0].imageID}",
+            "get",
+            "pods",
+            "-n",
+            "small",
+            "-o",
+            "jsonpath={.items[*].status.containerStatuses[0].imageID}",
         ]);
         text.split_whitespace().map(ToOwned::to_owned).collect::<std::collections::BTreeSet<_>>()
     };

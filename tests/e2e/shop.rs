@@ -16,7 +16,8 @@ fn the_shop_takes_an_order_and_keeps_it() {
     let project = Project::copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop"));
     project.succeed(&["up"]);
     let port = http_port(&project);
-    let order = shop(port, &["-d", r#"{"customer":"ada@example.com","items":[{"sku":"moon-jar","quantity":1}]}"#]);
+    let order =
+        shop(port, &["-d", r#"{"customer":"ada@example.com","items":[{"sku":"moon-jar","quantity":1}]}"#]);
     let order = order["id"].as_str().expect("an order has an id").to_owned();
     confirmed(&project, &order);
     through_the_load_balancer(&project, &order);
@@ -47,7 +48,11 @@ fn shop(port: u64, args: &[&str]) -> Value {
 }
 
 fn curl(args: &[&str]) -> Value {
-    let output = Command::new("curl").args(["-sS", "--fail", "--max-time", "10"]).args(args).output().expect("curl runs");
+    let output = Command::new("curl")
+        .args(["-sS", "--fail", "--max-time", "10"])
+        .args(args)
+        .output()
+        .expect("curl runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = String::from_utf8_lossy(&output.stderr);
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("curl {args:?}: {error}: {text}{said}"))

@@ -27,7 +27,13 @@ fn rooms_use_only_the_rooms_below_them() {
     let mut seen = BTreeSet::new();
     for file in files(&source) {
         let below = file.strip_prefix(&source).expect("below src");
-        let room = below.iter().next().and_then(|part| part.to_str()).expect("a room").trim_end_matches(".rs").to_owned();
+        let room = below
+            .iter()
+            .next()
+            .and_then(|part| part.to_str())
+            .expect("a room")
+            .trim_end_matches(".rs")
+            .to_owned();
         if room == "lib" {
             continue;
         }
@@ -49,7 +55,16 @@ fn rooms_use_only_the_rooms_below_them() {
 /// The pure room does no I/O and knows no client.
 #[test]
 fn parity_touches_nothing_outside_itself() {
-    let forbidden = ["std::fs", "std::net::Tcp", "std::net::Udp", "std::process", "std::env", "tokio::", "kube::", "bollard::"];
+    let forbidden = [
+        "std::fs",
+        "std::net::Tcp",
+        "std::net::Udp",
+        "std::process",
+        "std::env",
+        "tokio::",
+        "kube::",
+        "bollard::",
+    ];
     for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/parity")) {
         let text = std::fs::read_to_string(&file).expect("readable");
         let found = forbidden.iter().find(|path| text.contains(**path));
