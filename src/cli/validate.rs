@@ -84,6 +84,8 @@ async fn manifests(config: &Config) -> Result<Validation, CliError> {
     let context = RenderContext { state_directory: state.directory().to_owned(), cluster_version: None };
     Ok(match manifest::render(config, &context, &Silent).await {
         Ok(rendered) => valid(config, Some(rendered.objects.len())),
+        // A tool that is missing is the machine's fault, not the manifests'.
+        Err(error) if error.is_missing_tool() => return Err(OperationError::from(error).into()),
         Err(error) => Validation { valid: false, manifests: error.to_string(), ..valid(config, None) },
     })
 }
