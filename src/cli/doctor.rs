@@ -3,6 +3,7 @@
 use super::exit::{CliError, Exit};
 use super::{Global, printer};
 use crate::operation::doctor::{Verdict, examine};
+use std::fmt::Write as _;
 
 /// What `doctor` takes.
 #[derive(Debug, clap::Args)]
@@ -23,9 +24,9 @@ pub async fn run(global: &Global, _: Args) -> Result<(), CliError> {
                 Verdict::Limited => "note",
                 Verdict::Broken => "FAIL",
             };
-            text.push_str(&format!("{mark}  {:<10} {}\n", check.name, check.seen));
+            let _ = writeln!(text, "{mark}  {:<10} {}", check.name, check.seen);
             if !check.fix.is_empty() {
-                text.push_str(&format!("{:>18}{}\n", "-> ", check.fix));
+                let _ = writeln!(text, "{:>18}{}", "-> ", check.fix);
             }
         }
         printer::data(&text);

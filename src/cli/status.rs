@@ -1,5 +1,6 @@
 //! `devcluster status`
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::exit::{CliError, Exit};
@@ -43,21 +44,22 @@ fn text(status: &Status, all: bool) -> String {
     let mut text = format!("cluster {}\n", status.cluster);
     for node in &status.nodes {
         let ready = if node.ready { "ready" } else { "NOT READY" };
-        text.push_str(&format!(
-            "  {}  {ready}  {}  advertises {} CPUs, {}\n",
+        let _ = writeln!(
+            text,
+            "  {}  {ready}  {}  advertises {} CPUs, {}",
             node.name, node.version, node.cpu, node.memory
-        ));
+        );
     }
     let shown: Vec<_> =
         status.objects.iter().filter(|object| all || object.workload || !object.ready).collect();
     let width = shown.iter().map(|object| object.id.to_string().len()).max().unwrap_or(0);
     for object in &shown {
         let mark = if object.ready { "ready    " } else { "NOT READY" };
-        text.push_str(&format!("  {mark}  {:<width$}  {}\n", object.id.to_string(), object.message));
+        let _ = writeln!(text, "  {mark}  {:<width$}  {}", object.id.to_string(), object.message);
     }
     let hidden = status.objects.len() - shown.len();
     if hidden > 0 {
-        text.push_str(&format!("  and {hidden} more objects, all ready (--all shows them)\n"));
+        let _ = writeln!(text, "  and {hidden} more objects, all ready (--all shows them)");
     }
     if let Some(memory) = status.memory {
         let pressure = match memory.pressure() {
@@ -65,11 +67,11 @@ fn text(status: &Status, all: bool) -> String {
             Pressure::Tight => ": memory is tight",
             Pressure::Critical => ": MEMORY IS NEARLY GONE, the kernel is about to kill",
         };
-        text.push_str(&format!("memory: {}{pressure}\n", memory.sentence()));
+        let _ = writeln!(text, "memory: {}{pressure}", memory.sentence());
     }
     for killed in &status.killed {
-        text.push_str(&format!("  killed for want of memory: {killed}\n"));
+        let _ = writeln!(text, "  killed for want of memory: {killed}");
     }
-    text.push_str(&format!("kubectl: KUBECONFIG={}\n", status.kubeconfig.display()));
+    let _ = writeln!(text, "kubectl: KUBECONFIG={}", status.kubeconfig.display());
     text
 }

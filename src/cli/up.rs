@@ -1,5 +1,6 @@
 //! `devcluster up`
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,19 +75,20 @@ fn text(report: &Report) -> String {
     let width = report.addresses.iter().map(|tried| tried.address.len()).max().unwrap_or(0);
     for tried in &report.addresses {
         let mark = if tried.answers { "answers" } else { "DOES NOT ANSWER" };
-        text.push_str(&format!("  {:<width$}  {}  {mark}: {}\n", tried.address, tried.what, tried.said));
+        let _ = writeln!(text, "  {:<width$}  {}  {mark}: {}", tried.address, tried.what, tried.said);
     }
     let hosts: std::collections::BTreeSet<&str> =
         report.addresses.iter().filter_map(|tried| tried.unresolved.as_deref()).collect();
     if !hosts.is_empty() {
         let hosts: Vec<&str> = hosts.into_iter().collect();
-        text.push_str(&format!(
-            "  for the browser: echo '127.0.0.1 {}' | sudo tee -a /etc/hosts\n",
+        let _ = writeln!(
+            text,
+            "  for the browser: echo '127.0.0.1 {}' | sudo tee -a /etc/hosts",
             hosts.join(" ")
-        ));
+        );
     }
     if let Some(memory) = report.memory.filter(|memory| memory.pressure() != Pressure::None) {
-        text.push_str(&format!("  memory is short: {}\n", memory.sentence()));
+        let _ = writeln!(text, "  memory is short: {}", memory.sentence());
     }
     text
 }

@@ -107,8 +107,8 @@ async fn pods(
         }
         for pod in list(existing, "v1", "Pod", namespace).await? {
             let owners = pod["metadata"]["ownerReferences"].as_array();
-            let uids = owners.into_iter().flatten().filter_map(|owner| owner["uid"].as_str());
-            let Some(template) = uids.filter_map(|uid| templates.get(uid)).next() else { continue };
+            let mut uids = owners.into_iter().flatten().filter_map(|owner| owner["uid"].as_str());
+            let Some(template) = uids.find_map(|uid| templates.get(uid)) else { continue };
             let id = ObjectId {
                 group: String::new(),
                 kind: "Pod".into(),
