@@ -36,8 +36,9 @@ pub enum ProcessError {
     },
 }
 
-fn indented(output: &str) -> String {
-    output.trim_end().lines().map(|line| format!("\n  {line}")).collect()
+/// A tool's output as it stands below the error that tells of it: each line on its own, indented.
+pub fn indented(output: &str) -> String {
+    output.trim_end().lines().fold(String::new(), |text, line| text + "\n  " + line)
 }
 
 /// One call of an external program.

@@ -8,6 +8,8 @@ use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures::StreamExt;
 use tokio::io::{AsyncRead, AsyncWriteExt};
 
+use crate::process::indented;
+
 /// What is fed to a program's standard input.
 pub type Input = Pin<Box<dyn AsyncRead + Send>>;
 
@@ -50,10 +52,6 @@ pub enum EngineError {
         /// What it wrote to standard error, or to standard output where that was empty.
         output: String,
     },
-}
-
-fn indented(output: &str) -> String {
-    output.trim_end().lines().map(|line| format!("\n  {line}")).collect()
 }
 
 impl EngineError {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cluster::engine::EngineError;
-use crate::process::ProcessError;
+use crate::process::{ProcessError, indented};
 
 /// Why an image could not be built, had or brought onto the nodes.
 #[derive(Debug, thiserror::Error)]
@@ -140,10 +140,6 @@ pub enum ImageError {
         /// What the operating system said.
         source: std::io::Error,
     },
-}
-
-fn indented(output: &str) -> String {
-    output.trim_end().lines().fold(String::new(), |text, line| text + "\n  " + line)
 }
 
 /// The first names of a list that may be long.

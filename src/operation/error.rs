@@ -92,7 +92,8 @@ impl OperationError {
     }
 }
 
-fn count(number: usize, noun: &str) -> String {
+/// `1 node`, `2 nodes`.
+pub(super) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -35,11 +35,6 @@ impl Desired {
         let production = self.rendered.objects.iter().filter(|object| !skipped.contains(&object.id()));
         self.supplied.iter().chain(production).cloned().collect()
     }
-
-    /// Whether an object is production's.
-    pub fn is_production(&self, id: &ObjectId) -> bool {
-        !self.supplied.iter().any(|object| object.id() == *id)
-    }
 }
 
 /// Renders the manifests and works out what they need.

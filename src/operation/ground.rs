@@ -9,7 +9,7 @@ use kube::Api;
 use kube::ResourceExt;
 use kube::api::ListParams;
 
-use super::error::OperationError;
+use super::error::{OperationError, count};
 use super::fault;
 use super::gather::Desired;
 use super::session::{Existing, Session};
@@ -268,8 +268,4 @@ fn marks(shape: &NodeShape) -> NodeMarks {
             .map(|taint| (taint.key.clone(), taint.value.clone(), taint.effect.name().to_owned()))
             .collect(),
     }
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

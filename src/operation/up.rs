@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
@@ -288,12 +287,4 @@ impl Work<'_> {
         let ports = self.existing.record.fixed.ports;
         Ok(address::try_all(&self.desired.requirements, ports, &balanced).await)
     }
-}
-
-/// The names of all images on all nodes, for who wants to know what the cluster has.
-pub async fn node_images(
-    existing: &Existing,
-) -> Result<Vec<crate::image::node::ImageRecords>, OperationError> {
-    let reads = existing.nodes.iter().map(|node| crate::image::node::images(&node.node));
-    Ok(try_join_all(reads).await?)
 }
