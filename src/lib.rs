@@ -12,4 +12,5 @@ pub mod manifest;
 pub mod operation;
 pub mod parity;
 pub mod process;
+pub mod words;
 pub mod yaml;

@@ -6,6 +6,7 @@ mod down;
 pub mod exit;
 mod failure;
 mod init;
+mod learn;
 mod logs;
 mod parity;
 mod plan;
@@ -61,6 +62,9 @@ enum Verb {
     Schema(schema::Args),
     /// Look at the machine: engine, disk, memory, tools, ports, and the fix for each
     Doctor(doctor::Args),
+    /// Have the engine learn images' layers while nothing else is to do
+    #[command(hide = true)]
+    Learn(learn::Args),
     /// Print a completion script for a shell
     Completion {
         /// The shell
@@ -123,6 +127,7 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Verb::Validate(args) => validate::run(&global, args).await,
         Verb::Schema(args) => schema::run(&args),
         Verb::Doctor(args) => doctor::run(&global, args).await,
+        Verb::Learn(args) => learn::run(args).await,
         Verb::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "devcluster", &mut script);

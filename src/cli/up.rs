@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::down::ask;
 use super::exit::CliError;
 use super::progress::{Progress, seconds};
-use super::{Global, printer};
+use super::{Global, learn, printer};
 use crate::operation::hooks;
 use crate::operation::memory::Pressure;
 use crate::operation::session::Session;
@@ -41,6 +41,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let result = up::run(&session, &options).await;
     progress.clear();
     let report = result?;
+    learn::leave_running(session.state.cache(), &report.sent_builds);
     if args.test {
         let ran = hooks::test(&session).await;
         progress.clear();

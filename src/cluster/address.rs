@@ -8,7 +8,8 @@ use bollard::query_parameters::InspectNetworkOptions;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
-use serde_json::json;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 
 use super::engine::{EngineError, Node};
 use super::provider::ClusterError;
@@ -24,6 +25,25 @@ pub struct Address {
     pub address: Ipv4Addr,
     /// The Service's ports.
     pub ports: Vec<u16>,
+}
+
+impl Address {
+    fn of(service: &Service, address: Ipv4Addr) -> Self {
+        let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+        Self {
+            namespace: service.namespace().unwrap_or_default(),
+            service: service.name_any(),
+            address,
+            ports: ports.filter_map(|port| u16::try_from(port.port).ok()).collect(),
+        }
+    }
+}
+
+/// The addresses that live Services have; nothing is asked.
+pub fn standing<'a>(services: impl IntoIterator<Item = &'a Value>) -> Vec<Address> {
+    let services = services.into_iter().filter_map(|live| Service::deserialize(live).ok());
+    let balanced = services.filter(is_balanced);
+    balanced.filter_map(|service| Some(Address::of(&service, current(&service)?))).collect()
 }
 
 /// Gives every Service of type LoadBalancer an address and has `node` answer for it. What has one keeps it; a node that
@@ -62,13 +82,7 @@ pub async fn assign(
                 address
             }
         };
-        let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
-        addresses.push(Address {
-            namespace: service.namespace().unwrap_or_default(),
-            service: service.name_any(),
-            address,
-            ports: ports.filter_map(|port| u16::try_from(port.port).ok()).collect(),
-        });
+        addresses.push(Address::of(service, address));
     }
     answer(node, &addresses).await?;
     Ok((addresses, new))

@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 
 use super::provider::{ClusterError, ProvidedNode, Provider};
-use super::state::{Fixed, Record, State};
+use super::state::{Record, State};
+use crate::parity::Fixed;
 
 /// What was found under a cluster's name.
 #[derive(Debug, Clone)]

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::parity::Fixed;
+
 /// Why the state could not be read or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -59,28 +61,13 @@ pub struct Record {
     pub fixed: Fixed,
 }
 
-/// What a provider fixes when it makes a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Fixed {
-    /// How many nodes there are.
-    pub nodes: usize,
-    /// The node image; none for the provider's default.
-    pub node_image: Option<String>,
-    /// The host's ports of the ingress, HTTP and HTTPS.
-    pub ports: (u16, u16),
-    /// The Pods' range, where one was asked for.
-    pub pod_subnet: Option<String>,
-    /// The Services' range, where one was asked for.
-    pub service_subnet: Option<String>,
-}
-
 /// A cluster's directories on this machine.
 #[derive(Debug, Clone)]
 pub struct State {
     cluster: String,
     directory: PathBuf,
     volumes: PathBuf,
+    cache: PathBuf,
 }
 
 /// Holds a cluster for one command; dropped, it lets go. The kernel lets go of a killed command's lock too.
@@ -94,8 +81,8 @@ impl State {
     pub fn open(cluster: &str) -> Result<Self, StateError> {
         let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = from("HOME");
-        let (state, data) = if let Some(root) = from("DEVCLUSTER_HOME") {
-            (root.join("clusters"), root.join("volumes"))
+        let (state, data, cache) = if let Some(root) = from("DEVCLUSTER_HOME") {
+            (root.join("clusters"), root.join("volumes"), root.join("cache"))
         } else {
             let below = |variable: &str, default: &str| {
                 from(variable)
@@ -105,11 +92,13 @@ impl State {
             (
                 below("XDG_STATE_HOME", ".local/state")?.join("devcluster/clusters"),
                 below("XDG_DATA_HOME", ".local/share")?.join("devcluster/volumes"),
+                below("XDG_CACHE_HOME", ".cache")?.join("devcluster"),
             )
         };
-        let state =
-            Self { cluster: cluster.into(), directory: state.join(cluster), volumes: data.join(cluster) };
+        let (directory, volumes) = (state.join(cluster), data.join(cluster));
+        let state = Self { cluster: cluster.into(), directory, volumes, cache };
         make_private(&state.directory)?;
+        make_private(&state.cache)?;
         Ok(state)
     }
 
@@ -126,6 +115,11 @@ impl State {
     /// Where the volumes' data lives, by namespace and claim. It outlives the cluster.
     pub fn volumes(&self) -> &Path {
         &self.volumes
+    }
+
+    /// The directory for what all clusters of this user share and what can be learnt again.
+    pub fn cache(&self) -> &Path {
+        &self.cache
     }
 
     /// devcluster's own kubeconfig for the cluster.
@@ -214,7 +208,8 @@ mod tests {
     use super::*;
 
     fn state(root: &Path) -> State {
-        let state = State { cluster: "a".into(), directory: root.join("a"), volumes: root.join("v") };
+        let [directory, volumes, cache] = ["a", "v", "c"].map(|name| root.join(name));
+        let state = State { cluster: "a".into(), directory, volumes, cache };
         make_private(&state.directory).unwrap();
         state
     }

@@ -52,14 +52,19 @@ impl Memory {
 
     /// Writes it, together with what another run wrote meanwhile.
     pub fn write(&self, cache: &Path) -> Result<(), ImageError> {
+        let path = file(cache);
+        // Several clusters of one user learn at the same time; the kernel lets go of a killed run's lock.
+        let lock = path.with_extension("lock");
+        let failed = |path: PathBuf| move |source| ImageError::State { path, source };
+        let guard = std::fs::File::create(&lock).map_err(failed(lock.clone()))?;
+        guard.lock().map_err(failed(lock))?;
         let mut all = Self::read(cache);
         all.blobs.extend(self.blobs.clone());
         all.layers.extend(self.layers.clone());
         all.images.extend(self.images.clone());
         all.forget_old();
-        let path = file(cache);
         super::files::write_atomically(&path, &serde_json::to_vec(&all).unwrap_or_default())
-            .map_err(|source| ImageError::State { path, source })
+            .map_err(failed(path))
     }
 
     /// Remembers an image's configuration.

@@ -3,11 +3,13 @@
 mod archive;
 pub mod build;
 pub mod context;
+pub mod delivery;
 pub mod dockerfile;
 mod error;
 mod export;
 mod files;
 pub mod ignore;
+mod import;
 pub mod inspect;
 pub mod key;
 pub mod load;
@@ -25,4 +27,5 @@ mod wire;
 
 pub use build::{BuildJob, Built, Workshop};
 pub use error::ImageError;
-pub use load::{Content, Delivered, DeliveryReport, WantedImage, check, deliver, teach};
+pub use delivery::{Content, Delivered, DeliveryReport, WantedImage};
+pub use load::{deliver, teach};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::object::{ObjectId, Origin};
 use crate::process::ProcessError;
+use crate::words::{counted, listed};
 use crate::yaml::{Position, YamlError};
 
 /// One fault, and where it is. It holds all that a drawing of the place needs: the file and the byte offset in it.
@@ -103,10 +104,10 @@ impl fmt::Display for Place<'_> {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Files hold what no cluster would take. Every fault of every file is here.
-    #[error("{}:{}", count(.0.len(), "fault"), lines(.0))]
+    #[error("{}:{}", counted(.0.len(), "fault"), listed(.0))]
     Faults(Vec<Fault>),
     /// One object comes from two places.
-    #[error("{} written twice:{}\n  remove one, or give them different names or namespaces", count(.0.len(), "object"), lines(.0))]
+    #[error("{} written twice:{}\n  remove one, or give them different names or namespaces", counted(.0.len(), "object"), listed(.0))]
     Duplicate(Vec<Duplicate>),
     /// kustomize or helm failed.
     #[error("{source_name} cannot be rendered: {error}")]
@@ -175,14 +176,6 @@ impl ManifestError {
             _ => Vec::new(),
         }
     }
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-fn lines<T: fmt::Display>(items: &[T]) -> String {
-    items.iter().fold(String::new(), |all, item| format!("{all}\n  {item}"))
 }
 
 fn several(errors: &[ManifestError]) -> String {

@@ -28,21 +28,27 @@ pub struct Tried {
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Tries every ingress host and every load balancer's port, all at once.
-pub async fn try_all(requirements: &Requirements, ports: (u16, u16), balanced: &[Address]) -> Vec<Tried> {
+/// Tries every ingress host and every load balancer's port, all at once. What leads there may still be `settling` for
+/// that long.
+pub async fn try_all(
+    requirements: &Requirements,
+    ports: (u16, u16),
+    balanced: &[Address],
+    settling: Duration,
+) -> Vec<Tried> {
     let ingresses = requirements.ingresses.iter().flat_map(|ingress| {
         let hosts = ingress.hosts().into_iter().map(ToOwned::to_owned).collect::<Vec<String>>();
         hosts.into_iter().map(|host| (ingress.object.to_string(), host, ingress.tls_hosts.clone()))
     });
     let ingresses = futures::future::join_all(ingresses.map(|(what, host, secured)| async move {
         let secure = secured.contains(&host);
-        try_host(what, &host, if secure { ports.1 } else { ports.0 }, secure).await
+        try_host(what, &host, if secure { ports.1 } else { ports.0 }, secure, settling).await
     }));
     let services = balanced.iter().flat_map(|address| address.ports.iter().map(move |port| (address, *port)));
     let services = futures::future::join_all(services.map(|(address, port)| async move {
         let what = format!("Service {}/{}", address.namespace, address.service);
         let to = format!("{}:{port}", address.address);
-        let (answers, said) = match request(&to, &to).await {
+        let (answers, said) = match request(&to, &to, settling).await {
             Ok(said) => (true, said),
             Err(reason) => (false, reason),
         };
@@ -54,7 +60,7 @@ pub async fn try_all(requirements: &Requirements, ports: (u16, u16), balanced: &
     tried
 }
 
-async fn try_host(what: String, host: &str, port: u16, secure: bool) -> Tried {
+async fn try_host(what: String, host: &str, port: u16, secure: bool, settling: Duration) -> Tried {
     let scheme = if secure { "https" } else { "http" };
     let usual = if secure { 443 } else { 80 };
     let shown = if host.is_empty() || host.starts_with('*') { "127.0.0.1" } else { host };
@@ -63,7 +69,7 @@ async fn try_host(what: String, host: &str, port: u16, secure: bool) -> Tried {
     let result = if secure {
         connect(&at).await.map(|_| "accepts connections".to_owned())
     } else {
-        request(&at, shown).await
+        request(&at, shown, settling).await
     };
     let resolves = shown == "127.0.0.1" || resolves_here(shown).await;
     let (answers, said) = match result {
@@ -101,14 +107,14 @@ async fn connect(to: &str) -> Result<TcpStream, String> {
 }
 
 /// How long an address may take to answer: kube-proxy and the ingress controller learn of ready Pods a little later.
-const SETTLING: Duration = Duration::from_secs(10);
+pub const SETTLING: Duration = Duration::from_secs(10);
 
 /// Asks until there is an answer, for as long as what leads there may still be settling.
-async fn request(to: &str, host: &str) -> Result<String, String> {
+async fn request(to: &str, host: &str, settling: Duration) -> Result<String, String> {
     let begun = std::time::Instant::now();
     loop {
         match ask(to, host).await {
-            Err(_) if begun.elapsed() < SETTLING => tokio::time::sleep(Duration::from_millis(200)).await,
+            Err(_) if begun.elapsed() < settling => tokio::time::sleep(Duration::from_millis(200)).await,
             answer => return answer,
         }
     }
@@ -149,7 +155,7 @@ mod tests {
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
             String::from_utf8_lossy(&request[..read]).into_owned()
         });
-        let tried = try_host("Ingress shop/web".into(), "shop.example.com", port, false).await;
+        let tried = try_host("Ingress shop/web".into(), "shop.example.com", port, false, SETTLING).await;
         assert!(tried.answers);
         assert_eq!(tried.said, "HTTP/1.1 200 OK");
         assert_eq!(tried.address, format!("http://shop.example.com:{port}/"));

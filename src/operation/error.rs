@@ -9,6 +9,7 @@ use crate::cluster::state::StateError;
 use crate::cluster::{ClusterError, EngineError};
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
+use crate::words::{counted, listed};
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -62,10 +63,10 @@ pub enum OperationError {
         reasons: String,
     },
     /// Images that cannot be had, or texts that are none.
-    #[error("{} cannot be had:{}", count(.0.len(), "image"), lines(.0))]
+    #[error("{} cannot be had:{}", counted(.0.len(), "image"), listed(.0))]
     Images(Vec<String>),
     /// Kinds that nobody serves, where the profile says to refuse.
-    #[error("the cluster does not serve {}:{}\n  set `missingCrds: open-schema` or `skip` in the profile, or add the CRDs to `manifests`", count(.0.len(), "kind"), lines(.0))]
+    #[error("the cluster does not serve {}:{}\n  set `missingCrds: open-schema` or `skip` in the profile, or add the CRDs to `manifests`", counted(.0.len(), "kind"), listed(.0))]
     MissingKinds(Vec<String>),
     /// A volume's data.
     #[error("cannot change {path}: {source}; it may belong to a Pod's user: remove it as root")]
@@ -90,13 +91,4 @@ impl OperationError {
     pub fn request(what: impl Into<String>, source: kube::Error) -> Self {
         Self::Request { what: what.into(), source: Box::new(source) }
     }
-}
-
-/// `1 node`, `2 nodes`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-fn lines(items: &[String]) -> String {
-    items.iter().map(|item| format!("\n  {item}")).collect()
 }

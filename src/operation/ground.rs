@@ -9,17 +9,17 @@ use kube::Api;
 use kube::ResourceExt;
 use kube::api::ListParams;
 
-use super::error::{OperationError, count};
+use super::error::OperationError;
 use super::fault;
 use super::gather::Desired;
 use super::session::{Existing, Session};
 use crate::cluster::capacity::{self, Capacity};
 use crate::cluster::identity::{self, Found};
 use crate::cluster::node_shape::{self, NodeMarks};
-use crate::cluster::state::Fixed;
 use crate::cluster::{Blueprint, NodeBlueprint, ProvidedNode, port, supply};
 use crate::event::Event;
-use crate::parity::NodeShape;
+use crate::parity::{Fixed, NodeShape, Wanted};
+use crate::words::counted;
 
 /// Asks whether the cluster may be made anew, given the reasons.
 pub type Confirm<'a> = &'a (dyn Fn(&[String]) -> bool + Sync);
@@ -81,35 +81,22 @@ async fn delete(session: &Session) -> Result<(), OperationError> {
     Ok(())
 }
 
+/// What is wanted of what a provider settles. A range the manifests need stands where none is configured.
+fn wanted(session: &Session, desired: &Desired) -> Wanted {
+    let config = &session.config.cluster;
+    Wanted {
+        nodes: desired.shape.nodes.len(),
+        node_image: node_image(session),
+        http_port: config.http_port,
+        https_port: config.https_port,
+        pod_subnet: config.pod_subnet.clone().or_else(|| desired.shape.pod_subnet.clone()),
+        service_subnet: config.service_subnet.clone().or_else(|| desired.shape.service_subnet.clone()),
+    }
+}
+
 /// What about the wanted cluster cannot be had by changing the one that is there.
 pub fn recreation(session: &Session, desired: &Desired, fixed: &Fixed) -> Vec<String> {
-    let config = &session.config.cluster;
-    let mut reasons = Vec::new();
-    let nodes = desired.shape.nodes.len();
-    if nodes > fixed.nodes {
-        reasons.push(format!("the manifests need {nodes} nodes and it has {}", fixed.nodes));
-    }
-    if let Some(image) = node_image(session).filter(|image| Some(image) != fixed.node_image.as_ref()) {
-        let was = fixed.node_image.as_deref().unwrap_or("the provider's own");
-        reasons.push(format!("the node image is to be {image} and was {was}"));
-    }
-    for (asked, is, name) in
-        [(config.http_port, fixed.ports.0, "HTTP"), (config.https_port, fixed.ports.1, "HTTPS")]
-    {
-        if let Some(asked) = asked.filter(|asked| *asked != is) {
-            reasons.push(format!("{name} is to be on port {asked} and is on {is}"));
-        }
-    }
-    for (asked, is, name) in [
-        (&config.pod_subnet, &fixed.pod_subnet, "Pods"),
-        (&config.service_subnet, &fixed.service_subnet, "Services"),
-    ] {
-        if asked != is {
-            let text = |range: &Option<String>| range.clone().unwrap_or_else(|| "the default".into());
-            reasons.push(format!("the range of {name} is to be {} and is {}", text(asked), text(is)));
-        }
-    }
-    reasons
+    fixed.reasons(&wanted(session, desired))
 }
 
 /// The node image asked for by the environment or the configuration.
@@ -147,16 +134,11 @@ async fn create(
         Some(ports) if config.http_port.is_none() && config.https_port.is_none() => ports,
         _ => port::choose(config.http_port, config.https_port)?,
     };
-    let fixed = Fixed {
-        nodes: nodes.len(),
-        node_image: node_image(session),
-        ports,
-        pod_subnet: config.pod_subnet.clone(),
-        service_subnet: config.service_subnet.clone(),
-    };
+    let Wanted { nodes: count, node_image, pod_subnet, service_subnet, .. } = wanted(session, desired);
+    let fixed = Fixed { nodes: count, node_image, ports, pod_subnet, service_subnet };
     session.reporter.report(Event::Started {
         step: "cluster".into(),
-        what: format!("making {} with {}", session.state.cluster(), count(nodes.len(), "node")),
+        what: format!("making {} with {}", session.state.cluster(), counted(nodes.len(), "node")),
     });
     for (index, node) in nodes.iter().enumerate() {
         write_capacity(session, index, node)?;
@@ -182,7 +164,7 @@ async fn create(
     let provided = session.provider.nodes(session.state.cluster()).await?;
     session.reporter.report(Event::Done {
         step: "cluster".into(),
-        what: format!("{} with {}", session.state.cluster(), count(provided.len(), "node")),
+        what: format!("{} with {}", session.state.cluster(), counted(provided.len(), "node")),
         took: started.elapsed(),
     });
     Ok((Existing { record, nodes: provided, cluster }, Made::Created))

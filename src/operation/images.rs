@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::future::try_join_all;
+use tokio::task::JoinHandle;
+
 use super::error::OperationError;
 use super::gather::Desired;
 use super::session::{Existing, Session};
 use crate::cluster::Node;
 use crate::config::{Image, ImageFrom};
 use crate::image::build::{BuildJob, Built, Workshop};
-use crate::image::load::{Content, DeliveryReport, WantedImage};
+use crate::cluster::identity::Found;
+use crate::image::node::{self, ImageRecords};
 use crate::image::pull::{self, Had};
-use crate::image::{inspect, load, mirror, name};
+use crate::image::{Content, DeliveryReport, ImageError, WantedImage, inspect, load, mirror, name};
 use crate::parity::{ImageAction, ImageBytes, ImageNeed, ImageWork, Speaks};
 
 /// An image that the nodes are to have, and whose bytes it is.
@@ -61,7 +65,7 @@ pub async fn provide(session: &Session, desired: &Desired) -> Result<Vec<Provide
 fn workshop(session: &Session) -> Workshop {
     Workshop {
         engine: session.engine.clone(),
-        cache: session.state.directory().to_owned(),
+        cache: session.state.cache().to_owned(),
         project: session.config.name.clone(),
         directory: session.config.directory().to_owned(),
         reporter: session.reporter.clone(),
@@ -150,7 +154,7 @@ async fn others(session: &Session, ways: &[(&ImageNeed, Way<'_>)]) -> Result<Vec
     }
     let names: Vec<String> = asked.keys().cloned().collect();
     let stand_ins = session.config.profile.stand_ins;
-    let cache = session.state.directory();
+    let cache = session.state.cache();
     let had = pull::have_all(&session.engine, cache, &names, stand_ins, session.reporter.as_ref()).await?;
     for (name, had) in had {
         let Some(need) = asked.get(&name) else { continue };
@@ -195,22 +199,47 @@ async fn by_tag(session: &Session, need: &ImageNeed) -> Result<Option<Provided>,
     }
 }
 
-/// Sends the nodes what they lack.
+/// What nodes have, asked while other work goes on.
+pub struct Asked(JoinHandle<Result<Vec<ImageRecords>, ImageError>>);
+
+/// Asks the nodes of a running cluster at once: their answer takes longer than anything else `up` asks.
+pub fn ask(found: &Found) -> Option<Asked> {
+    let Found::Ours(_, nodes) = found else { return None };
+    let nodes: Vec<Node> = nodes.iter().map(|node| node.node.clone()).collect();
+    let all = async move { try_join_all(nodes.iter().map(node::images)).await };
+    Some(Asked(tokio::spawn(all)))
+}
+
+/// Sends the nodes what they lack. What they were `asked` already is not asked again, where they answered.
 pub async fn deliver(
     session: &Session,
     existing: &Existing,
+    asked: Option<Asked>,
     provided: &[Provided],
 ) -> Result<DeliveryReport, OperationError> {
+    let records = match asked {
+        Some(asked) => asked.0.await.ok().and_then(Result::ok),
+        None => None,
+    };
     let nodes: Vec<Node> = existing.nodes.iter().map(|node| node.node.clone()).collect();
     let wanted: Vec<WantedImage> = provided.iter().map(|image| image.wanted.clone()).collect();
-    let cache = session.state.directory();
-    Ok(load::deliver(&session.engine, cache, &nodes, &wanted, session.reporter.as_ref()).await?)
+    let cache = session.state.cache();
+    Ok(load::deliver(&session.engine, cache, &nodes, records, &wanted, session.reporter.as_ref()).await?)
+}
+
+/// The engine's names of images built here of which nodes lacked something.
+pub fn sent_builds(provided: &[Provided], report: &DeliveryReport) -> Vec<String> {
+    let sent = provided.iter().zip(&report.images).filter(|(image, delivered)| {
+        image.bytes == ImageBytes::LocalBuild && !delivered.nodes.is_empty()
+    });
+    let names: BTreeSet<String> = sent.map(|(image, _)| image.wanted.content.reference().to_owned()).collect();
+    names.into_iter().collect()
 }
 
 /// Has every node answer for its own images where containers pull at each start.
 pub async fn mirror(existing: &Existing, desired: &Desired) -> Result<(), OperationError> {
     if desired.requirements.images.iter().any(ImageNeed::pulls_always) {
-        futures::future::try_join_all(existing.nodes.iter().map(|node| mirror::install(&node.node))).await?;
+        try_join_all(existing.nodes.iter().map(|node| mirror::install(&node.node))).await?;
     }
     Ok(())
 }

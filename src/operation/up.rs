@@ -16,11 +16,11 @@ use super::session::{Existing, Session};
 use super::{fault, hooks, restart};
 use crate::apply::readiness::{Rules, readiness};
 use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
-use crate::apply::{self, ApplyOptions, Change, Checked, Inventory};
-use crate::cluster::address as balancer;
+use crate::apply::{self, ApplyOptions, Checked, Inventory};
+use crate::cluster::address::{self as balancer, Address};
 use crate::cluster::identity::Found;
 use crate::event::Event;
-use crate::image::load::DeliveryReport;
+use crate::image::DeliveryReport;
 use crate::manifest::{Object, ObjectId};
 
 /// How to bring it up.
@@ -49,6 +49,9 @@ pub struct Report {
     pub memory: Option<Memory>,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// Images that were built here and sent, as the engine has them.
+    #[serde(skip)]
+    pub sent_builds: Vec<String>,
 }
 
 /// The name of the inventory in the cluster.
@@ -69,7 +72,12 @@ pub async fn run(session: &Session, options: &Options<'_>) -> Result<Report, Ope
     let started = Instant::now();
     let _lock = session.lock()?;
     fault::point("locked");
-    let (desired, found) = tokio::try_join!(gather::gather(session), session.find())?;
+    let finding = async {
+        let found = session.find().await?;
+        let asked = images::ask(&found);
+        Ok::<_, OperationError>((found, asked))
+    };
+    let (desired, (found, asked)) = tokio::try_join!(gather::gather(session), finding)?;
     fault::point("rendered");
     let memory = Memory::now(desired.requirements.total.memory_bytes);
     if let (Some(memory), Found::Absent) = (&memory, &found) {
@@ -81,21 +89,26 @@ pub async fn run(session: &Session, options: &Options<'_>) -> Result<Report, Ope
     )?;
     fault::point("built");
     let objects = desired.objects();
+    let asked = asked.filter(|_| made == Made::Kept);
     let (look, delivered) = tokio::try_join!(
         look(&desired, &existing, &objects),
-        images::deliver(session, &existing, &provided)
+        images::deliver(session, &existing, asked, &provided)
     )?;
     fault::point("delivered");
-    let mut work = Work { session, desired: &desired, existing: &existing, options, objects };
-    let changed = work.change(made, look, &delivered, &provided).await?;
-    let addresses = work.addresses().await?;
+    let Look { inventory, checked, marks } = look;
+    let mut work =
+        Work { session, desired: &desired, existing: &existing, options, objects, inventory, checked };
+    let assigned = work.change(made, &marks, &delivered, &provided).await?;
+    let unchanged = assigned.is_none();
+    let addresses = work.addresses(assigned).await?;
     Ok(Report {
         cluster: session.state.cluster().into(),
-        unchanged: !changed,
+        unchanged,
         objects: desired.rendered.objects.len(),
         addresses,
         memory,
         seconds: started.elapsed().as_secs_f64(),
+        sent_builds: images::sent_builds(&provided, &delivered),
     })
 }
 
@@ -120,25 +133,26 @@ struct Work<'a> {
     existing: &'a Existing,
     options: &'a Options<'a>,
     objects: Vec<Object>,
+    inventory: Inventory,
+    checked: Checked,
 }
 
 impl Work<'_> {
-    /// Does what is to do; false where that was nothing.
+    /// Does what is to do and gives the load balancers' addresses; none where nothing was to do.
     async fn change(
         &mut self,
         made: Made,
-        look: Look,
+        marks: &BTreeMap<String, serde_json::Value>,
         delivered: &DeliveryReport,
         provided: &[Provided],
-    ) -> Result<bool, OperationError> {
-        let Look { mut inventory, checked, marks } = look;
-        let hooks = hooks::due(&self.desired.rendered, &inventory);
+    ) -> Result<Option<Vec<Address>>, OperationError> {
+        let hooks = hooks::due(&self.desired.rendered, &self.inventory);
         let stands_for = images::stands_for(delivered);
         let stale = restart::stale(self.existing, self.desired, &stands_for).await?;
-        let due = !checked.changes.is_empty() || !hooks.is_empty();
+        let due = !self.checked.changes.is_empty() || !hooks.is_empty();
         let settled = made == Made::Kept && marks.is_empty() && delivered.nothing_done() && stale.is_empty();
-        if settled && !due && self.unready(&checked).is_empty() {
-            return Ok(false);
+        if settled && !due && self.unready().is_empty() {
+            return Ok(None);
         }
         for change in ground::shape_nodes(self.session, self.desired, self.existing).await? {
             self.session.reporter.report(Event::Note(change));
@@ -146,24 +160,24 @@ impl Work<'_> {
         images::mirror(self.existing, self.desired).await?;
         fault::point("shaped");
         if due {
-            self.name(&checked.changes);
-            self.free_volumes().await?;
-            self.apply(&mut inventory).await?;
+            self.name();
+            restart::free_volumes(self.existing).await?;
+            self.apply().await?;
         }
         fault::point("applied");
-        self.assign_addresses().await?;
+        let addresses = self.assign_addresses().await?;
         restart::run(self.session, self.existing, &stale, self.options.timeout).await?;
-        self.wait(&mut inventory).await?;
+        self.wait().await?;
         self.remember_images(provided)?;
-        self.settle(&mut inventory).await?;
+        self.settle().await?;
         fault::point("ready");
-        Ok(true)
+        Ok(Some(addresses))
     }
 
     /// Objects that were applied and are not ready now.
-    fn unready(&self, checked: &Checked) -> Vec<ObjectId> {
+    fn unready(&self) -> Vec<ObjectId> {
         let rules = Rules { now: Timestamp::now(), wait_for_jobs: true, ..Rules::default() };
-        let live = checked.live.iter().filter(|(id, _)| !self.is_inert(id));
+        let live = self.checked.live.iter().filter(|(id, _)| !self.is_inert(id));
         live.filter(|(_, value)| !readiness(value, &rules).is_current()).map(|(id, _)| id.clone()).collect()
     }
 
@@ -176,8 +190,9 @@ impl Work<'_> {
             || (id.kind == "Service" && !profile.load_balancer)
     }
 
-    fn name(&self, changes: &[Change]) {
+    fn name(&self) {
         const SHOWN: usize = 5;
+        let changes = &self.checked.changes;
         let names: Vec<String> = changes.iter().take(SHOWN).map(|change| change.id.to_string()).collect();
         let more = changes.len().saturating_sub(SHOWN);
         let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -186,12 +201,7 @@ impl Work<'_> {
         }
     }
 
-    /// Volumes whose claim was deleted and made anew take the new one.
-    async fn free_volumes(&self) -> Result<(), OperationError> {
-        restart::free_volumes(self.existing).await
-    }
-
-    async fn apply(&self, inventory: &mut Inventory) -> Result<(), OperationError> {
+    async fn apply(&mut self) -> Result<(), OperationError> {
         let profile = &self.session.config.profile;
         let options = ApplyOptions {
             prune: profile.prune,
@@ -206,14 +216,14 @@ impl Work<'_> {
             &self.objects,
             &releases,
             &options,
-            inventory,
+            &mut self.inventory,
             reporter,
         )
         .await?;
         Ok(())
     }
 
-    async fn assign_addresses(&self) -> Result<Vec<balancer::Address>, OperationError> {
+    async fn assign_addresses(&self) -> Result<Vec<Address>, OperationError> {
         if !self.session.config.profile.load_balancer || self.desired.requirements.load_balancers.is_empty() {
             return Ok(Vec::new());
         }
@@ -226,12 +236,12 @@ impl Work<'_> {
 
     /// Waits until all is ready. Jobs that completed meanwhile are remembered, also where something else failed: their
     /// TTL removes them, and they are not to run again.
-    async fn wait(&self, inventory: &mut Inventory) -> Result<(), OperationError> {
+    async fn wait(&mut self) -> Result<(), OperationError> {
         let started = Instant::now();
         let targets: Vec<Target> = self
             .objects
             .iter()
-            .filter(|object| !inventory.has_run(object))
+            .filter(|object| !self.inventory.has_run(object))
             .filter_map(|object| {
                 let wanted = if self.is_inert(&object.id()) { Wanted::Present } else { Wanted::Ready };
                 Target::of(&self.existing.cluster, object, wanted)
@@ -249,12 +259,12 @@ impl Work<'_> {
             Err(not_ready) => &not_ready.completed_jobs,
         };
         for id in completed {
-            if let Some(entry) = inventory.entries.get_mut(id) {
+            if let Some(entry) = self.inventory.entries.get_mut(id) {
                 entry.completed = true;
             }
         }
         if waited.is_err() {
-            inventory.save(&self.existing.cluster).await?;
+            self.inventory.save(&self.existing.cluster).await?;
         }
         waited?;
         let what = format!("{} objects ready", targets.len());
@@ -263,13 +273,13 @@ impl Work<'_> {
     }
 
     /// What controllers wrote since is the state to compare the next run with.
-    async fn settle(&self, inventory: &mut Inventory) -> Result<(), OperationError> {
+    async fn settle(&mut self) -> Result<(), OperationError> {
         let live =
             apply::live::read(&self.existing.cluster, &self.objects, apply::client::CONCURRENCY).await?;
         for (id, value) in &live {
-            inventory.seen(id, value);
+            self.inventory.seen(id, value);
         }
-        inventory.save(&self.existing.cluster).await?;
+        self.inventory.save(&self.existing.cluster).await?;
         Ok(())
     }
 
@@ -282,9 +292,23 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn addresses(&self) -> Result<Vec<Tried>, OperationError> {
-        let balanced = self.assign_addresses().await?;
+    /// Every address, tried. Load balancers' that were `assigned` just now are given time to settle; those that stood
+    /// before are assigned again only where one does not answer, for a node that was restarted has forgotten them.
+    async fn addresses(&self, assigned: Option<Vec<Address>>) -> Result<Vec<Tried>, OperationError> {
+        let requirements = &self.desired.requirements;
         let ports = self.existing.record.fixed.ports;
-        Ok(address::try_all(&self.desired.requirements, ports, &balanced).await)
+        if assigned.is_none() {
+            let services = self.checked.live.iter().filter(|(id, _)| id.kind == "Service");
+            let standing = balancer::standing(services.map(|(_, live)| live));
+            let tried = address::try_all(requirements, ports, &standing, Duration::ZERO).await;
+            if tried.iter().all(|tried| tried.answers) {
+                return Ok(tried);
+            }
+        }
+        let balanced = match assigned {
+            Some(addresses) => addresses,
+            None => self.assign_addresses().await?,
+        };
+        Ok(address::try_all(requirements, ports, &balanced, address::SETTLING).await)
     }
 }

@@ -51,7 +51,7 @@ pub use plan::{
 };
 pub use provided::{Provided, provided};
 pub use quantity::{Quantity, Resources};
-pub use recreation::{Fixed, LiveChange, ShapeChange, ShapeKey, changes};
+pub use recreation::{Fixed, Wanted};
 pub use reference::{ImageReference, ReferenceError};
 pub use report::{
     Counts, Evidence, ImageBytes, ImageReport, Patch, PodFields, Report, VolatileField, report, to_markdown,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::plan::{ClusterAction, ImageWork, ObjectWork, Plan};
-use super::table::{columns, counted};
+use super::table::columns;
+use crate::words::counted;
 
 /// The plan as text: `+` for what is made, `~` for what changes, `-` for what goes, `±` for what is made anew.
 pub fn plan_to_text(plan: &Plan) -> String {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::quantity::bytes_text;
 use super::requirements::Requirements;
 use super::shape::Shape;
-use super::table::counted;
+use crate::words::counted;
 
 /// Something that the cluster provides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

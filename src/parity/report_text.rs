@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::report::Report;
 use super::requirements::MissingWhy;
 use super::shape::Hinders;
-use super::table::{columns, counted};
+use super::table::columns;
+use crate::words::counted;
 
 /// The report as aligned text. Sections without content are left out.
 pub fn to_text(report: &Report) -> String {

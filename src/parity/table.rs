@@ -15,13 +15,3 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     };
     rows.iter().map(line).collect()
 }
-
-/// `1 node`, `2 nodes`, `2 patches`.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
-    let ending = match count {
-        1 => "",
-        _ if noun.ends_with('s') || noun.ends_with("ch") => "es",
-        _ => "s",
-    };
-    format!("{count} {noun}{ending}")
-}

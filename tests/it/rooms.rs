@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each room with those it may use. Nothing uses `cli`; `parity` knows no cluster.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("event", &[]),
     ("process", &[]),
+    ("words", &[]),
     ("yaml", &[]),
     ("config", &["yaml"]),
-    ("manifest", &["config", "event", "process", "yaml"]),
-    ("parity", &["config", "manifest"]),
+    ("manifest", &["config", "event", "process", "words", "yaml"]),
+    ("parity", &["config", "manifest", "words"]),
     ("cluster", &["config", "event", "manifest", "parity", "process"]),
-    ("image", &["cluster", "config", "event", "parity", "process"]),
+    ("image", &["cluster", "config", "event", "parity", "process", "words"]),
     ("apply", &["event", "manifest"]),
-    ("operation", &["apply", "cluster", "config", "event", "image", "manifest", "parity", "process"]),
+    ("operation", &["apply", "cluster", "config", "event", "image", "manifest", "parity", "process", "words"]),
     ("cli", &["apply", "cluster", "config", "event", "image", "manifest", "operation", "parity", "process"]),
     ("main", &["cli"]),
 ];
