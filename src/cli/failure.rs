@@ -4,6 +4,7 @@ use super::exit::{CliError, Exit};
 use crate::apply::diagnose::render;
 use crate::cluster::{ClusterError, EngineError};
 use crate::image::ImageError;
+use crate::manifest::ManifestError;
 use crate::operation::error::OperationError;
 use crate::process::ProcessError;
 
@@ -25,16 +26,27 @@ impl From<OperationError> for CliError {
 fn exit(error: &OperationError) -> Exit {
     match error {
         OperationError::NotReady(_) => Exit::NotReady,
-        OperationError::Manifest(error) if error.is_users() => Exit::Usage,
-        OperationError::Manifest(error) if error.is_missing_tool() => Exit::Missing,
+        OperationError::Manifest(error) => of_manifest(error),
         OperationError::Images(_) | OperationError::MissingKinds(_) => Exit::Usage,
         OperationError::Engine(error)
         | OperationError::Cluster(ClusterError::Engine(error))
         | OperationError::Image(ImageError::Engine(error)) => of_engine(error),
         OperationError::Cluster(ClusterError::Process(ProcessError::Missing { .. }))
         | OperationError::Image(ImageError::Process(ProcessError::Missing { .. })) => Exit::Missing,
-        OperationError::Cluster(ClusterError::PortTaken { .. } | ClusterError::NotOurs { .. }) => Exit::Usage,
+        OperationError::Cluster(
+            ClusterError::PortTaken { .. } | ClusterError::NotOurs { .. } | ClusterError::Elsewhere { .. },
+        ) => Exit::Usage,
         _ => Exit::Failed,
+    }
+}
+
+fn of_manifest(error: &ManifestError) -> Exit {
+    if error.is_users() {
+        Exit::Usage
+    } else if error.is_missing_tool() {
+        Exit::Missing
+    } else {
+        Exit::Failed
     }
 }
 

@@ -22,7 +22,8 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<(), CliError> {
     let failed = |error: String| CliError::message(Exit::Failed, error);
     let path = args.cache.join("learn.lock");
-    let lock = std::fs::File::create(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+    let lock =
+        std::fs::File::create(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
     let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
     let engine = Engine::connect().await.map_err(|error| failed(error.to_string()))?;
     image::teach(&engine, &args.cache, &args.images).await.map_err(|error| failed(error.to_string()))

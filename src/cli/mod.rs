@@ -125,7 +125,10 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Verb::Render(args) => render::run(&global, args).await,
         Verb::Init(args) => init::run(&global, &args),
         Verb::Validate(args) => validate::run(&global, args).await,
-        Verb::Schema(args) => schema::run(&args),
+        Verb::Schema(args) => {
+            schema::run(&args);
+            Ok(())
+        }
         Verb::Doctor(args) => doctor::run(&global, args).await,
         Verb::Learn(args) => learn::run(args).await,
         Verb::Completion { shell } => {

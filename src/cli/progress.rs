@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::printer;
+use super::printer::{self, Format};
+use super::settings::Global;
 use crate::event::{Event, Reporter};
 
 /// Draws events for one command.
@@ -28,17 +29,17 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Progress {
     /// For a terminal where there is one.
-    pub fn new(quiet: bool, verbose: bool, json: bool, no_color: bool) -> Self {
-        let mode = if quiet {
+    pub fn new(global: &Global) -> Self {
+        let mode = if global.quiet {
             Mode::Quiet
-        } else if json {
+        } else if global.output == Format::Json {
             Mode::Json
-        } else if printer::is_interactive(no_color) {
+        } else if printer::is_interactive(global.no_color) {
             Mode::Terminal { screen: MultiProgress::new(), bars: Mutex::default() }
         } else {
             Mode::Plain { spoken: Mutex::default() }
         };
-        Self { mode, verbose }
+        Self { mode, verbose: global.verbose }
     }
 
     /// Takes what moves off the screen, so that other words can stand there.

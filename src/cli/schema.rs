@@ -1,6 +1,5 @@
 //! `devcluster schema`: prints the JSON Schema of the configuration.
 
-use super::exit::CliError;
 use super::printer;
 use crate::config;
 
@@ -22,11 +21,10 @@ enum SchemaOf {
 }
 
 /// Prints the schema, always as JSON: it is one.
-pub fn run(args: &Args) -> Result<(), CliError> {
+pub fn run(args: &Args) {
     let schema = match args.of {
         SchemaOf::Config => config::schema(),
         SchemaOf::Profile => config::profile_schema(),
     };
     printer::value(printer::Format::Json, &schema);
-    Ok(())
 }

@@ -45,7 +45,7 @@ impl Global {
 
     /// The reporter for a verb that works for long.
     pub fn progress(&self) -> Arc<Progress> {
-        Arc::new(Progress::new(self.quiet, self.verbose, self.output == Format::Json, self.no_color))
+        Arc::new(Progress::new(self))
     }
 
     /// Whether results are for machines.

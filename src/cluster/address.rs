@@ -62,25 +62,22 @@ pub async fn assign(
     let mut taken: BTreeSet<Ipv4Addr> = network.taken.clone();
     taken.extend(wanted.iter().filter_map(|service| current(service)));
     let mut free = network
-        .from_the_top(cluster)
+        .top_quarter(cluster)
         .filter(|address| !taken.contains(address))
         .collect::<Vec<_>>()
         .into_iter();
     let (mut addresses, mut new) = (Vec::new(), 0);
     for service in wanted {
         let asked = service.spec.as_ref().and_then(|spec| spec.load_balancer_ip.as_deref()?.parse().ok());
-        let address = match current(service).filter(|address| network.contains(*address)) {
-            Some(address) => address,
-            None => {
-                let Some(address) =
-                    asked.filter(|a| network.contains(*a) && !taken.contains(a)).or_else(|| free.next())
-                else {
-                    continue;
-                };
-                publish(cluster, client, service, address).await?;
-                new += 1;
-                address
-            }
+        let standing = current(service).filter(|address| network.contains(*address));
+        let address = if let Some(address) = standing {
+            address
+        } else {
+            let asked = asked.filter(|a| network.contains(*a) && !taken.contains(a));
+            let Some(address) = asked.or_else(|| free.next()) else { continue };
+            publish(cluster, client, service, address).await?;
+            new += 1;
+            address
         };
         addresses.push(Address::of(service, address));
     }
@@ -185,7 +182,7 @@ impl Network {
 
     /// Addresses from the top quarter of the range, where the engine's own come last; each cluster begins at a place of
     /// its own, so that two clusters on one network do not meet.
-    fn from_the_top(&self, cluster: &str) -> impl Iterator<Item = Ipv4Addr> {
+    fn top_quarter(&self, cluster: &str) -> impl Iterator<Item = Ipv4Addr> {
         let quarter = self.size() / 4;
         let hash = blake3::hash(cluster.as_bytes());
         let seed = u32::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2], 0]);
@@ -203,9 +200,9 @@ mod tests {
     fn addresses_come_from_the_top_quarter_and_differ_by_cluster() {
         let (base, prefix) = parse_range("172.18.0.0/16").unwrap();
         let network = Network { base, prefix, taken: BTreeSet::new() };
-        let first: Vec<_> = network.from_the_top("a").take(3).collect();
+        let first: Vec<_> = network.top_quarter("a").take(3).collect();
         assert!(first.iter().all(|address| address.octets()[2] >= 192 && network.contains(*address)));
-        assert_ne!(first, network.from_the_top("b").take(3).collect::<Vec<_>>());
+        assert_ne!(first, network.top_quarter("b").take(3).collect::<Vec<_>>());
         assert_eq!(parse_range("fc00::/64"), None);
     }
 }

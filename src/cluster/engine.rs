@@ -1,5 +1,6 @@
 //! The Docker Engine: connecting to it and running programs inside its containers, over one kept connection.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use bollard::Docker;
@@ -175,6 +176,8 @@ pub struct Node {
     pub name: String,
     /// The engine that runs it.
     pub engine: Engine,
+    /// The host's socket that leads to its containerd, where it has one.
+    pub containerd: Option<PathBuf>,
 }
 
 impl Node {

@@ -83,23 +83,14 @@ pub async fn record(
     }
 }
 
-/// Refuses an API server that is not the recorded cluster's.
-pub async fn verify(
-    provider: &dyn Provider,
-    state: &State,
-    record: &Record,
-    client: &Client,
-) -> Result<(), ClusterError> {
-    let not_ours = |why: &str| ClusterError::NotOurs {
-        cluster: state.cluster().into(),
-        why: why.into(),
-        remove: provider.delete_command(state.cluster()),
-    };
+/// Refuses an API server that is not the recorded cluster's: its kubeconfig's CA is looked at before it is asked anything.
+pub async fn verify(state: &State, record: &Record, client: &Client) -> Result<(), ClusterError> {
+    let elsewhere = |why| ClusterError::Elsewhere { cluster: state.cluster().into(), why };
     if ca_hash(&state.kubeconfig())? != record.ca {
-        return Err(not_ours("its certificate authority is another"));
+        return Err(elsewhere("its certificate authority is another"));
     }
     if system_uid(state.cluster(), client).await? != record.uid {
-        return Err(not_ours("the API server answers for another cluster"));
+        return Err(elsewhere("the uid of its kube-system is another"));
     }
     Ok(())
 }

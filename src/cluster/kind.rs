@@ -10,6 +10,7 @@ use futures::future::try_join_all;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
+use super::containerd;
 use super::engine::{Engine, EngineError, Node};
 use super::provider::{Blueprint, ClusterError, ProvidedNode, Provider, VOLUMES_ON_NODE};
 use crate::event::{Event, Reporter};
@@ -43,9 +44,13 @@ impl Provider for Kind {
             .into_iter()
             .filter_map(|container| {
                 let name = container.names?.first()?.trim_start_matches('/').to_owned();
+                let shared = container.mounts.into_iter().flatten().find_map(|mount| {
+                    (mount.destination? == containerd::SHARED_ON_NODE).then_some(mount.source)?
+                });
+                let containerd = shared.map(|shared| containerd::socket(Path::new(&shared)));
                 let role = container.labels?.get("io.x-k8s.kind.role").cloned().unwrap_or_default();
                 Some(ProvidedNode {
-                    node: Node { name, engine: self.engine.clone() },
+                    node: Node { name, engine: self.engine.clone(), containerd },
                     id: container.id?,
                     running: container.state.is_some_and(|state| state.to_string() == "running"),
                     control_plane: role == "control-plane",

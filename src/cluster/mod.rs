@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod capacity;
+pub mod containerd;
 pub mod engine;
 pub mod identity;
 pub mod kind;

@@ -1,4 +1,4 @@
-//! Labels and taints of nodes, changed while the cluster lives.
+//! Labels, taints, devices and room for Pods of nodes, changed while the cluster lives.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
+use super::engine::Node;
 use super::provider::ClusterError;
 
 /// What one node is to carry.
@@ -81,16 +82,56 @@ fn taints(node: &ApiNode, marks: &NodeMarks) -> Vec<Taint> {
     all
 }
 
+/// The change of its status that has `node` advertise devices and other resources of its own names; none where it does.
+pub fn devices(node: &ApiNode, extended: &BTreeMap<String, u64>) -> Option<Value> {
+    let capacity = node.status.as_ref().and_then(|status| status.capacity.as_ref());
+    let has = |name: &str, amount: u64| {
+        capacity.and_then(|capacity| capacity.get(name)).is_some_and(|had| had.0 == amount.to_string())
+    };
+    let missing: serde_json::Map<String, Value> = extended
+        .iter()
+        .filter(|(name, amount)| !has(name, **amount))
+        .map(|(name, amount)| (name.clone(), json!(amount.to_string())))
+        .collect();
+    (!missing.is_empty()).then(|| json!({"status": {"capacity": missing, "allocatable": missing}}))
+}
+
+/// Whether `node` takes fewer Pods than `wanted`. More do no harm.
+pub fn is_short_of_pods(node: &ApiNode, wanted: u32) -> bool {
+    let capacity = node.status.as_ref().and_then(|status| status.capacity.as_ref());
+    let pods = capacity.and_then(|capacity| capacity.get("pods")?.0.parse::<u32>().ok());
+    pods.is_some_and(|pods| pods < wanted)
+}
+
+/// Has a node's kubelet take `wanted` Pods; those that run go on running.
+pub async fn make_room(node: &Node, wanted: u32) -> Result<(), ClusterError> {
+    const SCRIPT: &str = "f=/var/lib/kubelet/config.yaml; sed '/^maxPods:/d' $f > $f.new && echo \"maxPods: $1\" >> $f.new \
+        && mv $f.new $f && systemctl restart kubelet";
+    node.run(&["sh", "-c", SCRIPT, "sh", &wanted.to_string()]).await?;
+    Ok(())
+}
+
 /// Applies what [`change`] found to the node called `name`.
 pub async fn apply(cluster: &str, client: &Client, name: &str, change: &Value) -> Result<(), ClusterError> {
     let api = Api::<ApiNode>::all(client.clone());
-    api.patch(name, &PatchParams::default(), &Patch::Merge(change)).await.map(|_| ()).map_err(|source| {
-        ClusterError::Api {
-            cluster: cluster.into(),
-            what: format!("label and taint node {name}"),
-            source: Box::new(source),
-        }
-    })
+    let patched = api.patch(name, &PatchParams::default(), &Patch::Merge(change)).await;
+    patched.map(|_| ()).map_err(|error| refused(cluster, format!("label and taint node {name}"), error))
+}
+
+/// Applies what [`devices`] found to the node called `name`.
+pub async fn advertise(
+    cluster: &str,
+    client: &Client,
+    name: &str,
+    change: &Value,
+) -> Result<(), ClusterError> {
+    let api = Api::<ApiNode>::all(client.clone());
+    let patched = api.patch_status(name, &PatchParams::default(), &Patch::Merge(change)).await;
+    patched.map(|_| ()).map_err(|error| refused(cluster, format!("give node {name} its devices"), error))
+}
+
+fn refused(cluster: &str, what: String, source: kube::Error) -> ClusterError {
+    ClusterError::Api { cluster: cluster.into(), what, source: Box::new(source) }
 }
 
 #[cfg(test)]
@@ -137,5 +178,16 @@ mod tests {
         let left = &change["spec"]["taints"];
         assert_eq!(left.as_array().unwrap().len(), 1);
         assert_eq!(left[0]["key"], "node.kubernetes.io/not-ready");
+    }
+
+    #[test]
+    fn devices_and_room_are_given_where_they_lack() {
+        let status = json!({"capacity": {"nvidia.com/gpu": "1", "pods": "110"}});
+        let node: ApiNode = serde_json::from_value(json!({"status": status})).unwrap();
+        let wanted = |amount| BTreeMap::from([("nvidia.com/gpu".to_owned(), amount)]);
+        assert_eq!(devices(&node, &wanted(1)), None);
+        let change = devices(&node, &wanted(4)).unwrap();
+        assert_eq!(change["status"]["allocatable"], json!({"nvidia.com/gpu": "4"}));
+        assert!(is_short_of_pods(&node, 120) && !is_short_of_pods(&node, 110));
     }
 }

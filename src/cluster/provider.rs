@@ -51,6 +51,16 @@ pub enum ClusterError {
         /// The command that removes it.
         remove: String,
     },
+    /// Another API server answers where the cluster's should.
+    #[error(
+        "the API server that answers for cluster {cluster} is not the one devcluster made ({why}); close the tunnel or program that took its address, or make the cluster anew with `devcluster down` and `devcluster up`"
+    )]
+    Elsewhere {
+        /// The cluster's name.
+        cluster: String,
+        /// How that was seen.
+        why: &'static str,
+    },
     /// A host port is in use.
     #[error(
         "port {port} on 127.0.0.1 is in use{by}; free it, or set `cluster.{key}` in devcluster.yaml to another"

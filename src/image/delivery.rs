@@ -82,18 +82,18 @@ impl DeliveryReport {
 
     /// What was sent, in a line.
     pub(super) fn summary(&self) -> String {
-    let images: Vec<&Delivered> = self.images.iter().filter(|image| !image.nodes.is_empty()).collect();
-    let nodes: BTreeSet<&String> = images.iter().flat_map(|image| &image.nodes).collect();
-    let sent: usize = images.iter().map(|image| image.layers_sent).sum();
-    let shared: usize = images.iter().map(|image| image.layers_shared).sum();
-    format!(
-        "{} on {}: {} sent ({}), {shared} there already",
-        counted(images.len(), "image"),
-        counted(nodes.len(), "node"),
-        counted(sent, "layer"),
-        sized(self.bytes_sent()),
-    )
-}
+        let images: Vec<&Delivered> = self.images.iter().filter(|image| !image.nodes.is_empty()).collect();
+        let nodes: BTreeSet<&String> = images.iter().flat_map(|image| &image.nodes).collect();
+        let sent: usize = images.iter().map(|image| image.layers_sent).sum();
+        let shared: usize = images.iter().map(|image| image.layers_shared).sum();
+        format!(
+            "{} on {}: {} sent ({}), {shared} there already",
+            counted(images.len(), "image"),
+            counted(nodes.len(), "node"),
+            counted(sent, "layer"),
+            sized(self.bytes_sent()),
+        )
+    }
 
     /// Bytes of layers sent, over all nodes.
     pub fn bytes_sent(&self) -> u64 {

@@ -18,7 +18,12 @@ use crate::cluster::engine::{EngineError, Node};
 const NOTICE: Duration = Duration::from_secs(10);
 
 /// Sends a node the configurations, manifests and names of what it lacks.
-pub(super) fn name_on(target: &Target<'_>, items: &[Item<'_>], open: &[usize], parts: &mpsc::UnboundedSender<Part>) {
+pub(super) fn name_on(
+    target: &Target<'_>,
+    items: &[Item<'_>],
+    open: &[usize],
+    parts: &mpsc::UnboundedSender<Part>,
+) {
     let (mut blobs, mut names) = (BTreeMap::new(), Vec::new());
     for item in open.iter().map(|at| &items[*at]) {
         let Some(document) = &item.document else { continue };

@@ -66,8 +66,8 @@ pub(super) struct Target<'a> {
     lacks: BTreeSet<String>,
 }
 
-/// Brings `wanted` onto `nodes`. `cache` is the directory of what is remembered between runs, `records` what the nodes
-/// answered already, in their order.
+/// Brings `wanted` onto `nodes`. `cache` is the directory of what is remembered between runs; `asking` gives what the
+/// nodes have, in their order, where they were asked already.
 ///
 /// Wrong architectures are found first, then nothing was changed. Whatever a node has by any means is not sent. Safe to
 /// interrupt and to call again.
@@ -75,13 +75,13 @@ pub async fn deliver(
     engine: &Engine,
     cache: &Path,
     nodes: &[Node],
-    records: Option<Vec<ImageRecords>>,
+    asking: impl Future<Output = Option<Vec<ImageRecords>>>,
     wanted: &[WantedImage],
     reporter: &dyn Reporter,
 ) -> Result<DeliveryReport, ImageError> {
     let started = Instant::now();
     let asking = async {
-        match records {
+        match asking.await {
             Some(records) if records.len() == nodes.len() => Ok(records),
             _ => try_join_all(nodes.iter().map(node::images)).await,
         }
@@ -124,6 +124,11 @@ pub async fn deliver(
     let report = account(&items, &targets, &memory);
     reporter.report(Event::Done { step: "images".into(), what: report.summary(), took: started.elapsed() });
     Ok(report)
+}
+
+/// Finds what cannot run on the nodes, without changing anything: images of another architecture, and missing ones.
+pub async fn check(engine: &Engine, wanted: &[WantedImage]) -> Result<(), ImageError> {
+    look_up(engine, wanted).await.map(|_| ())
 }
 
 /// Has the engine learn the compressed forms of images' layers where a change would else cost the whole image again, so

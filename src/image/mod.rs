@@ -26,6 +26,6 @@ pub mod standin;
 mod wire;
 
 pub use build::{BuildJob, Built, Workshop};
-pub use error::ImageError;
 pub use delivery::{Content, Delivered, DeliveryReport, WantedImage};
-pub use load::{deliver, teach};
+pub use error::ImageError;
+pub use load::{check, deliver, teach};

@@ -1,9 +1,10 @@
 //! The cluster itself: found, started, made or made anew, and shaped as the manifests need it.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Node as ApiNode;
 use kube::Api;
 use kube::ResourceExt;
@@ -14,9 +15,10 @@ use super::fault;
 use super::gather::Desired;
 use super::session::{Existing, Session};
 use crate::cluster::capacity::{self, Capacity};
+use crate::cluster::containerd;
 use crate::cluster::identity::{self, Found};
 use crate::cluster::node_shape::{self, NodeMarks};
-use crate::cluster::{Blueprint, NodeBlueprint, ProvidedNode, port, supply};
+use crate::cluster::{Blueprint, Node, NodeBlueprint, ProvidedNode, port, supply};
 use crate::event::Event;
 use crate::parity::{Fixed, NodeShape, Wanted};
 use crate::words::counted;
@@ -69,7 +71,7 @@ pub async fn prepare(
                 start(session, &nodes).await?;
             }
             let cluster = session.connect().await?;
-            identity::verify(session.provider.as_ref(), &session.state, &record, &cluster.client).await?;
+            identity::verify(&session.state, &record, &cluster.client).await?;
             let made = if stopped { Made::Started } else { Made::Kept };
             Ok((Existing { record, nodes, cluster }, made))
         }
@@ -142,13 +144,13 @@ async fn create(
     });
     for (index, node) in nodes.iter().enumerate() {
         write_capacity(session, index, node)?;
+        let path = shared_directory(session, index);
+        std::fs::create_dir_all(&path).map_err(|source| OperationError::Data { path, source })?;
     }
     let blueprint = Blueprint {
         name: session.state.cluster().into(),
         node_image: fixed.node_image.clone(),
-        nodes: (0..nodes.len())
-            .map(|index| NodeBlueprint { mounts: capacity::mounts(&capacity_directory(session, index)) })
-            .collect(),
+        nodes: (0..nodes.len()).map(|index| NodeBlueprint { mounts: mounts(session, index) }).collect(),
         ports,
         pod_subnet: fixed.pod_subnet.clone(),
         service_subnet: fixed.service_subnet.clone(),
@@ -162,6 +164,7 @@ async fn create(
     let record = identity::record(session.provider.as_ref(), &session.state, &cluster.client, fixed).await?;
     fault::point("recorded");
     let provided = session.provider.nodes(session.state.cluster()).await?;
+    try_join_all(provided.iter().map(|node| containerd::open(&node.node))).await?;
     session.reporter.report(Event::Done {
         step: "cluster".into(),
         what: format!("{} with {}", session.state.cluster(), counted(provided.len(), "node")),
@@ -177,7 +180,7 @@ async fn start(session: &Session, nodes: &[ProvidedNode]) -> Result<(), Operatio
     session.provider.start(nodes).await?;
     let cluster = session.connect().await?;
     let api = Api::<ApiNode>::all(cluster.client.clone());
-    let deadline = started + Duration::from_secs(120);
+    let deadline = started + Duration::from_mins(2);
     loop {
         match api.list_metadata(&ListParams::default()).await {
             Ok(_) => break,
@@ -191,6 +194,18 @@ async fn start(session: &Session, nodes: &[ProvidedNode]) -> Result<(), Operatio
     let what = "nodes started".into();
     session.reporter.report(Event::Done { step: "cluster".into(), what, took: started.elapsed() });
     Ok(())
+}
+
+/// What a node sees of the host in place of its own.
+fn mounts(session: &Session, index: usize) -> Vec<(PathBuf, String)> {
+    let mut mounts = capacity::mounts(&capacity_directory(session, index));
+    mounts.push((shared_directory(session, index), containerd::SHARED_ON_NODE.into()));
+    mounts
+}
+
+/// The directory that one node and the host share.
+fn shared_directory(session: &Session, index: usize) -> PathBuf {
+    session.state.directory().join(format!("nodes/{index}"))
 }
 
 fn capacity_directory(session: &Session, index: usize) -> PathBuf {
@@ -207,6 +222,7 @@ pub async fn shape_nodes(
     session: &Session,
     desired: &Desired,
     existing: &Existing,
+    dues: &[Due],
 ) -> Result<Vec<String>, OperationError> {
     let mut changes = Vec::new();
     for (index, (node, shape)) in existing.nodes.iter().zip(&desired.shape.nodes).enumerate() {
@@ -217,28 +233,65 @@ pub async fn shape_nodes(
         }
     }
     let cluster = session.state.cluster();
-    for (name, change) in marks_wanted(desired, existing).await? {
-        node_shape::apply(cluster, &existing.cluster.client, &name, &change).await?;
-        changes.push(format!("{name} labelled and tainted"));
+    let client = &existing.cluster.client;
+    for due in dues {
+        let name = &due.node.name;
+        match &due.what {
+            What::Marks(change) => node_shape::apply(cluster, client, name, change).await?,
+            What::Devices(change) => node_shape::advertise(cluster, client, name, change).await?,
+            What::Pods(wanted) => node_shape::make_room(&due.node, *wanted).await?,
+        }
+        changes.push(due.to_string());
     }
     Ok(changes)
 }
 
-/// The patches that nodes want, by node.
-pub async fn marks_wanted(
-    desired: &Desired,
-    existing: &Existing,
-) -> Result<BTreeMap<String, serde_json::Value>, OperationError> {
+/// A change that a running node is due.
+#[derive(Debug, Clone)]
+pub struct Due {
+    node: Node,
+    what: What,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    /// A patch of labels and taints.
+    Marks(serde_json::Value),
+    /// A patch of the status.
+    Devices(serde_json::Value),
+    /// How many Pods it is to take.
+    Pods(u32),
+}
+
+impl fmt::Display for Due {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.what {
+            What::Marks(_) => write!(out, "label and taint {}", self.node.name),
+            What::Devices(_) => write!(out, "have {} advertise what the manifests request", self.node.name),
+            What::Pods(wanted) => write!(out, "have {} take {wanted} Pods", self.node.name),
+        }
+    }
+}
+
+/// The changes that nodes are due: the live ones are asked.
+pub async fn dues(desired: &Desired, existing: &Existing) -> Result<Vec<Due>, OperationError> {
     let api = Api::<ApiNode>::all(existing.cluster.client.clone());
     let live = api
         .list(&ListParams::default())
         .await
         .map_err(|error| OperationError::request("list nodes", error))?;
-    let wanted = existing.nodes.iter().zip(&desired.shape.nodes).filter_map(|(node, shape)| {
-        let live = live.items.iter().find(|live| live.name_any() == node.node.name)?;
-        Some((node.node.name.clone(), node_shape::change(live, &marks(shape))?))
-    });
-    Ok(wanted.collect())
+    let mut dues = Vec::new();
+    for (node, shape) in existing.nodes.iter().zip(&desired.shape.nodes) {
+        let Some(live) = live.items.iter().find(|live| live.name_any() == node.node.name) else { continue };
+        let pods = desired.shape.max_pods;
+        let all = [
+            node_shape::change(live, &marks(shape)).map(What::Marks),
+            node_shape::devices(live, &shape.extended).map(What::Devices),
+            node_shape::is_short_of_pods(live, pods).then_some(What::Pods(pods)),
+        ];
+        dues.extend(all.into_iter().flatten().map(|what| Due { node: node.node.clone(), what }));
+    }
+    Ok(dues)
 }
 
 fn marks(shape: &NodeShape) -> NodeMarks {

@@ -9,9 +9,9 @@ use super::error::OperationError;
 use super::gather::Desired;
 use super::session::{Existing, Session};
 use crate::cluster::Node;
+use crate::cluster::identity::Found;
 use crate::config::{Image, ImageFrom};
 use crate::image::build::{BuildJob, Built, Workshop};
-use crate::cluster::identity::Found;
 use crate::image::node::{self, ImageRecords};
 use crate::image::pull::{self, Had};
 use crate::image::{Content, DeliveryReport, ImageError, WantedImage, inspect, load, mirror, name};
@@ -199,6 +199,12 @@ async fn by_tag(session: &Session, need: &ImageNeed) -> Result<Option<Provided>,
     }
 }
 
+/// Finds images that the nodes will not run, before there are nodes.
+pub async fn check(session: &Session, provided: &[Provided]) -> Result<(), OperationError> {
+    let wanted: Vec<WantedImage> = provided.iter().map(|image| image.wanted.clone()).collect();
+    Ok(load::check(&session.engine, &wanted).await?)
+}
+
 /// What nodes have, asked while other work goes on.
 pub struct Asked(JoinHandle<Result<Vec<ImageRecords>, ImageError>>);
 
@@ -217,22 +223,21 @@ pub async fn deliver(
     asked: Option<Asked>,
     provided: &[Provided],
 ) -> Result<DeliveryReport, OperationError> {
-    let records = match asked {
-        Some(asked) => asked.0.await.ok().and_then(Result::ok),
-        None => None,
-    };
+    let asking = async { asked?.0.await.ok()?.ok() };
     let nodes: Vec<Node> = existing.nodes.iter().map(|node| node.node.clone()).collect();
     let wanted: Vec<WantedImage> = provided.iter().map(|image| image.wanted.clone()).collect();
     let cache = session.state.cache();
-    Ok(load::deliver(&session.engine, cache, &nodes, records, &wanted, session.reporter.as_ref()).await?)
+    Ok(load::deliver(&session.engine, cache, &nodes, asking, &wanted, session.reporter.as_ref()).await?)
 }
 
 /// The engine's names of images built here of which nodes lacked something.
 pub fn sent_builds(provided: &[Provided], report: &DeliveryReport) -> Vec<String> {
-    let sent = provided.iter().zip(&report.images).filter(|(image, delivered)| {
-        image.bytes == ImageBytes::LocalBuild && !delivered.nodes.is_empty()
-    });
-    let names: BTreeSet<String> = sent.map(|(image, _)| image.wanted.content.reference().to_owned()).collect();
+    let sent = provided
+        .iter()
+        .zip(&report.images)
+        .filter(|(image, delivered)| image.bytes == ImageBytes::LocalBuild && !delivered.nodes.is_empty());
+    let names: BTreeSet<String> =
+        sent.map(|(image, _)| image.wanted.content.reference().to_owned()).collect();
     names.into_iter().collect()
 }
 

@@ -34,12 +34,12 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
                 return Ok(anew(ClusterAction::Recreate { reasons }));
             }
             let cluster = session.connect().await?;
-            identity::verify(session.provider.as_ref(), &session.state, &record, &cluster.client).await?;
+            identity::verify(&session.state, &record, &cluster.client).await?;
             let existing = Existing { record, nodes: provided, cluster };
             let look = look(&desired, &existing, &desired.objects()).await?;
             Ok(Plan {
                 cluster: ClusterAction::Keep,
-                shape_changes: look.marks.keys().map(|node| format!("label and taint {node}")).collect(),
+                shape_changes: look.dues.iter().map(ToString::to_string).collect(),
                 images,
                 hooks: hooks::planned(&desired.rendered, &look.inventory),
                 objects: changes(&desired, &look),

@@ -17,26 +17,22 @@ use super::session::{Existing, Session};
 use crate::apply::pods::{StaleContainer, evict, running_bytes, stale_containers};
 use crate::event::Event;
 
-/// The containers of the system's namespaces that run other bytes than their image's name now stands for.
-pub async fn stale(
-    existing: &Existing,
-    desired: &Desired,
-    stands_for: &BTreeMap<String, BTreeSet<String>>,
-) -> Result<Vec<StaleContainer>, OperationError> {
+/// The Pods of the system's namespaces.
+pub async fn pods(existing: &Existing, desired: &Desired) -> Result<Vec<Value>, OperationError> {
     let namespaces: BTreeSet<&str> =
         desired.requirements.workloads.iter().map(|workload| workload.object.namespace.as_str()).collect();
     let lists = namespaces.into_iter().map(|namespace| async move {
         let api = Api::<Pod>::namespaced(existing.cluster.client.clone(), namespace);
         api.list(&ListParams::default()).await.map_err(|error| OperationError::request("list Pods", error))
     });
-    let pods: Vec<Value> = try_join_all(lists)
-        .await?
-        .into_iter()
-        .flat_map(|list| list.items)
-        .filter_map(|pod| serde_json::to_value(pod).ok())
-        .collect();
-    let running = running_bytes(&pods);
-    Ok(stale_containers(&running, |_, image| stands_for.get(&images::normalised(image)).cloned()))
+    let pods = try_join_all(lists).await?.into_iter().flat_map(|list| list.items);
+    Ok(pods.filter_map(|pod| serde_json::to_value(pod).ok()).collect())
+}
+
+/// The containers of `pods` that run other bytes than their image's name now stands for.
+pub fn stale(pods: &[Value], stands_for: &BTreeMap<String, BTreeSet<String>>) -> Vec<StaleContainer> {
+    let running = running_bytes(pods);
+    stale_containers(&running, |_, image| stands_for.get(&images::normalised(image)).cloned())
 }
 
 /// Evicts the Pods of stale containers, one Pod an owner at a time as disruption budgets allow.

@@ -68,7 +68,7 @@ impl Session {
                     });
                 }
                 let cluster = self.connect().await?;
-                identity::verify(self.provider.as_ref(), &self.state, &record, &cluster.client).await?;
+                identity::verify(&self.state, &record, &cluster.client).await?;
                 Ok(Existing { record, nodes, cluster })
             }
             Found::Absent | Found::Unfinished => {

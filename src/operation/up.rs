@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::address::{self, Tried};
 use super::error::OperationError;
 use super::gather::{self, Desired};
-use super::ground::{self, Confirm, Made};
+use super::ground::{self, Confirm, Due, Made};
 use super::images::{self, Provided};
 use super::memory::Memory;
 use super::session::{Existing, Session};
@@ -63,8 +64,10 @@ pub struct Look {
     pub inventory: Inventory,
     /// The objects that differ, and the live ones.
     pub checked: Checked,
-    /// Node patches that are due.
-    pub marks: BTreeMap<String, serde_json::Value>,
+    /// Changes that nodes are due.
+    pub dues: Vec<Due>,
+    /// The system's Pods.
+    pub pods: Vec<Value>,
 }
 
 /// Brings the system up.
@@ -83,24 +86,35 @@ pub async fn run(session: &Session, options: &Options<'_>) -> Result<Report, Ope
     if let (Some(memory), Found::Absent) = (&memory, &found) {
         session.reporter.report(Event::Note(memory.sentence()));
     }
-    let ((existing, made), provided) = tokio::try_join!(
-        ground::prepare(session, &desired, found, options.confirm),
-        images::provide(session, &desired)
-    )?;
-    fault::point("built");
     let objects = desired.objects();
+    let is_there = matches!(found, Found::Ours(..));
+    let providing = async {
+        let provided = images::provide(session, &desired).await?;
+        if !is_there {
+            images::check(session, &provided).await?;
+        }
+        Ok::<_, OperationError>(provided)
+    };
+    let preparing = async {
+        let (existing, made) = ground::prepare(session, &desired, found, options.confirm).await?;
+        if made == Made::Created {
+            lay_out(session, &desired, &existing).await?;
+        }
+        let look = look(&desired, &existing, &objects).await?;
+        Ok((existing, made, look))
+    };
+    let ((existing, made, look), provided) = tokio::try_join!(preparing, providing)?;
+    fault::point("built");
     let asked = asked.filter(|_| made == Made::Kept);
-    let (look, delivered) = tokio::try_join!(
-        look(&desired, &existing, &objects),
-        images::deliver(session, &existing, asked, &provided)
-    )?;
+    let (delivered, tried) =
+        tokio::try_join!(images::deliver(session, &existing, asked, &provided), async {
+            Ok(try_standing(&desired, &existing, &look).await)
+        })?;
     fault::point("delivered");
-    let Look { inventory, checked, marks } = look;
-    let mut work =
-        Work { session, desired: &desired, existing: &existing, options, objects, inventory, checked };
-    let assigned = work.change(made, &marks, &delivered, &provided).await?;
+    let mut work = Work { session, desired: &desired, existing: &existing, options, objects: &objects, look };
+    let assigned = work.change(made, &delivered, &provided).await?;
     let unchanged = assigned.is_none();
-    let addresses = work.addresses(assigned).await?;
+    let addresses = work.addresses(assigned, tried).await?;
     Ok(Report {
         cluster: session.state.cluster().into(),
         unchanged,
@@ -110,6 +124,20 @@ pub async fn run(session: &Session, options: &Options<'_>) -> Result<Report, Ope
         seconds: started.elapsed().as_secs_f64(),
         sent_builds: images::sent_builds(&provided, &delivered),
     })
+}
+
+/// Shapes the nodes of a new cluster and applies what stands beside production's objects: it starts while images are
+/// still being built.
+async fn lay_out(session: &Session, desired: &Desired, existing: &Existing) -> Result<(), OperationError> {
+    let dues = ground::dues(desired, existing).await?;
+    for change in ground::shape_nodes(session, desired, existing, &dues).await? {
+        session.reporter.report(Event::Note(change));
+    }
+    let mut inventory = Inventory::load(&existing.cluster, INVENTORY).await?;
+    let options = ApplyOptions::default();
+    apply::apply(&existing.cluster, &desired.supplied, &options, &mut inventory, session.reporter.as_ref())
+        .await?;
+    Ok(())
 }
 
 /// Asks the live cluster what differs; changes nothing.
@@ -123,8 +151,16 @@ pub async fn look(
         let checked = apply::check(&existing.cluster, objects, &inventory).await?;
         Ok::<_, OperationError>((inventory, checked))
     };
-    let ((inventory, checked), marks) = tokio::try_join!(checked, ground::marks_wanted(desired, existing))?;
-    Ok(Look { inventory, checked, marks })
+    let ((inventory, checked), dues, pods) =
+        tokio::try_join!(checked, ground::dues(desired, existing), restart::pods(existing, desired))?;
+    Ok(Look { inventory, checked, dues, pods })
+}
+
+/// Tries the addresses as they stand. Those of load balancers are the live Services' own: nothing is asked for them.
+async fn try_standing(desired: &Desired, existing: &Existing, look: &Look) -> Vec<Tried> {
+    let services = look.checked.live.iter().filter(|(id, _)| id.kind == "Service");
+    let standing = balancer::standing(services.map(|(_, live)| live));
+    address::try_all(&desired.requirements, existing.record.fixed.ports, &standing, Duration::ZERO).await
 }
 
 struct Work<'a> {
@@ -132,9 +168,8 @@ struct Work<'a> {
     desired: &'a Desired,
     existing: &'a Existing,
     options: &'a Options<'a>,
-    objects: Vec<Object>,
-    inventory: Inventory,
-    checked: Checked,
+    objects: &'a [Object],
+    look: Look,
 }
 
 impl Work<'_> {
@@ -142,19 +177,19 @@ impl Work<'_> {
     async fn change(
         &mut self,
         made: Made,
-        marks: &BTreeMap<String, serde_json::Value>,
         delivered: &DeliveryReport,
         provided: &[Provided],
     ) -> Result<Option<Vec<Address>>, OperationError> {
-        let hooks = hooks::due(&self.desired.rendered, &self.inventory);
+        let hooks = hooks::due(&self.desired.rendered, &self.look.inventory);
         let stands_for = images::stands_for(delivered);
-        let stale = restart::stale(self.existing, self.desired, &stands_for).await?;
-        let due = !self.checked.changes.is_empty() || !hooks.is_empty();
-        let settled = made == Made::Kept && marks.is_empty() && delivered.nothing_done() && stale.is_empty();
+        let stale = restart::stale(&self.look.pods, &stands_for);
+        let due = !self.look.checked.changes.is_empty() || !hooks.is_empty();
+        let settled =
+            made == Made::Kept && self.look.dues.is_empty() && delivered.nothing_done() && stale.is_empty();
         if settled && !due && self.unready().is_empty() {
             return Ok(None);
         }
-        for change in ground::shape_nodes(self.session, self.desired, self.existing).await? {
+        for change in ground::shape_nodes(self.session, self.desired, self.existing, &self.look.dues).await? {
             self.session.reporter.report(Event::Note(change));
         }
         images::mirror(self.existing, self.desired).await?;
@@ -177,7 +212,7 @@ impl Work<'_> {
     /// Objects that were applied and are not ready now.
     fn unready(&self) -> Vec<ObjectId> {
         let rules = Rules { now: Timestamp::now(), wait_for_jobs: true, ..Rules::default() };
-        let live = self.checked.live.iter().filter(|(id, _)| !self.is_inert(id));
+        let live = self.look.checked.live.iter().filter(|(id, _)| !self.is_inert(id));
         live.filter(|(_, value)| !readiness(value, &rules).is_current()).map(|(id, _)| id.clone()).collect()
     }
 
@@ -192,7 +227,7 @@ impl Work<'_> {
 
     fn name(&self) {
         const SHOWN: usize = 5;
-        let changes = &self.checked.changes;
+        let changes = &self.look.checked.changes;
         let names: Vec<String> = changes.iter().take(SHOWN).map(|change| change.id.to_string()).collect();
         let more = changes.len().saturating_sub(SHOWN);
         let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -213,10 +248,10 @@ impl Work<'_> {
         let releases = hooks::releases(&self.desired.rendered);
         apply::apply_with_hooks(
             &self.existing.cluster,
-            &self.objects,
+            self.objects,
             &releases,
             &options,
-            &mut self.inventory,
+            &mut self.look.inventory,
             reporter,
         )
         .await?;
@@ -241,7 +276,7 @@ impl Work<'_> {
         let targets: Vec<Target> = self
             .objects
             .iter()
-            .filter(|object| !self.inventory.has_run(object))
+            .filter(|object| !self.look.inventory.has_run(object))
             .filter_map(|object| {
                 let wanted = if self.is_inert(&object.id()) { Wanted::Present } else { Wanted::Ready };
                 Target::of(&self.existing.cluster, object, wanted)
@@ -259,12 +294,12 @@ impl Work<'_> {
             Err(not_ready) => &not_ready.completed_jobs,
         };
         for id in completed {
-            if let Some(entry) = self.inventory.entries.get_mut(id) {
+            if let Some(entry) = self.look.inventory.entries.get_mut(id) {
                 entry.completed = true;
             }
         }
         if waited.is_err() {
-            self.inventory.save(&self.existing.cluster).await?;
+            self.look.inventory.save(&self.existing.cluster).await?;
         }
         waited?;
         let what = format!("{} objects ready", targets.len());
@@ -275,11 +310,11 @@ impl Work<'_> {
     /// What controllers wrote since is the state to compare the next run with.
     async fn settle(&mut self) -> Result<(), OperationError> {
         let live =
-            apply::live::read(&self.existing.cluster, &self.objects, apply::client::CONCURRENCY).await?;
+            apply::live::read(&self.existing.cluster, self.objects, apply::client::CONCURRENCY).await?;
         for (id, value) in &live {
-            self.inventory.seen(id, value);
+            self.look.inventory.seen(id, value);
         }
-        self.inventory.save(&self.existing.cluster).await?;
+        self.look.inventory.save(&self.existing.cluster).await?;
         Ok(())
     }
 
@@ -294,21 +329,17 @@ impl Work<'_> {
 
     /// Every address, tried. Load balancers' that were `assigned` just now are given time to settle; those that stood
     /// before are assigned again only where one does not answer, for a node that was restarted has forgotten them.
-    async fn addresses(&self, assigned: Option<Vec<Address>>) -> Result<Vec<Tried>, OperationError> {
-        let requirements = &self.desired.requirements;
-        let ports = self.existing.record.fixed.ports;
-        if assigned.is_none() {
-            let services = self.checked.live.iter().filter(|(id, _)| id.kind == "Service");
-            let standing = balancer::standing(services.map(|(_, live)| live));
-            let tried = address::try_all(requirements, ports, &standing, Duration::ZERO).await;
-            if tried.iter().all(|tried| tried.answers) {
-                return Ok(tried);
-            }
-        }
+    async fn addresses(
+        &self,
+        assigned: Option<Vec<Address>>,
+        tried: Vec<Tried>,
+    ) -> Result<Vec<Tried>, OperationError> {
         let balanced = match assigned {
-            Some(addresses) => addresses,
+            None if tried.iter().all(|tried| tried.answers) => return Ok(tried),
             None => self.assign_addresses().await?,
+            Some(addresses) => addresses,
         };
-        Ok(address::try_all(requirements, ports, &balanced, address::SETTLING).await)
+        let ports = self.existing.record.fixed.ports;
+        Ok(address::try_all(&self.desired.requirements, ports, &balanced, address::SETTLING).await)
     }
 }

@@ -42,7 +42,9 @@ impl Fixed {
         if wanted.nodes > self.nodes {
             reasons.push(format!("the manifests need {} nodes and it has {}", wanted.nodes, self.nodes));
         }
-        if let Some(image) = wanted.node_image.as_ref().filter(|image| Some(*image) != self.node_image.as_ref()) {
+        if let Some(image) =
+            wanted.node_image.as_ref().filter(|image| Some(*image) != self.node_image.as_ref())
+        {
             let was = self.node_image.as_deref().unwrap_or("the provider's own");
             reasons.push(format!("the node image is to be {image} and was {was}"));
         }

@@ -1,6 +1,8 @@
 //! Mistakes and missing things: one clear error each, with what, where and what to do; nothing is made.
 
+use std::io::Write;
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 use crate::harness::Project;
 
@@ -93,4 +95,69 @@ fn a_kind_that_nobody_serves_where_the_profile_refuses() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("Gadget small/g") || said.contains("Gadget.example.com small/g"), "{said}");
     assert!(project.clusters().is_empty());
+}
+
+/// A container of ours to look at, with a label of kind's; it goes when the test ends.
+struct Container(String);
+
+impl Container {
+    fn create(label: &str) -> Self {
+        let output = Command::new("docker")
+            .args(["create", "--label", label, "devcluster/standin:latest"])
+            .output()
+            .expect("docker runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["rm", "-f", &self.0]).output();
+    }
+}
+
+#[test]
+fn a_name_used_by_a_cluster_that_is_not_ours() {
+    let project = Project::small();
+    let name = format!("foreign-{}", std::process::id());
+    project.edit("devcluster.yaml", "name: small", &format!("name: small\ncluster: {{name: {name}}}"));
+    let node = Container::create(&format!("io.x-k8s.kind.cluster={name}"));
+    let (_, said) = project.fail(&["up"], 2);
+    assert!(said.contains(&name) && said.contains("kind delete cluster --name"), "{said}");
+    let (_, said) = project.fail(&["down", "--data", "--yes"], 2);
+    assert!(said.contains(&name), "{said}");
+    assert!(project.clusters().iter().any(|id| node.0.starts_with(id.as_str())), "the node is still there");
+}
+
+#[test]
+fn an_image_for_another_architecture() {
+    let project = Project::small();
+    let other = if cfg!(target_arch = "x86_64") { "arm64" } else { "amd64" };
+    let image = format!("e2e.example.com/foreign:{}", std::process::id());
+    let mut import = Command::new("docker")
+        .args(["import", "--platform", &format!("linux/{other}"), "-", &image])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("docker runs");
+    import.stdin.take().expect("piped").write_all(&[0; 10_240]).expect("an empty archive");
+    assert!(import.wait().expect("docker ends").success());
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: small}}\nspec: {{containers: [{{name: p, image: {image}}}]}}\n"
+    );
+    std::fs::write(project.directory().join("deploy/foreign.yaml"), pod).expect("written");
+    let (_, said) = project.fail(&["up"], 1);
+    let _ = Command::new("docker").args(["rmi", &image]).output();
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(&format!("{image} is for linux/{other}")), "{said}");
+    assert!(said.contains("`platform: linux/"), "{said}");
+}
+
+#[test]
+fn a_dockerfile_that_fails() {
+    let project = Project::small();
+    project.edit("web/Dockerfile", "COPY version /version", "COPY no-such-file /version");
+    let (_, said) = project.fail(&["up"], 1);
+    assert!(said.contains("COPY no-such-file /version") && said.contains("web/Dockerfile"), "{said}");
 }

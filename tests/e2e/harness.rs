@@ -100,10 +100,14 @@ impl Project {
 
     /// Runs kubectl against the project's cluster, whatever comes of it.
     pub fn try_kubectl(&self, args: &[&str]) -> Output {
-        let clusters = std::fs::read_dir(self.root.path().join("home/clusters")).expect("clusters");
-        let cluster = clusters.flatten().next().expect("a cluster").path();
-        let kubeconfig = cluster.join("kubeconfig");
+        let kubeconfig = self.state().join("kubeconfig");
         Command::new("kubectl").arg("--kubeconfig").arg(kubeconfig).args(args).output().expect("kubectl runs")
+    }
+
+    /// What devcluster keeps of the project's cluster.
+    pub fn state(&self) -> PathBuf {
+        let clusters = std::fs::read_dir(self.root.path().join("home/clusters")).expect("clusters");
+        clusters.flatten().next().expect("a cluster").path()
     }
 
     /// The names of the cluster's node containers.

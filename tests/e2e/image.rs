@@ -49,7 +49,7 @@ impl Cluster {
 
     fn nodes(&self, engine: &Engine) -> Vec<Node> {
         let names = ["control-plane", "worker"].map(|role| format!("{}-{role}", self.name));
-        names.into_iter().map(|name| Node { name, engine: engine.clone() }).collect()
+        names.into_iter().map(|name| Node { name, engine: engine.clone(), containerd: None }).collect()
     }
 
     fn kubectl(&self, args: &[&str]) -> String {
@@ -163,7 +163,7 @@ async fn a_changed_layer_is_all_that_is_sent() {
     let wanted =
         |reference: &str| [WantedImage { content: Content::Engine(reference.into()), names: names.clone() }];
     let go = async |reference: &str| {
-        deliver(&engine, cache.path(), &nodes, &wanted(reference), &Silent).await.unwrap()
+        deliver(&engine, cache.path(), &nodes, async { None }, &wanted(reference), &Silent).await.unwrap()
     };
     let first = go(&built[0].reference).await;
     assert_eq!(first.images[0].layers_sent, 2, "{first:?}");
@@ -204,7 +204,7 @@ async fn pods_start_under_every_policy(engine: &Engine, cluster: &Cluster, nodes
         content: Content::StandIn { image: "devcluster/standin:latest".into(), ports: vec!["8080".into()] },
         names: vec![tagged.into(), pinned.clone()],
     }];
-    let report = deliver(engine, cache, nodes, &wanted, &Silent).await.unwrap();
+    let report = deliver(engine, cache, nodes, async { None }, &wanted, &Silent).await.unwrap();
     for node in nodes {
         assert!(mirror::install(node).await.unwrap());
         assert!(!mirror::install(node).await.unwrap(), "the second time there is nothing to do");

@@ -40,6 +40,7 @@ fn up_puts_right_what_was_changed_behind_its_back_and_data_outlives_the_cluster(
     image_removed_from_a_node(&project);
     nothing_to_do(&project);
     rebuilt_under_the_same_tag(&project);
+    a_node_whose_disk_is_full(&project);
     data_is_found_again(&project);
 }
 
@@ -116,6 +117,27 @@ fn rebuilt_under_the_same_tag(project: &Project) {
     let after = ids(project);
     assert!(before.is_disjoint(&after), "{before:?} {after:?}");
     kubectl_diff_is_empty(project);
+}
+
+/// The place where containerd takes images in has room for nothing: what the kernel says is the real thing.
+fn a_node_whose_disk_is_full(project: &Project) {
+    let node = project.nodes().remove(0);
+    let docker = |args: &[&str]| {
+        let mut all = vec!["exec", &node];
+        all.extend(args);
+        assert!(Command::new("docker").args(all).status().expect("docker runs").success());
+    };
+    let ingest = "/var/lib/containerd/io.containerd.content.v1.content/ingest";
+    docker(&["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", ingest]);
+    let noise: String = (0..200_000).map(|n| format!("{:x}", n * 2_654_435_761_u64)).collect();
+    std::fs::write(project.directory().join("web/version"), noise).expect("written");
+    let (_, said) = project.fail(&["up"], 1);
+    docker(&["umount", ingest]);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("no space left on device") && said.contains(&node), "{said}");
+    assert!(said.contains("docker system df"), "what to do: {said}");
+    project.succeed(&["up"]);
+    nothing_to_do(project);
 }
 
 fn data_is_found_again(project: &Project) {

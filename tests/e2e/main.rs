@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod boutique;
+mod engine;
 mod fault;
 mod harness;
 mod image;

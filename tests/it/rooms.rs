@@ -15,7 +15,10 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("cluster", &["config", "event", "manifest", "parity", "process"]),
     ("image", &["cluster", "config", "event", "parity", "process", "words"]),
     ("apply", &["event", "manifest"]),
-    ("operation", &["apply", "cluster", "config", "event", "image", "manifest", "parity", "process", "words"]),
+    (
+        "operation",
+        &["apply", "cluster", "config", "event", "image", "manifest", "parity", "process", "words"],
+    ),
     ("cli", &["apply", "cluster", "config", "event", "image", "manifest", "operation", "parity", "process"]),
     ("main", &["cli"]),
 ];

@@ -58,7 +58,12 @@ pub(super) fn autoscaler(object: &Value) -> Readiness {
         Some(active) if active.is_true() => Readiness::Current("has its metrics".into()),
         // Its target is scaled to zero on purpose.
         Some(active) if active.reason() == "ScalingDisabled" => Readiness::Current("disabled".into()),
-        Some(active) => Readiness::InProgress(format!("has no metrics: {}", active.message())),
+        // Metrics of Pods that just started come a scrape or two later; an autoscaler that never gets any is inert, which
+        // is the parity report's to say, and production's roll-outs do not wait for it either.
+        Some(active) if active.reason().starts_with("FailedGet") => {
+            Readiness::Current("waits for its first metrics".into())
+        }
+        Some(active) => Readiness::InProgress(format!("does not scale: {}", active.message())),
         None => Readiness::InProgress("its controller has not computed it yet".into()),
     }
 }

@@ -369,7 +369,11 @@ fn what_the_platform_answers_for() {
         (hpa(&[]), "in progress: its controller has not computed it yet"),
         (
             hpa(&[able, ("ScalingActive", "False", "FailedGetResourceMetric")]),
-            "in progress: has no metrics: FailedGetResourceMetric!",
+            "current: waits for its first metrics",
+        ),
+        (
+            hpa(&[able, ("ScalingActive", "False", "InvalidSelector")]),
+            "in progress: does not scale: InvalidSelector!",
         ),
         (hpa(&[able, ("ScalingActive", "True", "")]), "current: has its metrics"),
         (hpa(&[able, ("ScalingActive", "False", "ScalingDisabled")]), "current: disabled"),

@@ -1,0 +1,56 @@
+//! The real engine behind a socket of our own, which can be cut: to commands it looks as if the engine had stopped.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+const ENGINE: &str = "/var/run/docker.sock";
+
+/// The engine behind a socket in `directory`.
+pub struct Detour {
+    socket: PathBuf,
+    streams: Arc<Mutex<Option<Vec<UnixStream>>>>,
+}
+
+impl Detour {
+    /// Starts to pass on what comes.
+    pub fn start(directory: &Path) -> Self {
+        let socket = directory.join("docker.sock");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let streams = Arc::new(Mutex::new(Some(Vec::new())));
+        let open = streams.clone();
+        std::thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let Ok(far) = UnixStream::connect(ENGINE) else { continue };
+                let mut open = open.lock().expect("no thread panicked");
+                // Once cut, nobody is answered anymore.
+                let Some(open) = open.as_mut() else { continue };
+                for (from, to) in [(&near, &far), (&far, &near)] {
+                    let (mut from, mut to) =
+                        (from.try_clone().expect("a stream"), to.try_clone().expect("a stream"));
+                    std::thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+                open.extend([near, far]);
+            }
+        });
+        Self { socket, streams }
+    }
+
+    /// What `DOCKER_HOST` is to be.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// Breaks every connection, and takes no more.
+    pub fn cut(&self) {
+        let _ = std::fs::remove_file(&self.socket);
+        for stream in self.streams.lock().expect("no thread panicked").take().into_iter().flatten() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
