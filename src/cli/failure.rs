@@ -27,13 +27,14 @@ fn exit(error: &OperationError) -> Exit {
     match error {
         OperationError::NotReady(_) => Exit::NotReady,
         OperationError::Manifest(error) => of_manifest(error),
-        OperationError::Images(_) | OperationError::MissingKinds(_) => Exit::Usage,
         OperationError::Engine(error)
         | OperationError::Cluster(ClusterError::Engine(error))
         | OperationError::Image(ImageError::Engine(error)) => of_engine(error),
         OperationError::Cluster(ClusterError::Process(ProcessError::Missing { .. }))
         | OperationError::Image(ImageError::Process(ProcessError::Missing { .. })) => Exit::Missing,
-        OperationError::Cluster(
+        OperationError::Images(_)
+        | OperationError::MissingKinds(_)
+        | OperationError::Cluster(
             ClusterError::PortTaken { .. } | ClusterError::NotOurs { .. } | ClusterError::Elsewhere { .. },
         ) => Exit::Usage,
         _ => Exit::Failed,

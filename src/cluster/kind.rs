@@ -47,10 +47,10 @@ impl Provider for Kind {
                 let shared = container.mounts.into_iter().flatten().find_map(|mount| {
                     (mount.destination? == containerd::SHARED_ON_NODE).then_some(mount.source)?
                 });
-                let containerd = shared.map(|shared| containerd::socket(Path::new(&shared)));
+                let socket = shared.map(|shared| containerd::socket(Path::new(&shared)));
                 let role = container.labels?.get("io.x-k8s.kind.role").cloned().unwrap_or_default();
                 Some(ProvidedNode {
-                    node: Node { name, engine: self.engine.clone(), containerd },
+                    node: Node { name, engine: self.engine.clone(), containerd: socket },
                     id: container.id?,
                     running: container.state.is_some_and(|state| state.to_string() == "running"),
                     control_plane: role == "control-plane",

@@ -169,7 +169,7 @@ mod tests {
                     forms(value, seen);
                 }
                 Shape::Record(record) => {
-                    record.fields.iter().for_each(|field: &Field| forms(&field.shape, seen))
+                    record.fields.iter().for_each(|field: &Field| forms(&field.shape, seen));
                 }
                 Shape::Either(shapes) => shapes.iter().for_each(|shape| forms(shape, seen)),
                 _ => {}

@@ -1,5 +1,6 @@
 //! Loads from real directories: what is resolved, and how faults are shown.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::load::load_with;
@@ -243,9 +244,9 @@ fn each_mistake_has_its_words() {
     ];
     let mut out = String::new();
     for text in cases {
-        out.push_str(&format!("{text:?}\n"));
+        let _ = writeln!(out, "{text:?}");
         for fault in alone(text).faults() {
-            out.push_str(&format!("    {fault}\n"));
+            let _ = writeln!(out, "    {fault}");
         }
     }
     insta::assert_snapshot!(out);

@@ -137,7 +137,7 @@ mod tests {
     const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\n";
 
     fn names(read: &Read) -> Vec<&str> {
-        read.objects.iter().map(|object| object.name()).collect()
+        read.objects.iter().map(super::super::object::Object::name).collect()
     }
 
     #[test]

@@ -113,14 +113,16 @@ fn a_pod_like_its_template_has_no_differences() {
     assert_eq!(pod_differences(&template(), &template()), []);
 }
 
+type Expected = Vec<(String, Rule)>;
+
 #[test]
 fn changes_by_known_hands() {
     let one = |pointer: &str, rule| vec![(pointer.to_owned(), rule)];
-    let table: Vec<(&str, Vec<(String, Rule)>, Vec<(String, Rule)>)> = vec![
+    let table: Vec<(&str, Expected, Expected)> = vec![
         (
             "a sidecar",
             after(|pod| {
-                push(pod, "/spec/containers", json!({"name": "istio-proxy", "image": "istio/proxy:1"}))
+                push(pod, "/spec/containers", json!({"name": "istio-proxy", "image": "istio/proxy:1"}));
             }),
             one("/spec/containers/1", Rule::AdmissionWebhook),
         ),
@@ -132,7 +134,7 @@ fn changes_by_known_hands() {
         (
             "kubectl debug",
             after(|pod| {
-                pod["spec"]["ephemeralContainers"] = json!([{"name": "debugger", "image": "busybox"}])
+                pod["spec"]["ephemeralContainers"] = json!([{"name": "debugger", "image": "busybox"}]);
             }),
             one("/spec/ephemeralContainers", Rule::Debug),
         ),

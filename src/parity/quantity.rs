@@ -286,7 +286,7 @@ mod tests {
         fn suffixes_agree_with_plain_numbers(n in 0_u64..9_000_000) {
             let of = |text: String| text.parse::<Quantity>().map(Quantity::nanos);
             prop_assert_eq!(of(format!("{n}Mi")), of((n * (1 << 20)).to_string()));
-            prop_assert_eq!(of(format!("{n}m")), of(format!("{}e-3", n)));
+            prop_assert_eq!(of(format!("{n}m")), of(format!("{n}e-3")));
             prop_assert_eq!(of(format!("{n}k")), of(format!("{n}000")));
         }
 

@@ -1,5 +1,7 @@
 //! Tests of both readers: places, merges, limits, and what kubectl makes of whole documents.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -98,7 +100,7 @@ fn alias_bombs_and_cycles_are_refused() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..10 {
         let inner = vec![format!("*a{}", level - 1); 10].join(", ");
-        bomb += &format!("a{level}: &a{level} [{inner}]\n");
+        let _ = writeln!(bomb, "a{level}: &a{level} [{inner}]");
     }
     assert_eq!(fault(&bomb).message, "aliases expand this document beyond reason");
     assert!(parse_spanned(&bomb).is_err());
@@ -121,7 +123,7 @@ fn depth_is_bounded_without_overflowing_the_stack() {
     // Depth that only aliases bring.
     let mut chain = format!("a0: &a0 {}\n", nested(200, "x"));
     for level in 1..40 {
-        chain += &format!("a{level}: &a{level} {}\n", nested(200, &format!("*a{}", level - 1)));
+        let _ = writeln!(chain, "a{level}: &a{level} {}", nested(200, &format!("*a{}", level - 1)));
     }
     assert!(fault(&chain).message.starts_with("collections nest more than"));
     assert!(parse_spanned(&chain).is_err());

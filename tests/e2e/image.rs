@@ -154,10 +154,10 @@ async fn a_changed_layer_is_all_that_is_sent() {
     let directory = tempfile::tempdir().unwrap();
     let cache = tempfile::tempdir().unwrap();
     let workshop = workshop(&engine, cache.path());
-    let mut built = Vec::new();
+    let mut images = Vec::new();
     for text in [unlike("one"), unlike("two")] {
         let build = context(directory.path(), &text, 3 << 20);
-        built.extend(workshop.build_all(&[BuildJob { name: "delta", build: &build }]).await.unwrap());
+        images.extend(workshop.build_all(&[BuildJob { name: "delta", build: &build }]).await.unwrap());
     }
     let names = vec!["delta-test:1".to_owned(), format!("delta-test@sha256:{}", "0".repeat(64))];
     let wanted =
@@ -165,10 +165,10 @@ async fn a_changed_layer_is_all_that_is_sent() {
     let go = async |reference: &str| {
         deliver(&engine, cache.path(), &nodes, async { None }, &wanted(reference), &Silent).await.unwrap()
     };
-    let first = go(&built[0].reference).await;
+    let first = go(&images[0].reference).await;
     assert_eq!(first.images[0].layers_sent, 2, "{first:?}");
-    assert!(go(&built[0].reference).await.nothing_done());
-    let second = go(&built[1].reference).await;
+    assert!(go(&images[0].reference).await.nothing_done());
+    let second = go(&images[1].reference).await;
     assert_eq!((second.images[0].layers_sent, second.images[0].layers_shared), (1, 1), "{second:?}");
     assert!(second.bytes_sent() < 10_000 * nodes.len() as u64, "{second:?}");
     for node in &nodes {
@@ -178,7 +178,7 @@ async fn a_changed_layer_is_all_that_is_sent() {
         }
         node.run(&["ctr", "-n", "k8s.io", "images", "rm", "docker.io/library/delta-test:1"]).await.unwrap();
     }
-    let renamed = go(&built[1].reference).await;
+    let renamed = go(&images[1].reference).await;
     assert_eq!(
         (renamed.images[0].layers_sent, renamed.images[0].nodes.len()),
         (0, nodes.len()),
@@ -186,12 +186,12 @@ async fn a_changed_layer_is_all_that_is_sent() {
     );
     // Back and forth: layers that nothing uses anymore are being collected meanwhile.
     for at in [0, 1, 0, 1] {
-        go(&built[at].reference).await;
+        go(&images[at].reference).await;
     }
-    let back = go(&built[1].reference).await;
+    let back = go(&images[1].reference).await;
     assert!(back.nothing_done(), "{back:?}");
-    for built in &built {
-        forget(&engine, &built.reference).await;
+    for image in &images {
+        forget(&engine, &image.reference).await;
     }
     pods_start_under_every_policy(&engine, &cluster, &nodes, cache.path()).await;
 }

@@ -129,7 +129,8 @@ fn a_node_whose_disk_is_full(project: &Project) {
     };
     let ingest = "/var/lib/containerd/io.containerd.content.v1.content/ingest";
     docker(&["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", ingest]);
-    let noise: String = (0..200_000).map(|n| format!("{:x}", n * 2_654_435_761_u64)).collect();
+    let noise: String =
+        (0..200_000_u64).flat_map(|n| (n * 2_654_435_761).to_string().into_bytes()).map(char::from).collect();
     std::fs::write(project.directory().join("web/version"), noise).expect("written");
     let (_, said) = project.fail(&["up"], 1);
     docker(&["umount", ingest]);

@@ -62,7 +62,7 @@ fn curl(args: &[&str]) -> Value {
 fn confirmed(project: &Project, order: &str) {
     let query = format!("select status from orders where id = '{order}'");
     let psql = ["-n", "shop", "exec", "postgres-0", "--", "psql", "-U", "shop", "-d", "shop", "-Atc", &query];
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let status = project.kubectl(&psql);
         if status.trim() == "confirmed" {
@@ -103,7 +103,7 @@ fn parity_counts_are_zero(project: &Project) {
 
 fn metrics_reach_the_autoscaler(project: &Project) {
     let path = "jsonpath={.items[0].status.currentMetrics[0].resource.current.averageUtilization}";
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while project.kubectl(&["-n", "shop", "get", "hpa", "-o", path]).trim().parse::<u32>().is_err() {
         assert!(Instant::now() < deadline, "the autoscaler has no metrics");
         std::thread::sleep(Duration::from_secs(1));

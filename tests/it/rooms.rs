@@ -94,7 +94,7 @@ fn used(text: &str) -> BTreeSet<String> {
     ["crate::", "devcluster::"]
         .into_iter()
         .flat_map(|prefix| text.match_indices(prefix).map(move |(at, _)| &text[at + prefix.len()..]))
-        .map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase()).collect::<String>())
+        .map(|rest| rest.chars().take_while(char::is_ascii_lowercase).collect::<String>())
         .filter(|room| ROOMS.iter().any(|(known, _)| known == room))
         .collect()
 }
