@@ -52,5 +52,8 @@ fn of_manifest(error: &ManifestError) -> Exit {
 }
 
 fn of_engine(error: &EngineError) -> Exit {
-    if matches!(error, EngineError::Unreachable { .. }) { Exit::Missing } else { Exit::Failed }
+    match error {
+        EngineError::Unreachable { .. } | EngineError::Lost { .. } => Exit::Missing,
+        _ => Exit::Failed,
+    }
 }

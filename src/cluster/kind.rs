@@ -82,7 +82,15 @@ impl Provider for Kind {
         if let Some(image) = &blueprint.node_image {
             command = command.args(["--image", image]);
         }
-        stream(&command, reporter).await
+        let made = stream(&command, reporter).await;
+        // kind tells at length what came of an engine that went away; that it went is all there is to say.
+        match made {
+            Err(_) if self.engine.docker().ping().await.is_err() => {
+                let what = format!("make cluster {}", blueprint.name);
+                Err(EngineError::Lost { what, reason: "it does not answer anymore".into() }.into())
+            }
+            made => made,
+        }
     }
 
     async fn start(&self, nodes: &[ProvidedNode]) -> Result<(), ClusterError> {

@@ -77,12 +77,13 @@ impl Workshop {
             .await
     }
 
-    /// Whether each of `jobs` is built already; nothing is built.
-    pub async fn known(&self, jobs: &[BuildJob<'_>]) -> Result<Vec<bool>, ImageError> {
+    /// What each of `jobs` is called in the engine, where it is built already; nothing is built.
+    pub async fn known(&self, jobs: &[BuildJob<'_>]) -> Result<Vec<Option<String>>, ImageError> {
         let platform = inspect::engine_platform(&self.engine).await?.to_string();
         futures::stream::iter(jobs.iter().map(|job| async {
             let key = self.key(*job, &platform).await?;
-            Ok(inspect::find(&self.engine, &self.reference(*job, &key)).await?.is_some())
+            let found = inspect::find(&self.engine, &self.reference(*job, &key)).await?;
+            Ok(found.map(|image| image.reference))
         }))
         .buffered(SIDE_BY_SIDE)
         .try_collect()

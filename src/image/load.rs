@@ -131,6 +131,27 @@ pub async fn check(engine: &Engine, wanted: &[WantedImage]) -> Result<(), ImageE
     look_up(engine, wanted).await.map(|_| ())
 }
 
+/// The nodes that lack a name or a layer of each of `wanted`; nothing is changed.
+pub async fn lacking(
+    engine: &Engine,
+    cache: &Path,
+    nodes: &[Node],
+    wanted: &[WantedImage],
+) -> Result<Vec<BTreeSet<String>>, ImageError> {
+    let (items, records) =
+        tokio::try_join!(look_up(engine, wanted), try_join_all(nodes.iter().map(node::images)))?;
+    let memory = Memory::read(cache);
+    let lacks = |item: &Item<'_>, records: &ImageRecords| match item.describe(&memory) {
+        Some(document) => !missing_names(records, &item.names, &document.manifest_digest).is_empty(),
+        None => true,
+    };
+    let of = |item: &Item<'_>| {
+        let lacking = nodes.iter().zip(&records).filter(|(_, records)| lacks(item, records));
+        lacking.map(|(node, _)| node.name.clone()).collect()
+    };
+    Ok(items.iter().map(of).collect())
+}
+
 /// Has the engine learn the compressed forms of images' layers where a change would else cost the whole image again, so
 /// that it hands out what changed alone: to be called while there is nothing else to do. Costs about a second for 45 MB
 /// the first time. Images that are not there are passed over.

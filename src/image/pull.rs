@@ -60,6 +60,11 @@ pub async fn have_all(
     Ok(had)
 }
 
+/// Whether an image lately could not be pulled, so that a stand-in takes its place unasked.
+pub fn refused_lately(cache: &Path, image: &str) -> bool {
+    Refused::read(cache).lately(image).is_some()
+}
+
 async fn have(
     engine: &Engine,
     image: &str,

@@ -86,33 +86,86 @@ fn jobs<'a>(session: &'a Session, ways: &[(&ImageNeed, Way<'_>)]) -> Vec<BuildJo
         .collect()
 }
 
-/// What [`provide`] would do, by image as the configuration or the manifests name it; nothing is built or pulled.
-pub async fn plan(session: &Session, desired: &Desired) -> Result<Vec<ImageAction>, OperationError> {
+/// What [`provide`] and [`deliver`] would do, by image as the configuration or the manifests name it; nothing is built,
+/// pulled or sent. Without `nodes`, what would be sent goes without saying.
+pub async fn plan(
+    session: &Session,
+    desired: &Desired,
+    nodes: &[Node],
+) -> Result<Vec<ImageAction>, OperationError> {
     let needs = &desired.requirements.images;
     let ways: Vec<(&ImageNeed, Way<'_>)> = needs.iter().map(|need| (need, way(session, need))).collect();
     let jobs = jobs(session, &ways);
     let known = workshop(session).known(&jobs).await?;
-    let mut actions: Vec<ImageAction> = jobs
-        .iter()
-        .zip(known)
-        .map(|(job, known)| ImageAction {
-            name: job.name.to_owned(),
-            action: if known { ImageWork::Skip } else { ImageWork::Build },
-        })
-        .collect();
-    for (need, way) in &ways {
-        let name = need.reference.to_string();
-        let action = match way {
-            Way::Build(_) => continue,
-            Way::StandIn(_) => ImageWork::StandIn,
-            Way::Find if by_tag(session, need).await?.is_some() => ImageWork::Skip,
-            Way::Find if inspect::find(&session.engine, &name).await?.is_some() => ImageWork::Skip,
-            Way::Find => ImageWork::Pull,
-        };
-        actions.push(ImageAction { name, action });
+    let built: BTreeMap<&str, Option<String>> = jobs.iter().map(|job| job.name).zip(known).collect();
+    let planned = try_join_all(ways.iter().map(|(need, way)| plan_one(session, need, way, &built))).await?;
+    let (mut actions, mut there) = (Vec::new(), Vec::new());
+    for (action, image) in planned {
+        match image {
+            Some(image) if !nodes.is_empty() => there.push((action, image)),
+            _ => actions.push(action),
+        }
+    }
+    let wanted: Vec<WantedImage> = there.iter().map(|(_, image)| image.wanted.clone()).collect();
+    let lacking = load::lacking(&session.engine, session.state.cache(), nodes, &wanted).await?;
+    for ((mut action, _), nodes) in there.into_iter().zip(lacking) {
+        if nodes.is_empty() {
+            action.action = ImageWork::Skip;
+        } else if action.action == ImageWork::Skip {
+            action.action = ImageWork::Send { nodes };
+        }
+        actions.push(action);
     }
     actions.sort();
+    actions.dedup();
     Ok(actions)
+}
+
+/// What is done for one image, and the image where the engine has it.
+async fn plan_one(
+    session: &Session,
+    need: &ImageNeed,
+    way: &Way<'_>,
+    built: &BTreeMap<&str, Option<String>>,
+) -> Result<(ImageAction, Option<Provided>), OperationError> {
+    let name = need.reference.to_string();
+    Ok(match way {
+        Way::Build(image) => {
+            let name = image.name.clone();
+            match built.get(image.name.as_str()).cloned().flatten() {
+                Some(reference) => {
+                    let wanted = WantedImage {
+                        content: Content::Engine(reference),
+                        names: need.written.iter().cloned().collect(),
+                    };
+                    let image = Provided { wanted, bytes: ImageBytes::LocalBuild };
+                    (ImageAction { name, action: ImageWork::Skip }, Some(image))
+                }
+                None => (ImageAction { name, action: ImageWork::Build }, None),
+            }
+        }
+        Way::StandIn(ports) => {
+            let image = stand_in(session, need, ports.clone());
+            (ImageAction { name, action: ImageWork::StandIn }, Some(image))
+        }
+        Way::Find => {
+            let image = match by_tag(session, need).await? {
+                None if inspect::find(&session.engine, &name).await?.is_some() => {
+                    Some(found(session, need, &name).await?)
+                }
+                image => image,
+            };
+            let stands_in = session.config.profile.stand_ins
+                && image.is_none()
+                && pull::refused_lately(session.state.cache(), &name);
+            if stands_in {
+                let image = stand_in(session, need, stand_in_ports(need));
+                return Ok((ImageAction { name, action: ImageWork::StandIn }, Some(image)));
+            }
+            let action = if image.is_some() { ImageWork::Skip } else { ImageWork::Pull };
+            (ImageAction { name, action }, image)
+        }
+    })
 }
 
 fn way<'a>(session: &'a Session, need: &ImageNeed) -> Way<'a> {
@@ -139,30 +192,36 @@ fn stand_in_ports(need: &ImageNeed) -> Vec<String> {
 /// What is not built: the engine's own, pulled, or stood in for.
 async fn others(session: &Session, ways: &[(&ImageNeed, Way<'_>)]) -> Result<Vec<Provided>, OperationError> {
     let mut provided = Vec::new();
-    let mut asked: BTreeMap<String, &ImageNeed> = BTreeMap::new();
+    let mut wanted: Vec<&ImageNeed> = Vec::new();
     for (need, way) in ways {
         match way {
             Way::Build(_) => {}
             Way::StandIn(ports) => provided.push(stand_in(session, need, ports.clone())),
-            Way::Find => match by_tag(session, need).await? {
-                Some(image) => provided.push(image),
-                None => {
-                    asked.insert(need.reference.to_string(), *need);
-                }
-            },
+            Way::Find => wanted.push(*need),
+        }
+    }
+    let by_tag = try_join_all(wanted.iter().map(|need| by_tag(session, need))).await?;
+    let mut asked: BTreeMap<String, &ImageNeed> = BTreeMap::new();
+    for (need, image) in wanted.into_iter().zip(by_tag) {
+        match image {
+            Some(image) => provided.push(image),
+            None => {
+                asked.insert(need.reference.to_string(), need);
+            }
         }
     }
     let names: Vec<String> = asked.keys().cloned().collect();
     let stand_ins = session.config.profile.stand_ins;
     let cache = session.state.cache();
     let had = pull::have_all(&session.engine, cache, &names, stand_ins, session.reporter.as_ref()).await?;
-    for (name, had) in had {
-        let Some(need) = asked.get(&name) else { continue };
-        provided.push(match had {
-            Had::StandIn { .. } => stand_in(session, need, stand_in_ports(need)),
-            Had::InEngine | Had::Pulled => found(session, need, &name).await?,
-        });
-    }
+    let had = had.into_iter().filter_map(|(name, had)| Some((*asked.get(&name)?, name, had)));
+    let all = had.map(|(need, name, had)| async move {
+        match had {
+            Had::StandIn { .. } => Ok(stand_in(session, need, stand_in_ports(need))),
+            Had::InEngine | Had::Pulled => found(session, need, &name).await,
+        }
+    });
+    provided.extend(try_join_all(all).await?);
     Ok(provided)
 }
 

@@ -6,6 +6,7 @@ use super::session::{Existing, Session};
 use super::up::{Look, look};
 use super::{ground, hooks, images};
 use crate::apply::{Difference, Inventory};
+use crate::cluster::Node;
 use crate::cluster::identity::{self, Found};
 use crate::manifest::Object;
 use crate::parity::{ClusterAction, ObjectAction, ObjectWork, Plan};
@@ -13,8 +14,14 @@ use crate::parity::{ClusterAction, ObjectAction, ObjectWork, Plan};
 /// Works the plan out.
 pub async fn run(session: &Session) -> Result<Plan, OperationError> {
     let (desired, found) = tokio::try_join!(gather(session), session.find())?;
-    let images = images::plan(session, &desired).await?;
-    let nodes = desired.shape.nodes.len();
+    let nodes: Vec<Node> = match &found {
+        Found::Ours(_, nodes) if nodes.iter().all(|node| node.running) => {
+            nodes.iter().map(|node| node.node.clone()).collect()
+        }
+        _ => Vec::new(),
+    };
+    let images = images::plan(session, &desired, &nodes).await?;
+    let count = desired.shape.nodes.len();
     let anew = |cluster: ClusterAction| Plan {
         cluster,
         shape_changes: Vec::new(),
@@ -24,9 +31,9 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
         addresses: addresses(&desired),
     };
     match found {
-        Found::Absent => Ok(anew(ClusterAction::Create { nodes, reason: "there is none yet".into() })),
+        Found::Absent => Ok(anew(ClusterAction::Create { nodes: count, reason: "there is none yet".into() })),
         Found::Unfinished => {
-            Ok(anew(ClusterAction::Create { nodes, reason: "it was left unfinished".into() }))
+            Ok(anew(ClusterAction::Create { nodes: count, reason: "it was left unfinished".into() }))
         }
         Found::Ours(record, provided) => {
             let reasons = ground::recreation(session, &desired, &record.fixed);

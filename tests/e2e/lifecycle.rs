@@ -47,6 +47,8 @@ fn up_puts_right_what_was_changed_behind_its_back_and_data_outlives_the_cluster(
 fn nothing_to_do(project: &Project) {
     let (_, said) = project.succeed(&["up"]);
     assert!(said.contains("nothing to do"), "{said}");
+    let (plan, _) = project.succeed(&["plan"]);
+    assert!(plan.starts_with("Nothing to do"), "{plan}");
 }
 
 /// Through its LoadBalancer's address and through the ingress under its host.
@@ -92,6 +94,8 @@ fn image_removed_from_a_node(project: &Project) {
     let name = "registry.example.com/small/web:1";
     let remove = ["exec", &node, "ctr", "-n", "k8s.io", "images", "rm", name];
     assert!(Command::new("docker").args(remove).status().expect("docker runs").success());
+    let (plan, _) = project.succeed(&["plan"]);
+    assert!(plan.contains(&node), "the plan says where the image is to go: {plan}");
     project.succeed(&["up"]);
     let list = ["exec", &node, "ctr", "-n", "k8s.io", "images", "ls", "-q"];
     let names = Command::new("docker").args(list).output().expect("docker runs");
