@@ -17,6 +17,42 @@ pub const SHARED_ON_NODE: &str = "/var/devcluster/node";
 
 const SOCKET: &str = "containerd.sock";
 
+/// The file beside the socket that holds what [`SETTINGS`] printed when the node was made.
+const SETTINGS_FILE: &str = "containerd.settings";
+
+/// Shell that prints a node's [`Settings`], a line each, and leaves the snapshotter in `$s`.
+pub const SETTINGS: &str = r#"s=$(sed -n "s/^ *snapshotter *= *[\"']\([a-z0-9-]*\)[\"'].*/\1/p" /etc/containerd/config.toml 2>/dev/null | head -n 1)
+s=${s:-overlayfs}
+echo "$s"
+case $(ctr images import --help 2>/dev/null) in *--discard-unpacked-layers*) echo discards;; *) echo keeps;; esac
+"#;
+
+/// How a node's containerd takes images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The snapshotter that CRI unpacks with.
+    pub snapshotter: String,
+    /// Whether its `ctr` can drop packed layers once they are unpacked, as kind's containerd does with pulled ones.
+    pub discards: bool,
+}
+
+impl Settings {
+    /// Reads what [`SETTINGS`] printed.
+    pub fn read<'a>(mut lines: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let snapshotter = lines.next()?.to_owned();
+        let discards = lines.next()? == "discards";
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        (!snapshotter.is_empty() && snapshotter.chars().all(is_name))
+            .then_some(Self { snapshotter, discards })
+    }
+
+    /// Those of a node whose containerd is open to the host.
+    pub fn of(node: &Node) -> Option<Self> {
+        let path = node.containerd.as_deref()?.with_file_name(SETTINGS_FILE);
+        Self::read(std::fs::read_to_string(path).ok()?.lines())
+    }
+}
+
 /// How long an answer may take before it is asked for otherwise.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -30,7 +66,7 @@ pub fn socket(shared: &Path) -> PathBuf {
 const OPEN: &str = r"proxy=/usr/lib/systemd/systemd-socket-proxyd
 [ -x $proxy ] || proxy=/lib/systemd/systemd-socket-proxyd
 [ -x $proxy ] || exit 0
-cd /etc/systemd/system
+cd /etc/systemd/system || exit 1
 printf '[Socket]\nListenStream=%s\nSocketMode=0666\n[Install]\nWantedBy=sockets.target\n' $1 > devcluster-containerd.socket
 printf '[Service]\nExecStart=%s /run/containerd/containerd.sock\n' $proxy > devcluster-containerd.service
 systemctl daemon-reload
@@ -40,19 +76,20 @@ systemctl enable --quiet --now devcluster-containerd.socket";
 pub async fn open(node: &Node) -> Result<(), EngineError> {
     if node.containerd.is_some() {
         let socket = format!("{SHARED_ON_NODE}/{SOCKET}");
-        node.run(&["sh", "-c", OPEN, "sh", &socket]).await?;
+        let script = format!("({SETTINGS}) > {SHARED_ON_NODE}/{SETTINGS_FILE}\n{OPEN}");
+        node.run(&["sh", "-c", &script, "sh", &socket]).await?;
     }
     Ok(())
 }
 
 /// Calls `method` (`images.v1.Images/List`) of the node's containerd. Request and answer are framed as gRPC has them.
 /// None where the socket is not there or the answer is not a good one.
-pub async fn call(node: &Node, method: &str, request: &'static [u8]) -> Option<Bytes> {
+pub async fn call(node: &Node, method: &str, request: Vec<u8>) -> Option<Bytes> {
     let socket = node.containerd.as_deref()?;
     tokio::time::timeout(PATIENCE, ask(socket, method, request)).await.ok().flatten()
 }
 
-async fn ask(socket: &Path, method: &str, request: &'static [u8]) -> Option<Bytes> {
+async fn ask(socket: &Path, method: &str, request: Vec<u8>) -> Option<Bytes> {
     let stream = UnixStream::connect(socket).await.ok()?;
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.ok()?;
@@ -61,7 +98,7 @@ async fn ask(socket: &Path, method: &str, request: &'static [u8]) -> Option<Byte
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .header("containerd-namespace", "k8s.io")
-        .body(Full::new(Bytes::from_static(request)))
+        .body(Full::new(Bytes::from(request)))
         .ok()?;
     let answer = sender.send_request(request).await.ok()?.into_body().collect().await.ok();
     driving.abort();

@@ -60,12 +60,12 @@ pub(super) async fn import(
     };
     let (mut near, far) = tokio::io::duplex(1 << 20);
     let writing = async move { archive::write(&mut near, all).await };
-    let discard = if target.store.discards { "--local --discard-unpacked-layers " } else { "" };
+    let discard = if target.store.settings.discards { "--local --discard-unpacked-layers " } else { "" };
     let script = format!(
         "ctr -n k8s.io images import --digests=false {discard}--snapshotter \"$0\" - >&2 || exit 1\n{}",
         node::list_script()
     );
-    let argv = ["sh", "-c", &script, &target.store.snapshotter];
+    let argv = ["sh", "-c", &script, &target.store.settings.snapshotter];
     let running = target.node.engine.exec(&target.node.name, &argv, Some(Box::pin(far)));
     let feeding = async {
         let ((), written) = tokio::join!(forwarding, writing);

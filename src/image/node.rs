@@ -8,7 +8,7 @@ use base64::Engine as _;
 
 use super::error::ImageError;
 use super::wire;
-use crate::cluster::containerd;
+use crate::cluster::containerd::{self, SETTINGS, Settings};
 use crate::cluster::engine::Node;
 
 /// What an image name stands for on a node.
@@ -39,7 +39,7 @@ const LIST: &str = r"ask images.v1.Images/List '\0\0\0\0\0' || ctr -n k8s.io ima
 
 /// The node's image records. One call, about as long as any exec takes: the check of every `up` with nothing to do.
 pub async fn images(node: &Node) -> Result<ImageRecords, ImageError> {
-    if let Some(answer) = containerd::call(node, "images.v1.Images/List", &[0; 5]).await
+    if let Some(answer) = containerd::call(node, "images.v1.Images/List", vec![0; 5]).await
         && let Some(records) = read_records(&answer)
     {
         return Ok(records);
@@ -98,19 +98,13 @@ fn read_table(table: &str) -> ImageRecords {
 /// What a node has beneath its images, and how it takes more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeStore {
-    /// The snapshotter that CRI unpacks with.
-    pub snapshotter: String,
+    /// How it takes more.
+    pub settings: Settings,
     /// Chain ids of the layers that are unpacked.
     pub unpacked: BTreeSet<String>,
-    /// Whether its `ctr` can drop packed layers once they are unpacked, as kind's containerd does with pulled ones.
-    pub discards: bool,
 }
 
-const STORE: &str = r#"s=$(sed -n "s/^ *snapshotter *= *[\"']\([a-z0-9-]*\)[\"'].*/\1/p" /etc/containerd/config.toml 2>/dev/null | head -n 1)
-s=${s:-overlayfs}
-echo "$s"
-case $(ctr images import --help 2>/dev/null) in *--discard-unpacked-layers*) echo discards;; *) echo keeps;; esac
-l=$(printf '\\%03o' ${#s})
+const STORE: &str = r#"l=$(printf '\\%03o' ${#s})
 t=$(printf '\\%03o' $((${#s} + 2)))
 a=$(ask snapshots.v1.Snapshots/List "\0\0\0\0$t\012$l$s" | base64 | tr -d '\n')
 if [ -n "$a" ]; then echo "$a"; else echo; ctr -n k8s.io snapshots --snapshotter "$s" ls; fi
@@ -118,14 +112,27 @@ if [ -n "$a" ]; then echo "$a"; else echo; ctr -n k8s.io snapshots --snapshotter
 
 /// What the node has beneath its images. One call.
 pub async fn store(node: &Node) -> Result<NodeStore, ImageError> {
-    let output = node.run(&["sh", "-c", &format!("{ASK}{STORE}")]).await?;
+    if let Some(store) = store_by_socket(node).await {
+        return Ok(store);
+    }
+    let output = node.run(&["sh", "-c", &format!("{ASK}{SETTINGS}{STORE}")]).await?;
     read_store(&output).ok_or_else(|| unreadable(node, "its list of unpacked layers cannot be read"))
+}
+
+async fn store_by_socket(node: &Node) -> Option<NodeStore> {
+    let settings = Settings::of(node)?;
+    let name = settings.snapshotter.as_bytes();
+    let length = u8::try_from(name.len()).ok().filter(|length| *length < 0x7e)?;
+    // One field, number 1, behind gRPC's flag and length.
+    let request = [&[0, 0, 0, 0, length + 2, 0x0a, length], name].concat();
+    let answer = containerd::call(node, "snapshots.v1.Snapshots/List", request).await?;
+    Some(NodeStore { settings, unpacked: read_snapshots(&answer)? })
 }
 
 fn read_store(output: &str) -> Option<NodeStore> {
     let mut lines = output.lines();
-    let (snapshotter, discards, answer) =
-        (lines.next()?.to_owned(), lines.next()? == "discards", lines.next()?);
+    let settings = Settings::read(&mut lines)?;
+    let answer = lines.next()?;
     let unpacked = if answer.is_empty() {
         lines
             .filter_map(|line| {
@@ -136,7 +143,7 @@ fn read_store(output: &str) -> Option<NodeStore> {
     } else {
         read_snapshots(&base64::engine::general_purpose::STANDARD.decode(answer).ok()?)?
     };
-    Some(NodeStore { snapshotter, unpacked, discards })
+    Some(NodeStore { settings, unpacked })
 }
 
 fn read_snapshots(answer: &[u8]) -> Option<BTreeSet<String>> {
@@ -189,7 +196,7 @@ mod tests {
         let text = "overlayfs\nkeeps\n\nKEY PARENT KIND\nabc sha256:1 Active\nsha256:1 Committed\nsha256:2 sha256:1 Committed\n";
         let store = read_store(text).unwrap();
         assert_eq!(store.unpacked, BTreeSet::from(["sha256:1".into(), "sha256:2".into()]));
-        assert!(!store.discards);
+        assert!(!store.settings.discards);
         let message = [0x0a, 12, 0x0a, 8, b's', b'h', b'a', b'2', b'5', b'6', b':', b'1', 0x18, 3];
         let mut body = vec![0, 0, 0, 0, 14];
         body.extend_from_slice(&message);
@@ -197,7 +204,7 @@ mod tests {
         body[6] = 12;
         let answer = base64::engine::general_purpose::STANDARD.encode(&body);
         let store = read_store(&format!("native\ndiscards\n{answer}\n")).unwrap();
-        assert_eq!(store.snapshotter, "native");
+        assert_eq!(store.settings.snapshotter, "native");
         assert_eq!(store.unpacked, BTreeSet::from(["sha256:1".into()]));
     }
 }
