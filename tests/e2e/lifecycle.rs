@@ -105,15 +105,13 @@ fn image_removed_from_a_node(project: &Project) {
 /// The manifests did not change, yet every container must run the new bytes.
 fn rebuilt_under_the_same_tag(project: &Project) {
     let ids = |project: &Project| {
-        let text = project.kubectl(&[
-            "get",
-            "pods",
-            "-n",
-            "small",
-            "-o",
-            "jsonpath={.items[*].status.containerStatuses[0].imageID}",
-        ]);
-        text.split_whitespace().map(ToOwned::to_owned).collect::<std::collections::BTreeSet<_>>()
+        let text = project.kubectl(&["get", "pods", "-n", "small", "-o", "json"]);
+        let list: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let pods = list["items"].as_array().expect("a list").iter();
+        // One that is ending has left its Service already.
+        let staying = pods.filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        let ids = staying.map(|pod| pod["status"]["containerStatuses"][0]["imageID"].to_string());
+        ids.collect::<std::collections::BTreeSet<_>>()
     };
     let before = ids(project);
     project.edit("web/version", "one", "two");
