@@ -1,6 +1,7 @@
 //! Small phrases that messages of every room are made of.
 
 use std::fmt::{Display, Write as _};
+use std::path::Path;
 
 /// `1 node`, `2 nodes`, `2 patches`.
 pub fn counted(count: usize, noun: &str) -> String {
@@ -17,6 +18,19 @@ pub fn listed<T: Display>(items: &[T]) -> String {
     items.iter().fold(String::new(), |mut all, item| {
         let _ = write!(all, "\n  {item}");
         all
+    })
+}
+
+/// A path on one line: what would break the line or act on a terminal is escaped.
+pub fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    text.chars().fold(String::new(), |mut shown, character| {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+        shown
     })
 }
 
@@ -40,6 +54,11 @@ mod tests {
         let texts = [(1, "node"), (0, "node"), (2, "patch"), (2, "class")].map(|(n, noun)| counted(n, noun));
         assert_eq!(texts, ["1 node", "0 nodes", "2 patches", "2 classes"]);
         assert_eq!(listed(&["a", "b"]), "\n  a\n  b");
+    }
+
+    #[test]
+    fn a_path_stays_on_its_line() {
+        assert_eq!(shown(Path::new("/a b\n\x1b[31mc/ä")), "/a b\\n\\u{1b}[31mc/ä");
     }
 
     #[test]

@@ -133,6 +133,15 @@ pub struct RunningContainer {
     pub image: String,
     /// What the runtime runs: `sha256:...` of the image's configuration, or `name@sha256:...` of its manifest.
     pub image_id: String,
+    /// The container's id, as containerd has it: another after each start.
+    pub container_id: String,
+}
+
+impl RunningContainer {
+    /// The digest of what it runs.
+    pub fn digest(&self) -> &str {
+        digest(&self.image_id)
+    }
 }
 
 /// What every running container of these Pods runs; sidecars among them, init containers that have ended not. Pods that
@@ -168,6 +177,7 @@ fn containers<'a>(
             container: name.into(),
             image: text(spec, "/image").into(),
             image_id: text(status, "/imageID").into(),
+            container_id: text(status, "/containerID").trim_start_matches("containerd://").into(),
         })
     })
 }

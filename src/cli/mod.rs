@@ -1,5 +1,6 @@
 //! The command line: one file a verb. The only room that prints, draws progress or asks.
 
+mod dev;
 mod diff;
 mod doctor;
 mod down;
@@ -40,6 +41,8 @@ struct Cli {
 enum Verb {
     /// Bring production's system up, or put right what differs
     Up(up::Args),
+    /// Bring the system up and keep it as the files are: a saved file is built and swapped in place
+    Dev(dev::Args),
     /// Show what `up` would do, and do nothing
     Plan(plan::Args),
     /// Show what runs, whether it is ready, and what it takes
@@ -116,6 +119,7 @@ async fn run(cli: Cli) -> Result<(), CliError> {
     let global = cli.global;
     match cli.verb {
         Verb::Up(args) => up::run(&global, args).await,
+        Verb::Dev(args) => dev::run(&global, args).await,
         Verb::Plan(args) => plan::run(&global, args).await,
         Verb::Status(args) => status::run(&global, args).await,
         Verb::Logs(args) => logs::run(&global, args).await,

@@ -72,6 +72,12 @@ fn text(status: &Status, all: bool) -> String {
     for killed in &status.killed {
         let _ = writeln!(text, "  killed for want of memory: {killed}");
     }
+    if !status.developed.is_empty() {
+        let _ = writeln!(text, "changed while developing; `devcluster up` goes back:");
+    }
+    for developed in &status.developed {
+        let _ = writeln!(text, "  {}: {}", developed.container, developed.what);
+    }
     let _ = writeln!(text, "kubectl: KUBECONFIG={}", status.kubeconfig.display());
     text
 }

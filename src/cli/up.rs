@@ -37,7 +37,8 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let progress = global.progress();
     let session = Session::open(config, progress.clone()).await?;
     let confirm = confirm(progress.clone(), args.yes);
-    let options = Options { confirm: &confirm, timeout, prune_volumes: args.prune_volumes };
+    let options =
+        Options { confirm: &confirm, timeout, prune_volumes: args.prune_volumes, developing: false };
     let result = up::run(&session, &options).await;
     progress.clear();
     let report = result?;
@@ -55,7 +56,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     Ok(())
 }
 
-fn confirm(progress: Arc<Progress>, yes: bool) -> impl Fn(&[String]) -> bool + Sync {
+pub(super) fn confirm(progress: Arc<Progress>, yes: bool) -> impl Fn(&[String]) -> bool + Sync {
     move |reasons| {
         progress.clear();
         printer::talk("the cluster has to be made anew (volumes are kept):");

@@ -4,6 +4,7 @@ pub mod address;
 pub mod capacity;
 pub mod containerd;
 pub mod engine;
+pub mod hand;
 pub mod identity;
 pub mod kind;
 pub mod node_shape;

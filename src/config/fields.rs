@@ -55,6 +55,9 @@ static SERVED_VERSION: Text = Text::new(
     "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?v[0-9]+((alpha|beta)[0-9]+)?(/[A-Z][A-Za-z0-9]*)?$",
     320,
 );
+static CONTAINER_PATH: Text =
+    Text::new("an absolute path in the container, such as `/app`", r"^/[^\u0000]*$", 4096);
+static SIGNAL: Text = Text::new("a signal such as `HUP` or `USR1`", "^(SIG)?[A-Z][A-Z0-9]{1,9}$", 12);
 static PLATFORM: Text = Text::new("a platform such as `linux/amd64`", "^linux/[a-z0-9]+(/v[0-9]+)?$", 64);
 static PORT: Text = Text::new("a port such as 8080 or `tcp:6379`", "^(tcp:)?[1-9][0-9]{0,4}$", 9);
 static MEMORY: Text = Text::new("memory in whole Gi, such as `128Gi`", "^[1-9][0-9]{0,5}Gi$", 8);
@@ -236,11 +239,51 @@ static IMAGE_FIELDS: Record = Record {
             "SSH agents or keys as `docker build --ssh` takes them, such as `default`.",
         ),
         beside("context", "platform", Shape::Text(&PLATFORM), "The platform; the engine's own by default."),
+        beside(
+            "context",
+            "sync",
+            Shape::List(&Shape::Record(&SYNC)),
+            "What `devcluster dev` copies into running containers where it would else build; the first rule that covers a file counts.",
+        ),
         optional(
             "standIn",
             Shape::Either(&[Shape::True, Shape::Record(&STAND_IN)]),
             "A server that answers probes and callers stands in for the image.",
         ),
+    ],
+};
+
+static SYNC: Record = Record {
+    name: "sync",
+    doc: "Files of the build's context that are copied into running containers as they are saved.",
+    one_of: &[],
+    fields: &[
+        required("from", Shape::Text(&PATH), "A directory or a file, from the context's directory."),
+        required(
+            "to",
+            Shape::Text(&CONTAINER_PATH),
+            "Where the Dockerfile puts it; a file goes into a path that ends with `/`.",
+        ),
+        optional(
+            "ignore",
+            Shape::List(&Shape::Text(&LINE)),
+            "What a change of is left to a rebuild, as .dockerignore has it, from the directory.",
+        ),
+        optional(
+            "then",
+            Shape::Either(&[Shape::Choice(&["nothing", "restart"]), Shape::Record(&THEN)]),
+            "What the container needs to take notice: `nothing` (the default), `restart`, a signal or a command.",
+        ),
+    ],
+};
+
+static THEN: Record = Record {
+    name: "then",
+    doc: "What is done in a container once its files are there.",
+    one_of: &["signal", "command"],
+    fields: &[
+        optional("signal", Shape::Text(&SIGNAL), "A signal for its first process."),
+        optional("command", Shape::List(&Shape::Text(&LINE)), "A program to run in it, with its arguments."),
     ],
 };
 

@@ -143,6 +143,36 @@ pub struct Build {
     pub ssh: Vec<String>,
     /// The platform; the engine's own where unset.
     pub platform: Option<String>,
+    /// What is copied into running containers where a build would else be made.
+    pub sync: Vec<SyncRule>,
+}
+
+/// Files of a build's context that go into running containers as they are.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncRule {
+    /// A directory or a file of the context, absolute.
+    pub from: PathBuf,
+    /// Where it is in the container, absolute; a file's own path where `from` is a file.
+    pub to: PathBuf,
+    /// What a change of is left to a rebuild, as `.dockerignore` has it, from the directory.
+    pub ignore: Vec<String>,
+    /// What the container needs to take notice.
+    pub then: Then,
+}
+
+/// What is done in a container once its files are there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Then {
+    /// Nothing: its program reads them anew, or sees them change.
+    Nothing,
+    /// The container starts anew, with the files in its image.
+    Restart,
+    /// Its first process gets a signal, named without `SIG`.
+    Signal(String),
+    /// A program runs in it.
+    Command(Vec<String>),
 }
 
 /// How production is fitted onto the laptop.

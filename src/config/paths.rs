@@ -80,7 +80,7 @@ impl Paths<'_> {
     }
 
     /// A path that exists, absolute and without symbolic links.
-    fn existing(&self, node: &Spanned, directory: &Path) -> Option<PathBuf> {
+    pub(super) fn existing(&self, node: &Spanned, directory: &Path) -> Option<PathBuf> {
         let text = node.text()?;
         match directory.join(text).canonicalize() {
             Ok(path) => Some(path),

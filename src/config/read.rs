@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fault::{ConfigError, Document, Faults};
-use super::model::{Build, Cluster, Config, HelmSource, Image, ImageFrom, Production, ProviderKind, Source};
+use super::model::{
+    Build, Cluster, Config, HelmSource, Image, ImageFrom, Production, ProviderKind, Source, SyncRule, Then,
+};
 use super::paths::Paths;
 use super::profile::Profiles;
 use super::tree::{Spanned, SpannedValue, Tree as _};
+use crate::dockerignore::Ignore;
 
 /// Reads one document. A place that the check found wrong reads as left out: its fault is collected already.
 pub(super) struct Reader<'a> {
@@ -153,14 +156,38 @@ impl<'a> Reader<'a> {
             default
         };
         Some(Build {
-            context,
             dockerfile,
             target: text(node, "target"),
             args: self.scalars(node, "args"),
             secrets: texts(node, "secrets").iter().map(|secret| self.secret(secret)).collect(),
             ssh: texts(node, "ssh"),
             platform: text(node, "platform"),
+            sync: items(node, "sync").iter().filter_map(|rule| self.sync(rule, &context)).collect(),
+            context,
         })
+    }
+
+    fn sync(&self, node: &Spanned, context: &Path) -> Option<SyncRule> {
+        let at = node.get("from")?;
+        let from = self.paths.existing(at, context)?;
+        if !from.starts_with(context) {
+            let help = "sync takes what the build sees; widen `context`".to_owned();
+            let message = format!("`{}` is outside the build's context", at.text()?);
+            self.faults.add(self.document, at.span(), message, help);
+        }
+        let to = text(node, "to")?;
+        let name = from.file_name().filter(|_| from.is_file() && to.ends_with('/'));
+        let to = name.map_or_else(|| PathBuf::from(&to), |name| Path::new(&to).join(name));
+        let ignore = texts(node, "ignore");
+        if let (Err(faults), Some(at)) = (Ignore::parse(&ignore.join("\n")), node.get("ignore")) {
+            self.faults.add(
+                self.document,
+                at.span(),
+                faults.join("; "),
+                "write it as in .dockerignore".to_owned(),
+            );
+        }
+        Some(SyncRule { from, to, ignore, then: then(node.get("then")) })
     }
 
     /// A `--secret` value with its file's path absolute, so that it means the same from every directory.
@@ -206,6 +233,18 @@ impl<'a> Reader<'a> {
             })
             .collect()
     }
+}
+
+fn then(node: Option<&Spanned>) -> Then {
+    let Some(node) = node else { return Then::Nothing };
+    if node.text() == Some("restart") {
+        return Then::Restart;
+    }
+    if let Some(signal) = text(node, "signal") {
+        return Then::Signal(signal.trim_start_matches("SIG").to_owned());
+    }
+    let command = texts(node, "command");
+    if command.is_empty() { Then::Nothing } else { Then::Command(command) }
 }
 
 fn production(node: Option<&Spanned>) -> Production {

@@ -12,12 +12,12 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use super::context::hash_context;
 use super::dockerfile::base_images;
 use super::error::ImageError;
-use super::ignore::Ignore;
 use super::inspect;
 use super::key::{KeyInputs, content_key};
 use super::name::path_component;
 use crate::cluster::engine::Engine;
 use crate::config::model::Build;
+use crate::dockerignore::Ignore;
 use crate::event::{Event, SharedReporter};
 use crate::process::Command;
 
@@ -298,6 +298,7 @@ mod tests {
             secrets: secrets.iter().map(ToString::to_string).collect(),
             ssh: vec!["default".into()],
             platform: None,
+            sync: Vec::new(),
         }
     }
 

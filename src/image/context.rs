@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::ignore::Ignore;
+use crate::dockerignore::Ignore;
 
 /// A file that changes within this many nanoseconds before it is read may change again unseen under the same times.
 const RACY_NS: i128 = 50_000_000;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::thin::ThinLayer;
 use crate::words::{counted, sized};
 
 /// An image that nodes are to have.
@@ -25,13 +26,22 @@ pub enum Content {
         /// Ports as it takes them: `8080`, `tcp:6379`.
         ports: Vec<String>,
     },
+    /// An image with files on top.
+    Thin {
+        /// The engine's image beneath.
+        image: String,
+        /// The files.
+        layer: ThinLayer,
+    },
 }
 
 impl Content {
     /// The engine's image.
     pub fn reference(&self) -> &str {
         match self {
-            Self::Engine(reference) | Self::StandIn { image: reference, .. } => reference,
+            Self::Engine(reference)
+            | Self::StandIn { image: reference, .. }
+            | Self::Thin { image: reference, .. } => reference,
         }
     }
 }

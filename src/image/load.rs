@@ -24,6 +24,7 @@ use super::plan::{bytes, missing_layers, missing_names};
 use super::registry::lock;
 use super::settle::Layer;
 use super::standin;
+use super::thin::{self, ThinLayer};
 use crate::cluster::engine::{Engine, Node};
 use crate::event::{Event, Reporter};
 use crate::words::counted;
@@ -49,8 +50,27 @@ impl Item<'_> {
         let config = match &self.wanted.content {
             Content::Engine(_) => config.to_vec(),
             Content::StandIn { ports, .. } => standin::configure(config, self.names.first()?, ports)?,
+            Content::Thin { layer, .. } => {
+                // A thin layer is nothing to remember: the next save makes another.
+                let mut sizes = memory.layers.clone();
+                sizes.insert(layer.diff_id.clone(), layer.size);
+                return Document::new(thin::configure(config, layer)?, &sizes);
+            }
         };
         Document::new(config, &memory.layers)
+    }
+
+    /// Its layers, lowest first.
+    fn diff_ids(&self) -> Vec<String> {
+        let thin = self.thin().map(|layer| layer.diff_id.clone());
+        self.image.diff_ids.iter().cloned().chain(thin).collect()
+    }
+
+    fn thin(&self) -> Option<&ThinLayer> {
+        match &self.wanted.content {
+            Content::Thin { layer, .. } => Some(layer),
+            Content::Engine(_) | Content::StandIn { .. } => None,
+        }
     }
 
     fn stand_in(&self) -> bool {
@@ -180,7 +200,7 @@ async fn look_up<'a>(engine: &Engine, wanted: &'a [WantedImage]) -> Result<Vec<I
         .map(|wanted| {
             let reference = wanted.content.reference();
             let image = found.get(reference).cloned().flatten().ok_or_else(|| match wanted.content {
-                Content::Engine(_) => ImageError::Missing { image: reference.into() },
+                Content::Engine(_) | Content::Thin { .. } => ImageError::Missing { image: reference.into() },
                 Content::StandIn { .. } => ImageError::NoStandIn { image: reference.into() },
             })?;
             let names: BTreeSet<String> = wanted.names.iter().map(|name| normalised(name)).collect();
@@ -212,7 +232,7 @@ async fn survey<'a>(
                     !missing_names(&records, &item.names, &document.manifest_digest).is_empty()
                 })
             })
-            .flat_map(|item| missing_layers(&item.image.diff_ids, &store.unpacked))
+            .flat_map(|item| missing_layers(&item.diff_ids(), &store.unpacked))
             .collect();
         Target { node, records, store, lacks }
     });
@@ -245,6 +265,11 @@ async fn transfer(
             .collect();
         let (layers, incoming) = mpsc::unbounded_channel();
         let pumping = pump(incoming, targets, &senders, needed.len(), reporter);
+        let thin = open.iter().filter_map(|at| items[*at].thin());
+        for layer in thin.filter(|layer| needed.contains(&layer.diff_id)) {
+            let ThinLayer { diff_id, size, path } = layer.clone();
+            let _ = layers.send(Layer { diff_id, size, path });
+        }
         let exporting = async {
             if sources.is_empty() {
                 drop(layers);
@@ -252,10 +277,12 @@ async fn transfer(
             }
             let exporter =
                 Exporter::start(engine, directory.path(), needed.clone(), memory.clone(), layers).await?;
-            futures::stream::iter(sources.values().map(|image| exporter.export(image)))
-                .buffer_unordered(EXPORTS)
-                .try_for_each(|_| async { Ok(()) })
-                .await
+            // Gathered first: a closure in the stream would keep this future from being sent to another thread.
+            let mut exports = Vec::new();
+            for image in sources.values() {
+                exports.push(exporter.export(image));
+            }
+            futures::stream::iter(exports).buffer_unordered(EXPORTS).try_for_each(|_| async { Ok(()) }).await
         };
         let (exported, ()) = tokio::join!(exporting, pumping);
         exported?;
@@ -363,7 +390,7 @@ fn account(items: &[Item<'_>], targets: &[Target<'_>], memory: &Memory) -> Deliv
 
 fn delivered(item: &Item<'_>, sent: &[(String, BTreeSet<String>)], memory: &Memory) -> Delivered {
     let layers: BTreeSet<&String> = sent.iter().flat_map(|(_, layers)| layers).collect();
-    let all: BTreeSet<&String> = item.image.diff_ids.iter().collect();
+    let all: BTreeSet<String> = item.diff_ids().into_iter().collect();
     let document = item.document.as_ref();
     Delivered {
         names: item.names.clone(),

@@ -8,7 +8,6 @@ pub mod dockerfile;
 mod error;
 mod export;
 mod files;
-pub mod ignore;
 mod import;
 pub mod inspect;
 pub mod key;
@@ -23,6 +22,7 @@ pub mod pull;
 mod registry;
 mod settle;
 pub mod standin;
+pub mod thin;
 mod wire;
 
 pub use build::{BuildJob, Built, Workshop};

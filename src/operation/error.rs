@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use crate::apply::ApplyError;
 use crate::apply::pods::EvictError;
+use crate::apply::retry::transient;
 use crate::apply::wait::NotReady;
 use crate::cluster::state::StateError;
 use crate::cluster::{ClusterError, EngineError};
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
+use crate::watch::WatchError;
 use crate::words::{counted, listed};
 
 /// Why an operation failed.
@@ -84,11 +86,54 @@ pub enum OperationError {
         /// What it said.
         source: Box<kube::Error>,
     },
+    /// A container does not run its new image.
+    #[error("cannot {what}: {reason}; the other containers are as they should be, and a save tries again")]
+    Swap {
+        /// What was to be done.
+        what: String,
+        /// Why it was not.
+        reason: String,
+    },
+    /// Files cannot be watched.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
 }
 
 impl OperationError {
+    /// Whether a change of the project's files may be what it takes.
+    pub fn is_mended_by_a_save(&self) -> bool {
+        matches!(
+            self,
+            Self::Manifest(_) | Self::Image(_) | Self::Apply(_) | Self::NotReady(_) | Self::Swap { .. }
+        )
+    }
+
+    /// Whether what failed may come back by itself: the engine or the API server is away.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Engine(error)
+            | Self::Cluster(ClusterError::Engine(error))
+            | Self::Image(ImageError::Engine(error)) => {
+                matches!(error, EngineError::Unreachable { .. } | EngineError::Lost { .. })
+            }
+            // Another command is at work on the cluster.
+            Self::State(StateError::Busy { .. }) => true,
+            Self::Request { source, .. } | Self::Cluster(ClusterError::Api { source, .. }) => is_away(source),
+            _ => false,
+        }
+    }
+
     /// A failed request.
     pub fn request(what: impl Into<String>, source: kube::Error) -> Self {
         Self::Request { what: what.into(), source: Box::new(source) }
+    }
+}
+
+fn is_away(error: &kube::Error) -> bool {
+    match error {
+        // An API server that has only just started knows nobody's rights yet; in a cluster of ours they are all there.
+        kube::Error::Api(status) if status.code == 403 => status.message.contains("\" cannot "),
+        kube::Error::Api(_) => transient(error),
+        _ => true,
     }
 }

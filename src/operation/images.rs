@@ -47,13 +47,7 @@ pub async fn provide(session: &Session, desired: &Desired) -> Result<Vec<Provide
     let mut provided: Vec<Provided> = ways
         .iter()
         .filter_map(|(need, way)| match way {
-            Way::Build(image) => Some(Provided {
-                wanted: WantedImage {
-                    content: Content::Engine(built.get(image.name.as_str())?.reference.clone()),
-                    names: need.written.iter().cloned().collect(),
-                },
-                bytes: ImageBytes::LocalBuild,
-            }),
+            Way::Build(image) => Some(of_reference(need, built.get(image.name.as_str())?.reference.clone())),
             _ => None,
         })
         .collect();
@@ -84,6 +78,32 @@ fn jobs<'a>(session: &'a Session, ways: &[(&ImageNeed, Way<'_>)]) -> Vec<BuildJo
             ImageFrom::StandIn { .. } => None,
         })
         .collect()
+}
+
+/// Builds what is built here, of it only the images called `names` where that is asked.
+pub async fn build(
+    session: &Session,
+    desired: &Desired,
+    names: Option<&BTreeSet<String>>,
+) -> Result<Vec<Built>, OperationError> {
+    let needs = &desired.requirements.images;
+    let ways: Vec<(&ImageNeed, Way<'_>)> = needs.iter().map(|need| (need, way(session, need))).collect();
+    let mut jobs = jobs(session, &ways);
+    jobs.retain(|job| names.is_none_or(|names| names.contains(job.name)));
+    Ok(workshop(session).build_all(&jobs).await?)
+}
+
+/// The images of the manifests that the configuration builds as `name`, with what the engine calls that.
+pub fn of_build(session: &Session, desired: &Desired, name: &str, reference: &str) -> Vec<Provided> {
+    let needs = desired.requirements.images.iter();
+    let own = needs.filter(|need| matches!(way(session, need), Way::Build(image) if image.name == name));
+    own.map(|need| of_reference(need, reference.to_owned())).collect()
+}
+
+fn of_reference(need: &ImageNeed, reference: String) -> Provided {
+    let names = need.written.iter().cloned().collect();
+    let wanted = WantedImage { content: Content::Engine(reference), names };
+    Provided { wanted, bytes: ImageBytes::LocalBuild }
 }
 
 /// What [`provide`] and [`deliver`] would do, by image as the configuration or the manifests name it; nothing is built,
@@ -134,12 +154,7 @@ async fn plan_one(
             let name = image.name.clone();
             match built.get(image.name.as_str()).cloned().flatten() {
                 Some(reference) => {
-                    let wanted = WantedImage {
-                        content: Content::Engine(reference),
-                        names: need.written.iter().cloned().collect(),
-                    };
-                    let image = Provided { wanted, bytes: ImageBytes::LocalBuild };
-                    (ImageAction { name, action: ImageWork::Skip }, Some(image))
+                    (ImageAction { name, action: ImageWork::Skip }, Some(of_reference(need, reference)))
                 }
                 None => (ImageAction { name, action: ImageWork::Build }, None),
             }

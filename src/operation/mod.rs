@@ -1,6 +1,9 @@
 //! What the verbs do, as operations that report and return values: `cli` prints them, tests call them too.
 
 pub mod address;
+pub mod dev;
+pub mod dev_sources;
+pub mod developed;
 pub mod diff;
 pub mod doctor;
 pub mod down;
@@ -8,8 +11,10 @@ pub mod error;
 pub mod fault;
 pub mod gather;
 pub mod ground;
+pub mod hands;
 pub mod hooks;
 pub mod images;
+pub mod live;
 pub mod logs;
 pub mod memory;
 pub mod parity;
@@ -17,4 +22,10 @@ pub mod plan;
 pub mod restart;
 pub mod session;
 pub mod status;
+pub mod swap;
+pub mod swap_pod;
+pub mod sync;
+mod sync_command;
+mod sync_delivery;
+pub mod synced;
 pub mod up;

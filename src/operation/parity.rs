@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::developed;
 use super::diff;
 use super::error::OperationError;
 use super::gather::{Desired, gather};
+use super::restart;
 use super::session::{Existing, Session};
 use super::up::INVENTORY;
 use crate::apply::Inventory;
@@ -37,6 +39,7 @@ pub async fn run(session: &Session) -> Result<Report, OperationError> {
     )?;
     let enforced =
         daemons.iter().any(|daemon| ENFORCERS.iter().any(|name| daemon["metadata"]["name"] == *name));
+    let developed = developed::developed(session, &restart::pods(&existing, &desired).await?);
     let unchanged = diff.entries.iter().filter(|entry| entry.class == DiffClass::Same).count();
     let evidence = Evidence {
         unchanged,
@@ -44,6 +47,7 @@ pub async fn run(session: &Session) -> Result<Report, OperationError> {
         inert: inert(&desired.rendered.objects, &facts(session, &desired, enforced)),
         patches: Vec::new(),
         images: images(session, &desired),
+        developed,
         volatile_fields: desired
             .rendered
             .volatile

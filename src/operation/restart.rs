@@ -14,7 +14,9 @@ use super::error::OperationError;
 use super::gather::Desired;
 use super::images;
 use super::session::{Existing, Session};
-use crate::apply::pods::{StaleContainer, evict, running_bytes, stale_containers};
+use super::swap;
+use super::synced::SyncedContainer;
+use crate::apply::pods::{RunningContainer, StaleContainer, evict, running_bytes, stale_containers};
 use crate::event::Event;
 
 /// The Pods of the system's namespaces.
@@ -31,8 +33,27 @@ pub async fn pods(existing: &Existing, desired: &Desired) -> Result<Vec<Value>, 
 
 /// The containers of `pods` that run other bytes than their image's name now stands for.
 pub fn stale(pods: &[Value], stands_for: &BTreeMap<String, BTreeSet<String>>) -> Vec<StaleContainer> {
-    let running = running_bytes(pods);
-    stale_containers(&running, |_, image| stands_for.get(&images::normalised(image)).cloned())
+    stale_containers(&running_bytes(pods), |_, image| stands_for.get(&images::normalised(image)).cloned())
+}
+
+/// The containers of `pods` that `dev` left: with files in them that their image has not, or under a swap's name, which is
+/// not as their owner would make them. While `developing` these stay where their bytes are right.
+pub fn left_by_dev(
+    pods: &[Value],
+    stands_for: &BTreeMap<String, BTreeSet<String>>,
+    synced: &[SyncedContainer],
+    developing: bool,
+) -> Vec<StaleContainer> {
+    let is_right = |container: &RunningContainer| {
+        let repository = swap::repository(&container.image);
+        let mut own = stands_for.iter().filter(|(name, _)| swap::repository(name) == repository);
+        own.any(|(_, digests)| digests.contains(container.digest()))
+    };
+    let left = running_bytes(pods).into_iter().filter(|container| {
+        (swap::is_swap_name(&container.image) && !(developing && is_right(container)))
+            || synced.iter().any(|synced| synced.container_id == container.container_id)
+    });
+    left.map(|running| StaleContainer { running, wanted: BTreeSet::new() }).collect()
 }
 
 /// Evicts the Pods of stale containers, one Pod an owner at a time as disruption budgets allow.

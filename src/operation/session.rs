@@ -47,6 +47,12 @@ impl Session {
         Ok(Self { config: Arc::new(config), engine, state, provider, reporter })
     }
 
+    /// The same session with a configuration that was read again.
+    pub fn with(&self, config: Config) -> Result<Self, OperationError> {
+        let state = State::open(&config.cluster.name)?;
+        Ok(Self { config: Arc::new(config), state, ..self.clone() })
+    }
+
     /// Takes the cluster for this command.
     pub fn lock(&self) -> Result<Lock, OperationError> {
         Ok(self.state.lock()?)

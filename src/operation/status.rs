@@ -10,6 +10,7 @@ use kube::{Api, ResourceExt};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::developed;
 use super::error::OperationError;
 use super::memory::{Memory, Pressure};
 use super::session::{Existing, Session};
@@ -17,7 +18,7 @@ use super::up::INVENTORY;
 use crate::apply::Inventory;
 use crate::apply::readiness::{Readiness, Rules, readiness};
 use crate::manifest::{Object, ObjectId, Origin};
-use crate::parity::Quantity;
+use crate::parity::{Developed, Quantity};
 
 /// What runs.
 #[derive(Debug, Clone, Serialize)]
@@ -39,6 +40,8 @@ pub struct Status {
     pub pressure: Option<Pressure>,
     /// Containers that the kernel killed for want of memory, as `NAMESPACE/POD CONTAINER`.
     pub killed: Vec<String>,
+    /// Containers that were changed while developing; `up` goes back.
+    pub developed: Vec<Developed>,
 }
 
 /// The host's ports of the ingress, on loopback.
@@ -86,7 +89,9 @@ pub async fn run(session: &Session) -> Result<Status, OperationError> {
         tokio::try_join!(objects(&existing, &inventory), nodes(&existing), pods(&existing, &inventory))?;
     let memory = Memory::now(pods.iter().map(requested).sum());
     let ports = existing.record.fixed.ports;
+    let values: Vec<Value> = pods.iter().filter_map(|pod| serde_json::to_value(pod).ok()).collect();
     Ok(Status {
+        developed: developed::developed(session, &values),
         cluster: session.state.cluster().into(),
         kubeconfig: session.state.kubeconfig(),
         ports: Ports { http: ports.0, https: ports.1 },

@@ -14,7 +14,7 @@ use super::ground::{self, Confirm, Due, Made};
 use super::images::{self, Provided};
 use super::memory::Memory;
 use super::session::{Existing, Session};
-use super::{fault, hooks, restart};
+use super::{fault, hooks, restart, synced};
 use crate::apply::readiness::{Rules, readiness};
 use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
 use crate::apply::{self, ApplyOptions, Checked, Inventory};
@@ -25,6 +25,7 @@ use crate::image::DeliveryReport;
 use crate::manifest::{Object, ObjectId};
 
 /// How to bring it up.
+#[derive(Clone, Copy)]
 pub struct Options<'a> {
     /// Asked before the cluster is made anew.
     pub confirm: Confirm<'a>,
@@ -32,6 +33,8 @@ pub struct Options<'a> {
     pub timeout: Duration,
     /// Whether volumes that left the manifests may be pruned.
     pub prune_volumes: bool,
+    /// Whether containers that `dev` swapped stay where they run the right bytes.
+    pub developing: bool,
 }
 
 /// What `up` did.
@@ -133,6 +136,9 @@ async fn lay_out(session: &Session, desired: &Desired, existing: &Existing) -> R
     for change in ground::shape_nodes(session, desired, existing, &dues).await? {
         session.reporter.report(Event::Note(change));
     }
+    if desired.supplied.is_empty() {
+        return Ok(());
+    }
     let mut inventory = Inventory::load(&existing.cluster, INVENTORY).await?;
     let options = ApplyOptions::default();
     apply::apply(&existing.cluster, &desired.supplied, &options, &mut inventory, session.reporter.as_ref())
@@ -182,7 +188,10 @@ impl Work<'_> {
     ) -> Result<Option<Vec<Address>>, OperationError> {
         let hooks = hooks::due(&self.desired.rendered, &self.look.inventory);
         let stands_for = images::stands_for(delivered);
-        let stale = restart::stale(&self.look.pods, &stands_for);
+        let mut stale = restart::stale(&self.look.pods, &stands_for);
+        let synced = synced::recorded(self.session);
+        let developing = self.options.developing;
+        stale.extend(restart::left_by_dev(&self.look.pods, &stands_for, &synced, developing));
         let due = !self.look.checked.changes.is_empty() || !hooks.is_empty();
         let settled =
             made == Made::Kept && self.look.dues.is_empty() && delivered.nothing_done() && stale.is_empty();
@@ -202,6 +211,7 @@ impl Work<'_> {
         fault::point("applied");
         let addresses = self.assign_addresses().await?;
         restart::run(self.session, self.existing, &stale, self.options.timeout).await?;
+        synced::forget(self.session)?;
         self.wait().await?;
         self.remember_images(provided)?;
         self.settle().await?;

@@ -54,8 +54,8 @@ pub use quantity::{Quantity, Resources};
 pub use recreation::{Fixed, Wanted};
 pub use reference::{ImageReference, ReferenceError};
 pub use report::{
-    Counts, Evidence, ImageBytes, ImageReport, Patch, PodFields, Report, VolatileField, report, to_markdown,
-    to_text,
+    Counts, Developed, Evidence, ImageBytes, ImageReport, Patch, PodFields, Report, VolatileField, report,
+    to_markdown, to_text,
 };
 pub use requirements::{MissingKind, MissingWhy, PriorityClassNeed, Requirements, ServedKinds, requirements};
 pub use selector::{Effect, Labels, Taint, Toleration};

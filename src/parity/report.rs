@@ -45,6 +45,8 @@ pub struct Report {
     pub signature_checks: Vec<SignatureCheck>,
     /// Fields that a chart renders differently every time, whose first values were kept.
     pub volatile_fields: Vec<VolatileField>,
+    /// Containers that were changed while developing.
+    pub developed: Vec<Developed>,
     /// Kinds that neither Kubernetes nor the manifests supply.
     pub missing_kinds: Vec<MissingKind>,
     /// Secrets, ConfigMaps and ServiceAccounts that are referred to and not among the manifests.
@@ -70,6 +72,17 @@ impl Counts {
     pub fn are_zero(self) -> bool {
         self == Self::default()
     }
+}
+
+/// A running container that is not as its owner would make it, for it was changed while developing. Bringing the system up
+/// goes back.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Developed {
+    /// The container, as `NAMESPACE/POD CONTAINER`.
+    pub container: String,
+    /// What was done to it, in words.
+    pub what: String,
 }
 
 /// A change to an object of the manifests, the last resort.
@@ -183,6 +196,8 @@ pub struct Evidence {
     pub images: Vec<ImageReport>,
     /// Volatile fields.
     pub volatile_fields: Vec<VolatileField>,
+    /// Containers that were changed while developing.
+    pub developed: Vec<Developed>,
 }
 
 /// Puts the report together.
@@ -221,6 +236,7 @@ pub fn report(requirements: &Requirements, shape: &Shape, evidence: Evidence) ->
         images,
         signature_checks: requirements.signature_checks.clone(),
         volatile_fields: evidence.volatile_fields,
+        developed: evidence.developed,
         missing_kinds: requirements.missing_kinds.clone(),
         absent: requirements.absent.clone(),
         unmet: shape.unmet.clone(),

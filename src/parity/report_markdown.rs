@@ -30,6 +30,13 @@ pub fn to_markdown(report: &Report) -> String {
     table(&mut out, "Images", ["name", "bytes"], images);
     let checks = report.signature_checks.iter().map(|check| [check.object.to_string(), check.by.clone()]);
     table(&mut out, "What would check image signatures", ["object", "by"], checks);
+    let developed = report.developed.iter().map(|one| [one.container.clone(), one.what.clone()]);
+    table(
+        &mut out,
+        "Changed while developing; `devcluster up` goes back",
+        ["container", "change"],
+        developed,
+    );
     let volatile =
         report.volatile_fields.iter().map(|field| [field.object.to_string(), code(&field.pointer)]);
     table(&mut out, "Rendered differently every time", ["object", "field"], volatile);

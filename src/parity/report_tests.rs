@@ -10,7 +10,7 @@ use super::plan::{
     ClusterAction, HookAction, ImageAction, ImageWork, ObjectAction, ObjectWork, Plan, plan_to_text,
 };
 use super::report::{
-    Evidence, ImageBytes, ImageReport, Patch, Report, VolatileField, report, to_markdown, to_text,
+    Developed, Evidence, ImageBytes, ImageReport, Patch, Report, VolatileField, report, to_markdown, to_text,
 };
 use super::samples::{apart, deployment, id, object, shaped};
 use crate::manifest::ObjectId;
@@ -61,6 +61,10 @@ fn full() -> Report {
                 users: 3,
             },
         ],
+        developed: vec![Developed {
+            container: "shop/web-1 web".into(),
+            what: "its image was swapped".into(),
+        }],
         volatile_fields: vec![VolatileField {
             object: id("", "Secret", "shop", "key"),
             pointer: "/data/password".into(),

@@ -35,6 +35,7 @@ fn sections(report: &Report) -> Vec<(String, String)> {
             format!("Fields of {} that differ from their templates", counted(report.pods, "live Pod")),
             live(report),
         ),
+        ("Changed while developing; `devcluster up` goes back".into(), developed(report)),
         ("Inert: accepted, acted on by nobody".into(), inert(report)),
         ("Images".into(), images(report)),
         ("These would check image signatures".into(), signatures(report)),
@@ -65,6 +66,11 @@ fn live(report: &Report) -> String {
     });
     out.push_str(&columns(&fields.collect::<Vec<_>>()));
     out
+}
+
+fn developed(report: &Report) -> String {
+    let row = |one: &super::report::Developed| [one.container.clone(), one.what.clone()];
+    columns(&report.developed.iter().map(row).collect::<Vec<_>>())
 }
 
 fn inert(report: &Report) -> String {

@@ -17,10 +17,16 @@ pub struct Detour {
 impl Detour {
     /// Starts to pass on what comes.
     pub fn start(directory: &Path) -> Self {
-        let socket = directory.join("docker.sock");
-        let listener = UnixListener::bind(&socket).expect("a socket");
-        let streams = Arc::new(Mutex::new(Some(Vec::new())));
-        let open = streams.clone();
+        let detour = Self { socket: directory.join("docker.sock"), streams: Arc::default() };
+        detour.mend();
+        detour
+    }
+
+    /// Takes connections, again after it was cut.
+    pub fn mend(&self) {
+        let listener = UnixListener::bind(&self.socket).expect("a socket");
+        *self.streams.lock().expect("no thread panicked") = Some(Vec::new());
+        let open = self.streams.clone();
         std::thread::spawn(move || {
             for near in listener.incoming().flatten() {
                 let Ok(far) = UnixStream::connect(ENGINE) else { continue };
@@ -38,7 +44,6 @@ impl Detour {
                 open.extend([near, far]);
             }
         });
-        Self { socket, streams }
     }
 
     /// What `DOCKER_HOST` is to be.

@@ -14,6 +14,11 @@ impl Project {
         Self::copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/fixture"))
     }
 
+    /// The system of `fixture-dev/`, which is developed on.
+    pub fn developed() -> Self {
+        Self::copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/fixture-dev"))
+    }
+
     /// A copy of the project in `directory`.
     pub fn copy_of(directory: &Path) -> Self {
         let root = tempfile::Builder::new().prefix("e2e-").tempdir().expect("a temporary directory");

@@ -97,6 +97,7 @@ fn context(directory: &Path, text: &str, large: usize) -> Build {
         secrets: Vec::new(),
         ssh: Vec::new(),
         platform: None,
+        sync: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod boutique;
+mod dev;
 mod engine;
 mod fault;
 mod harness;

@@ -4,22 +4,50 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each room with those it may use. Nothing uses `cli`; `parity` knows no cluster.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 15] = [
+    ("dockerignore", &[]),
     ("event", &[]),
     ("process", &[]),
     ("words", &[]),
     ("yaml", &[]),
-    ("config", &["yaml"]),
+    ("config", &["dockerignore", "yaml"]),
     ("manifest", &["config", "event", "process", "words", "yaml"]),
     ("parity", &["config", "manifest", "words"]),
     ("cluster", &["config", "event", "manifest", "parity", "process"]),
-    ("image", &["cluster", "config", "event", "parity", "process", "words"]),
+    ("image", &["cluster", "config", "dockerignore", "event", "parity", "process", "words"]),
+    ("watch", &["config", "dockerignore"]),
     ("apply", &["event", "manifest"]),
     (
         "operation",
-        &["apply", "cluster", "config", "event", "image", "manifest", "parity", "process", "words"],
+        &[
+            "apply",
+            "cluster",
+            "config",
+            "dockerignore",
+            "event",
+            "image",
+            "manifest",
+            "parity",
+            "process",
+            "watch",
+            "words",
+        ],
     ),
-    ("cli", &["apply", "cluster", "config", "event", "image", "manifest", "operation", "parity", "process"]),
+    (
+        "cli",
+        &[
+            "apply",
+            "cluster",
+            "config",
+            "event",
+            "image",
+            "manifest",
+            "operation",
+            "parity",
+            "process",
+            "watch",
+        ],
+    ),
     ("main", &["cli"]),
 ];
 

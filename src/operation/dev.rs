@@ -1,0 +1,405 @@
+//! Keeps the running system as the files are: a saved file is running in the cluster before the window is switched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::dev_sources::sources;
+use super::error::OperationError;
+use super::gather::{self, Desired};
+use super::hands::Hands;
+use super::live::Live;
+use super::session::{Existing, Session};
+use super::swap::{Stage, Style, Swapped, Swapper};
+use super::sync::{Copied, Syncer};
+use super::up;
+use crate::event::Event;
+use crate::watch::{Effects, RuleId, Sources, Watcher};
+use crate::words::{counted, shown};
+
+/// How long the engine or the API server is left alone before it is tried again.
+const ABSENT: Duration = Duration::from_secs(1);
+
+/// How to develop.
+pub struct Options<'a> {
+    /// How `up` is called, first and whenever manifests change.
+    pub up: up::Options<'a>,
+    /// How containers are swapped.
+    pub style: Style,
+    /// Whether to end once the system is as the files are.
+    pub once: bool,
+    /// Reads the configuration again.
+    pub reload: &'a (dyn Fn() -> Result<Session, String> + Sync),
+}
+
+/// What is due, and since when.
+#[derive(Default)]
+struct Due {
+    effects: Effects,
+    since: Option<Instant>,
+    paths: Vec<PathBuf>,
+}
+
+impl Due {
+    fn merge(&mut self, more: Self) {
+        self.effects.merge(more.effects);
+        self.since = self.since.or(more.since);
+        self.paths.extend(more.paths);
+    }
+
+    fn took(&self) -> Duration {
+        took(self.since)
+    }
+
+    /// What is to be copied, and since when; the rest stays.
+    fn take_sync(&mut self) -> (BTreeMap<RuleId, BTreeSet<PathBuf>>, Option<Instant>) {
+        let sync = std::mem::take(&mut self.effects.sync);
+        let since = self.since;
+        if self.effects.is_empty() {
+            *self = Self::default();
+        }
+        (sync, since)
+    }
+}
+
+fn took(since: Option<Instant>) -> Duration {
+    since.map(|since| since.elapsed()).unwrap_or_default()
+}
+
+/// What is running, and how to change it.
+struct Running {
+    desired: Desired,
+    existing: Arc<Existing>,
+    live: Live,
+    hands: Hands,
+    swapper: Swapper,
+}
+
+impl Running {
+    fn parts<'a>(
+        &'a mut self,
+        session: &'a Session,
+        style: Style,
+    ) -> (Stage<'a>, &'a mut Hands, &'a mut Swapper) {
+        let Self { desired, existing, live, hands, swapper } = self;
+        (Stage { session, desired, existing, live, style }, hands, swapper)
+    }
+}
+
+/// Brings the system up and keeps it as the files are, until it is dropped.
+pub async fn run(mut session: Session, options: &Options<'_>) -> Result<(), OperationError> {
+    loop {
+        // Watched before anything is done, so that nothing that changes meanwhile is missed.
+        let sources = sources(&session.config);
+        let watcher = Watcher::start(&sources.roots())?;
+        let syncer = Syncer::start(&sources);
+        let mut work =
+            Work { session: &session, options, sources, watcher, syncer, running: None, waiting: false };
+        match work.raise().await {
+            Err(error) if options.once || !error.is_mended_by_a_save() => return Err(error),
+            Err(error) => work.say_failed(&error),
+            Ok(()) if options.once => return Ok(()),
+            Ok(()) => {}
+        }
+        session.reporter.report(Event::Note(watching(&work.sources)));
+        work.until_configured_anew().await?;
+        session = work.reload().await;
+    }
+}
+
+fn watching(sources: &Sources) -> String {
+    let images: Vec<&str> = sources.images.iter().map(|image| image.name.as_str()).collect();
+    let images = if images.is_empty() { "no image".into() } else { images.join(", ") };
+    format!("watching the manifests and the sources of {images}")
+}
+
+struct Work<'a> {
+    session: &'a Session,
+    options: &'a Options<'a>,
+    sources: Sources,
+    watcher: Watcher,
+    syncer: Syncer,
+    running: Option<Running>,
+    /// Whether it was said that something is away.
+    waiting: bool,
+}
+
+impl Work<'_> {
+    /// Brings the system up and takes hold of what runs.
+    async fn raise(&mut self) -> Result<(), OperationError> {
+        self.running = None;
+        up::run(self.session, &self.options.up).await?;
+        let (desired, existing) = tokio::try_join!(gather::gather(self.session), self.session.existing())?;
+        let mut hands = Hands::new(&existing);
+        let (swapper, live, ()) = tokio::try_join!(
+            Swapper::start(self.session, &desired),
+            async { Ok(Live::start(&existing, &desired).await) },
+            async {
+                // A node without what it takes is said where a file is to go there.
+                let _ = hands.open().await;
+                Ok(())
+            }
+        )?;
+        self.syncer.forget();
+        self.running = Some(Running { desired, existing: Arc::new(existing), live, hands, swapper });
+        Ok(())
+    }
+
+    /// Does what changes lead to, until the configuration is among them.
+    async fn until_configured_anew(&mut self) -> Result<(), OperationError> {
+        let mut due = Due::default();
+        loop {
+            let (copying, since) = due.take_sync();
+            self.syncer.note(&self.sources, &copying);
+            if due.effects.configure {
+                return Ok(());
+            }
+            match self.copy(since).await {
+                Ok(()) => {}
+                Err(error) if error.is_absence() => {
+                    self.wait_out(&error, &mut due).await;
+                    continue;
+                }
+                Err(error) => self.say_failed(&error),
+            }
+            self.deliver();
+            if due.effects.is_empty() {
+                due = match self.next_or_restarted().await {
+                    Some(next) => next,
+                    None => return Ok(()),
+                };
+                continue;
+            }
+            // A change meanwhile ends what is being done and adds to what is due: nothing half-built is swapped in.
+            let Self { session, options, sources, watcher, syncer, running, .. } = self;
+            let acted = tokio::select! {
+                biased;
+                more = next(watcher, sources) => {
+                    due.merge(more.unwrap_or_default());
+                    continue;
+                }
+                acted = act(session, options, syncer, running, &due) => acted,
+            };
+            match acted {
+                Ok(Acted::Done) => {
+                    self.answered();
+                    due = Due::default();
+                }
+                Ok(Acted::Raise) => {
+                    let raised = self.raise().await;
+                    match raised {
+                        Ok(()) => {
+                            self.answered();
+                            self.done("up", "the system is as the manifests are".into(), due.took());
+                            due = Due::default();
+                        }
+                        Err(error) if error.is_absence() => self.wait_out(&error, &mut due).await,
+                        Err(error) => {
+                            self.say_failed(&error);
+                            due = Due::default();
+                        }
+                    }
+                }
+                Err(error) if error.is_absence() => self.wait_out(&error, &mut due).await,
+                Err(error) => {
+                    self.say_failed(&error);
+                    self.syncer.give_up();
+                    due = Due::default();
+                }
+            }
+        }
+    }
+
+    /// Has what was copied put under its image's name on the nodes, beside all else.
+    fn deliver(&mut self) {
+        if let Some(running) = self.running.as_mut().filter(|_| self.syncer.is_ahead()) {
+            let (stage, _, swapper) = running.parts(self.session, self.options.style);
+            self.syncer.begin_delivery(stage, swapper);
+        }
+    }
+
+    /// Copies what is to be copied, and restarts what is to be restarted for it.
+    async fn copy(&mut self, since: Option<Instant>) -> Result<(), OperationError> {
+        let Some(running) = &mut self.running else { return Ok(()) };
+        let (stage, hands, swapper) = running.parts(self.session, self.options.style);
+        let copied = self.syncer.copy(stage, hands).await?;
+        for one in &copied {
+            let what = copied_sentence(one);
+            self.session.reporter.report(Event::Done { step: "sync".into(), what, took: took(since) });
+            for fault in &one.faults {
+                self.session.reporter.report(Event::Warning(fault.clone()));
+            }
+        }
+        if self.syncer.restarts() {
+            let _lock = self.session.lock()?;
+            let done = self.syncer.restart(stage, hands, swapper).await?;
+            report(self.session, &done, took(since));
+        }
+        Ok(())
+    }
+
+    /// Waits for a change that leads to something. Meanwhile containers that start without what was copied are told.
+    async fn next_or_restarted(&mut self) -> Option<Due> {
+        loop {
+            let Some(running) = &mut self.running else {
+                return next(&mut self.watcher, &self.sources).await.map(|mut due| {
+                    due.effects.apply = true;
+                    due
+                });
+            };
+            tokio::select! {
+                biased;
+                due = next(&mut self.watcher, &self.sources) => return due,
+                () = running.live.changed() => {}
+                delivered = self.syncer.delivered() => {
+                    match delivered {
+                        Ok(()) if self.syncer.is_ahead() => {}
+                        Ok(()) => {
+                            let line = "the nodes have all that was copied, under their images' names".into();
+                            self.session.reporter.report(Event::Output { step: "sync".into(), line });
+                        }
+                        Err(error) if error.is_absence() => tokio::time::sleep(ABSENT).await,
+                        Err(error) => {
+                            self.say_failed(&error);
+                            self.syncer.give_up();
+                        }
+                    }
+                    return Some(Due::default());
+                }
+            }
+            let (stage, hands, _) = running.parts(self.session, self.options.style);
+            if let Err(error) = self.syncer.catch_up(stage, hands).await
+                && !error.is_absence()
+            {
+                self.say_failed(&error);
+            }
+        }
+    }
+
+    /// Gives the engine or the API server time, and takes note of what changes meanwhile.
+    async fn wait_out(&mut self, error: &OperationError, due: &mut Due) {
+        if !std::mem::replace(&mut self.waiting, true) {
+            let said = format!("{error}\nwhat changed is kept, and done once it answers");
+            self.session.reporter.report(Event::Warning(said));
+        }
+        let until = tokio::time::Instant::now() + ABSENT;
+        while let Ok(Some(more)) =
+            tokio::time::timeout_at(until, next(&mut self.watcher, &self.sources)).await
+        {
+            due.merge(more);
+        }
+    }
+
+    /// What was away answers again.
+    fn answered(&mut self) {
+        if std::mem::take(&mut self.waiting) {
+            self.session.reporter.report(Event::Note("it answers again".into()));
+        }
+    }
+
+    fn say_failed(&self, error: &OperationError) {
+        self.session.reporter.report(Event::Warning(format!(
+            "{error}\nwhat runs is left as it is; the next save tries again"
+        )));
+    }
+
+    fn done(&self, step: &str, what: String, took: Duration) {
+        self.session.reporter.report(Event::Done { step: step.into(), what, took });
+    }
+
+    /// Reads the configuration until it is a good one.
+    async fn reload(&mut self) -> Session {
+        loop {
+            match (self.options.reload)() {
+                Ok(session) => return session,
+                Err(faults) => {
+                    self.session.reporter.report(Event::Warning(faults));
+                    while !next(&mut self.watcher, &self.sources)
+                        .await
+                        .is_some_and(|due| due.effects.configure)
+                    {}
+                }
+            }
+        }
+    }
+}
+
+enum Acted {
+    Done,
+    /// The system is to be brought up again.
+    Raise,
+}
+
+/// Does what is due in the cluster, but for copying.
+async fn act(
+    session: &Session,
+    options: &Options<'_>,
+    syncer: &mut Syncer,
+    running: &mut Option<Running>,
+    due: &Due,
+) -> Result<Acted, OperationError> {
+    let Some(running) = running else { return Ok(Acted::Raise) };
+    if due.effects.apply {
+        return Ok(Acted::Raise);
+    }
+    let (stage, hands, swapper) = running.parts(session, options.style);
+    if !due.effects.rebuild.is_empty() {
+        // What is on its way would come to stand under names that are about to mean something else.
+        syncer.settle().await;
+        let _lock = session.lock()?;
+        let done = swapper.swap(stage, hands, &due.effects.rebuild).await?;
+        for one in &done {
+            syncer.built(&one.image);
+        }
+        report(session, &done, due.took());
+    }
+    Ok(Acted::Done)
+}
+
+/// Waits for a change that leads to something; none where nothing is watched anymore.
+async fn next(watcher: &mut Watcher, sources: &Sources) -> Option<Due> {
+    loop {
+        let batch = watcher.batches.next().await?;
+        let effects = sources.effects(&batch.paths);
+        if !effects.is_empty() {
+            return Some(Due { effects, since: Some(batch.since), paths: batch.paths.into_iter().collect() });
+        }
+    }
+}
+
+fn report(session: &Session, swapped: &[Swapped], took: Duration) {
+    for swap in swapped {
+        let what = swapped_sentence(swap);
+        session.reporter.report(Event::Done { step: "swap".into(), what, took });
+    }
+}
+
+fn copied_sentence(copied: &Copied) -> String {
+    let what = match copied.paths.as_slice() {
+        [one] => shown(one),
+        many => counted(many.len(), "path"),
+    };
+    match copied.containers {
+        0 => format!("{what}: nobody runs {}; its image on the nodes has it", copied.image),
+        containers => format!("{what} in {} of {}", counted(containers, "container"), copied.image),
+    }
+}
+
+fn swapped_sentence(swap: &Swapped) -> String {
+    let took = swap.took;
+    let part = |what: &str, took: Duration| format!("{what} {:.2} s", took.as_secs_f64());
+    if swap.containers == 0 {
+        return format!("{}: nobody runs it; the nodes have it", swap.image);
+    }
+    let mut parts = Vec::new();
+    if !took.building.is_zero() {
+        parts.push(part("built in", took.building));
+    }
+    parts.push(part("sent in", took.sending));
+    if !took.ending.is_zero() {
+        parts.push(part("what ran took", took.ending) + " to end");
+    }
+    parts.push(part("ready after", took.starting));
+    format!("{} in {}: {}", swap.image, counted(swap.containers, "container"), parts.join(", "))
+}

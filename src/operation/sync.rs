@@ -1,0 +1,411 @@
+//! Copies saved files into running containers, and keeps them as a thin layer under their image's name, so that what starts
+//! anew starts with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::error::OperationError;
+use super::hands::Hands;
+use super::images;
+use super::session::Session;
+use super::swap::{Stage, Swapped, Swapper, exchange, is_named, is_swap_name};
+use super::sync_command::run;
+use super::sync_delivery::{Arrived, ToDeliver, deliver, on_top, scratch};
+use super::synced::{self, SyncedContainer};
+use crate::apply::pods::RunningContainer;
+use crate::cluster::hand::{Arrival, Owner, Placed, Placement};
+use crate::config::Then;
+use crate::event::Silent;
+use crate::image::thin::{ThinContent, ThinEntry};
+use crate::watch::{Index, Now, RuleId, Sources};
+use crate::words::{listed, shown};
+
+/// How many faults of one container are shown.
+const SHOWN: usize = 3;
+
+/// What was copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The image, as the configuration names it.
+    pub image: String,
+    /// Paths in its containers that were written or removed.
+    pub paths: Vec<PathBuf>,
+    /// How many running containers have them now.
+    pub containers: usize,
+    /// What could not be done, in sentences.
+    pub faults: Vec<String>,
+}
+
+/// What is on top of an image.
+#[derive(Debug, Default)]
+struct Top {
+    /// What stands at each path of its containers.
+    entries: BTreeMap<PathBuf, ThinEntry>,
+    /// What is to be copied still.
+    pending: Vec<Placed>,
+    /// What is to be done in the containers then.
+    then: BTreeSet<Then>,
+    /// Goes up with each change of `entries`.
+    generation: u64,
+    /// The generation that the nodes have under the image's name.
+    delivered: u64,
+    /// Images with a thin layer, by each of their digests, and the generation that they have.
+    thin: BTreeMap<String, u64>,
+}
+
+impl Top {
+    fn note(&mut self, placed: Placed, local: &Path) {
+        let (what, mode) = match &placed.what {
+            Placement::File { mode, .. } => (ThinContent::File(local.to_owned()), *mode),
+            Placement::Link { target } => (ThinContent::Link(target.clone()), 0o777),
+            Placement::Directory { mode } => (ThinContent::Directory, *mode),
+            Placement::Nothing => (ThinContent::Removed, 0),
+        };
+        let before = self.entries.get(&placed.path);
+        let (uid, gid) = before.map(|entry| (entry.uid, entry.gid)).unwrap_or_default();
+        self.entries.insert(placed.path.clone(), ThinEntry { what, uid, gid, mode });
+        self.pending.push(placed);
+        self.generation += 1;
+    }
+
+    fn owned(&mut self, owners: &BTreeMap<PathBuf, Owner>) {
+        for (path, owner) in owners {
+            if let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.what != ThinContent::Removed)
+            {
+                *entry =
+                    ThinEntry { what: entry.what.clone(), uid: owner.uid, gid: owner.gid, mode: owner.mode };
+            }
+        }
+    }
+
+    /// All that is on top, for a container that has nothing of it.
+    fn whole(&self) -> Vec<Placed> {
+        let placed = |(path, entry): (&PathBuf, &ThinEntry)| Placed {
+            path: path.clone(),
+            what: match &entry.what {
+                ThinContent::File(local) => {
+                    Placement::File { local: local.clone(), mode: entry.mode, keep_mode: false }
+                }
+                ThinContent::Link(target) => Placement::Link { target: target.clone() },
+                ThinContent::Directory => Placement::Directory { mode: entry.mode },
+                ThinContent::Removed => Placement::Nothing,
+            },
+        };
+        // What is gone first, what is deepest first of it.
+        let (gone, there): (Vec<_>, Vec<_>) =
+            self.entries.iter().partition(|(_, entry)| entry.what == ThinContent::Removed);
+        gone.into_iter().rev().chain(there).map(placed).collect()
+    }
+}
+
+/// Copies files and remembers what it copied.
+pub struct Syncer {
+    index: Index,
+    tops: BTreeMap<String, Top>,
+    /// The generation that each container has, by its id.
+    has: BTreeMap<String, u64>,
+    record: BTreeSet<SyncedContainer>,
+    delivery: Option<JoinHandle<Result<Vec<Arrived>, OperationError>>>,
+}
+
+impl Syncer {
+    /// Looks at the files that rules cover, before anything is built of them.
+    pub fn start(sources: &Sources) -> Self {
+        let rules = sources.images.iter().flat_map(|image| &image.sync);
+        let roots: Vec<PathBuf> = rules.map(|rule| rule.rule.from.clone()).collect();
+        let skips = |path: &Path| {
+            path.ends_with(".git") || path.ends_with("node_modules") && sources.git.ignores(path)
+        };
+        let index = Index::of(roots, skips);
+        Self { index, tops: BTreeMap::new(), has: BTreeMap::new(), record: BTreeSet::new(), delivery: None }
+    }
+
+    /// Takes note of what changed; [`Self::copy`] does the rest, again where it failed.
+    pub fn note(&mut self, sources: &Sources, changed: &BTreeMap<RuleId, BTreeSet<PathBuf>>) {
+        // A file may be under several images' rules, but is looked at once.
+        let mut rules: BTreeMap<&PathBuf, Vec<&RuleId>> = BTreeMap::new();
+        for (rule, paths) in changed {
+            for path in paths {
+                rules.entry(path).or_default().push(rule);
+            }
+        }
+        for (path, rules) in rules {
+            for (local, now) in self.index.changes(path) {
+                for id in &rules {
+                    let Some(rule) = sources.rule(id) else { continue };
+                    let Some(at) = rule.place(&local) else { continue };
+                    let what = match &now {
+                        Now::File { mode, same_mode } => {
+                            Placement::File { local: local.clone(), mode: *mode, keep_mode: *same_mode }
+                        }
+                        Now::Link { target } => Placement::Link { target: target.clone() },
+                        Now::Directory { mode } => Placement::Directory { mode: *mode },
+                        Now::Gone => Placement::Nothing,
+                    };
+                    let top = self.tops.entry(id.0.clone()).or_default();
+                    top.note(Placed { path: at, what }, &local);
+                    if rule.rule.then != Then::Nothing {
+                        top.then.insert(rule.rule.then.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Copies what is pending into the containers that run each image, and does what is to be done in them then. A restart
+    /// is left to [`Self::restart`].
+    pub async fn copy(&mut self, stage: Stage<'_>, hands: &mut Hands) -> Result<Vec<Copied>, OperationError> {
+        let mut all = Vec::new();
+        let images: Vec<String> = self
+            .tops
+            .iter()
+            .filter(|(_, top)| !top.pending.is_empty())
+            .map(|(image, _)| image.clone())
+            .collect();
+        for image in images {
+            let containers = containers(stage, &image);
+            self.record(stage.session, &containers)?;
+            let Some(top) = self.tops.get_mut(&image) else { continue };
+            let mut reached = hands.place(&top.pending, &containers, None).await?;
+            top.owned(&reached.owners);
+            for then in top.then.iter().filter(|then| !matches!(then, Then::Restart | Then::Nothing)) {
+                match then {
+                    Then::Signal(signal) => {
+                        let signalled = hands.place(&[], &containers, Some(signal)).await?;
+                        for (arrival, signalled) in reached.arrivals.iter_mut().zip(signalled.arrivals) {
+                            if let Some(Arrival::Failed(_)) = signalled {
+                                *arrival = signalled;
+                            }
+                        }
+                    }
+                    Then::Command(command) => {
+                        for container in &containers {
+                            run(stage, container, command).await?;
+                        }
+                    }
+                    Then::Nothing | Then::Restart => {}
+                }
+            }
+            top.then.retain(|then| *then == Then::Restart);
+            let paths = std::mem::take(&mut top.pending).into_iter().map(|placed| placed.path).collect();
+            let mut copied = Copied { image: image.clone(), paths, containers: 0, faults: Vec::new() };
+            for (container, arrival) in containers.iter().zip(&reached.arrivals) {
+                if account(&mut copied, container, arrival.as_ref()) {
+                    self.has.insert(container.container_id.clone(), top.generation);
+                }
+            }
+            all.push(copied);
+        }
+        Ok(all)
+    }
+
+    /// Copies all that is on top of an image into containers that started without it.
+    pub async fn catch_up(&mut self, stage: Stage<'_>, hands: &mut Hands) -> Result<(), OperationError> {
+        let images: Vec<String> = self.tops.keys().cloned().collect();
+        for image in images {
+            let Some(top) = self.tops.get(&image).filter(|top| top.generation > 0) else { continue };
+            let mut behind = Vec::new();
+            for container in containers(stage, &image) {
+                let digest = container.image_id.rsplit('@').next().unwrap_or_default();
+                let started_with = top.thin.get(digest).copied().unwrap_or_default();
+                let has = self.has.entry(container.container_id.clone()).or_insert(started_with);
+                if *has < top.generation {
+                    behind.push(container);
+                }
+            }
+            if behind.is_empty() {
+                continue;
+            }
+            let (whole, generation) = (top.whole(), top.generation);
+            self.record(stage.session, &behind)?;
+            let reached = hands.place(&whole, &behind, None).await?;
+            for (container, arrival) in behind.iter().zip(reached.arrivals) {
+                if matches!(arrival, Some(Arrival::There(_) | Arrival::Gone)) {
+                    self.has.insert(container.container_id.clone(), generation);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nodes lack what is on top of some image, and nothing is on its way to them.
+    pub fn is_ahead(&self) -> bool {
+        self.delivery.is_none() && self.tops.values().any(|top| top.delivered < top.generation)
+    }
+
+    /// Begins to put what is on top of images under their names on every node, beside whatever else is done. Nothing that
+    /// runs is touched.
+    pub fn begin_delivery(&mut self, stage: Stage<'_>, swapper: &Swapper) {
+        let mut layers = Vec::new();
+        for (image, top) in self.tops.iter().filter(|(_, top)| top.delivered < top.generation) {
+            let Some(reference) = swapper.reference(image) else { continue };
+            let own = images::of_build(stage.session, stage.desired, image, reference);
+            // Containers that a swap gave another name start anew under that.
+            let names: BTreeSet<String> = containers(stage, image)
+                .into_iter()
+                .map(|container| container.image)
+                .filter(|name| is_swap_name(name))
+                .chain(own.into_iter().flat_map(|one| one.wanted.names))
+                .collect();
+            layers.push(ToDeliver {
+                image: image.clone(),
+                generation: top.generation,
+                reference: reference.to_owned(),
+                names: names.into_iter().collect(),
+                entries: top.entries.clone(),
+            });
+        }
+        let quiet = Session { reporter: Arc::new(Silent), ..stage.session.clone() };
+        self.delivery = Some(tokio::spawn(deliver(quiet, stage.existing.clone(), layers)));
+    }
+
+    /// Waits until what is on its way is there; for ever where nothing is.
+    pub async fn delivered(&mut self) -> Result<(), OperationError> {
+        let Some(delivery) = &mut self.delivery else { return std::future::pending().await };
+        let joined = delivery.await;
+        self.delivery = None;
+        let delivered = match joined {
+            Ok(delivered) => delivered?,
+            // A task that panicked has said so.
+            Err(_) => return Ok(()),
+        };
+        for (image, generation, digests) in delivered {
+            // It may have been built anew meanwhile.
+            let Some(top) = self.tops.get_mut(&image).filter(|top| top.generation >= generation) else {
+                continue;
+            };
+            top.delivered = generation;
+            top.thin.extend(digests.into_iter().map(|digest| (digest, generation)));
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is on its way to the nodes, whatever comes of it.
+    pub async fn settle(&mut self) {
+        if self.delivery.is_some() {
+            let _ = self.delivered().await;
+        }
+    }
+
+    /// Whether containers are to start anew with what is on top of their image.
+    pub fn restarts(&self) -> bool {
+        self.tops.values().any(|top| top.then.contains(&Then::Restart))
+    }
+
+    /// Has the containers of images whose rules say so start anew, in place, with what is on top of their image.
+    pub async fn restart(
+        &mut self,
+        stage: Stage<'_>,
+        hands: &mut Hands,
+        swapper: &Swapper,
+    ) -> Result<Vec<Swapped>, OperationError> {
+        let scratch = scratch(stage.session)?;
+        self.settle().await;
+        let mut images = Vec::new();
+        let mut done = Vec::new();
+        for (image, top) in self.tops.iter().filter(|(_, top)| top.then.contains(&Then::Restart)) {
+            let Some(reference) = swapper.reference(image) else { continue };
+            let own = images::of_build(stage.session, stage.desired, image, reference);
+            let names = own.into_iter().flat_map(|one| one.wanted.names).collect();
+            images.push((image.clone(), on_top(image, reference, names, &top.entries, scratch.path())?));
+            done.push((image.clone(), top.generation));
+        }
+        let changed = exchange(stage, hands, images).await?;
+        for (image, generation) in done {
+            let Some(top) = self.tops.get_mut(&image) else { continue };
+            top.then.remove(&Then::Restart);
+            top.delivered = generation;
+            // They started with all of it.
+            for container in containers(stage, &image) {
+                self.has.insert(container.container_id, generation);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Forgets all that was copied: the system was brought up with it.
+    pub fn forget(&mut self) {
+        self.tops.clear();
+        self.has.clear();
+        self.record.clear();
+    }
+
+    /// Leaves the nodes as they are until the next change.
+    pub fn give_up(&mut self) {
+        for top in self.tops.values_mut() {
+            top.delivered = top.generation;
+            top.then.clear();
+            top.pending.clear();
+        }
+    }
+
+    /// Forgets what was on top of an image: it was built anew, with all of it.
+    pub fn built(&mut self, image: &str) {
+        self.tops.remove(image);
+    }
+
+    fn record(&mut self, session: &Session, containers: &[RunningContainer]) -> Result<(), OperationError> {
+        let before = self.record.len();
+        self.record.extend(containers.iter().map(|container| SyncedContainer {
+            container_id: container.container_id.clone(),
+            pod: format!("{}/{}", container.namespace, container.pod),
+            container: container.container.clone(),
+        }));
+        if self.record.len() > before {
+            synced::add(session, &self.record)?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts what came of one container; whether it is up to date.
+fn account(copied: &mut Copied, container: &RunningContainer, arrival: Option<&Arrival>) -> bool {
+    let name = format!("{}/{} {}", container.namespace, container.pod, container.container);
+    match arrival {
+        Some(Arrival::There(faults)) => {
+            copied.containers += usize::from(faults.is_empty());
+            let mut said: Vec<String> = faults
+                .iter()
+                .take(SHOWN)
+                .map(|(path, reason)| {
+                    let hint = if reason.contains("ead-only") {
+                        "; its root is read-only: a container that starts anew has it (`then: restart`)"
+                    } else {
+                        ""
+                    };
+                    format!("{}: {reason}{hint}", shown(path))
+                })
+                .collect();
+            if faults.len() > SHOWN {
+                said.push(format!("and {} more", faults.len() - SHOWN));
+            }
+            if !said.is_empty() {
+                copied.faults.push(format!("in {name}:{}", listed(&said)));
+            }
+            true
+        }
+        // Another starts in its place, and is told of all.
+        Some(Arrival::Gone) => false,
+        Some(Arrival::Failed(reason)) => {
+            copied.faults.push(format!("in {name}: {reason}"));
+            false
+        }
+        None => {
+            copied.faults.push(format!("in {name}: its node {} is not known", container.node));
+            false
+        }
+    }
+}
+
+/// The containers that run the image that the configuration calls `image`.
+fn containers(stage: Stage<'_>, image: &str) -> Vec<RunningContainer> {
+    let own = images::of_build(stage.session, stage.desired, image, "");
+    let running = stage.live.containers();
+    running
+        .into_iter()
+        .filter(|container| own.iter().any(|image| is_named(&container.image, image)))
+        .collect()
+}

@@ -1,0 +1,367 @@
+//! `devcluster dev` on a system of two nodes whose image has neither shell nor tar.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::engine::Detour;
+use crate::harness::Project;
+
+/// Long enough for whatever comes to come; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A running `devcluster dev`.
+struct Dev {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Dev {
+    fn start(project: &Project, docker_host: Option<&str>) -> Self {
+        let mut command = project.command(&["dev", "--yes", "--verbose"]);
+        if let Some(host) = docker_host {
+            command.env("DOCKER_HOST", host);
+        }
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("devcluster runs");
+        let said = BufReader::new(child.stderr.take().expect("piped"));
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let keep = lines.clone();
+        std::thread::spawn(move || {
+            for line in said.lines().map_while(Result::ok) {
+                eprintln!("dev | {line}");
+                keep.lock().expect("no thread panicked").push(line);
+            }
+        });
+        let mut dev = Self { child, lines };
+        dev.says("watching the manifests", 1);
+        dev
+    }
+
+    fn says(&mut self, words: &str, times: usize) {
+        eventually(&format!("dev says {words:?}"), || {
+            assert!(self.child.try_wait().expect("a child").is_none(), "dev ended");
+            let lines = self.lines.lock().expect("no thread panicked");
+            lines.iter().filter(|line| line.contains(words)).count() >= times
+        });
+    }
+
+    /// Waits until what was copied last is under its image's name on the nodes.
+    fn delivered(&self) {
+        eventually("the nodes have what was copied", || {
+            let lines = self.lines.lock().expect("no thread panicked");
+            let mut of_sync = lines.iter().rev().filter(|line| line.starts_with("sync: "));
+            of_sync.next().is_some_and(|line| line.contains("the nodes have all that was copied"))
+        });
+    }
+
+    fn quit(mut self) {
+        let killed = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(killed.expect("kill runs").success());
+        assert_eq!(self.child.wait().expect("it ends").code(), Some(130));
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "it never came to be that {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The system as it runs.
+struct Running<'a>(&'a Project);
+
+impl Running<'_> {
+    /// The Pods that stay, by name.
+    fn pods(&self) -> BTreeMap<String, Value> {
+        let text = self.0.kubectl(&["get", "pods", "-n", "developed", "-o", "json"]);
+        let list: Value = serde_json::from_str(&text).expect("JSON");
+        let pods = list["items"].as_array().expect("a list").iter();
+        pods.filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
+            .map(|pod| (pod["metadata"]["name"].as_str().expect("a name").to_owned(), pod.clone()))
+            .collect()
+    }
+
+    /// What a Pod answers; none where it does not, or not well.
+    fn get(&self, pod: &str, path: &str) -> Option<String> {
+        let url = format!("/api/v1/namespaces/developed/pods/{pod}:8080/proxy{path}");
+        let output = self.0.try_kubectl(&["get", "--raw", &url]);
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Waits until both Pods answer so.
+    fn answer(&self, path: &str, wanted: Option<&str>) {
+        eventually(&format!("{path} is {wanted:?}"), || {
+            let pods = self.pods();
+            pods.len() == 2 && pods.keys().all(|pod| self.get(pod, path).as_deref() == wanted)
+        });
+    }
+
+    fn ready(&self) {
+        eventually("both Pods are ready", || {
+            let pods = self.pods();
+            pods.len() == 2 && pods.values().all(|pod| pod["status"]["containerStatuses"][0]["ready"] == true)
+        });
+    }
+
+    /// Runs a shell line on a Pod's node.
+    fn on_node(pod: &Value, script: &str) -> String {
+        let node = pod["spec"]["nodeName"].as_str().expect("a node");
+        let output = Command::new("docker").args(["exec", node, "sh", "-c", script]).output();
+        String::from_utf8_lossy(&output.expect("docker runs").stdout).into_owned()
+    }
+}
+
+/// What is in a source tree: names, kinds, permissions, times and contents.
+fn tree(root: &Path) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![root.to_owned()];
+    while let Some(path) = left.pop() {
+        let is = path.symlink_metadata().expect("it is there");
+        let contents = if is.is_dir() {
+            left.extend(fs::read_dir(&path).expect("readable").map(|entry| entry.expect("readable").path()));
+            Vec::new()
+        } else if is.is_symlink() {
+            fs::read_link(&path).expect("a link").into_os_string().as_bytes().to_owned()
+        } else {
+            fs::read(&path).expect("readable")
+        };
+        found.insert(path, (is.mode(), is.mtime(), contents));
+    }
+    found
+}
+
+fn kubectl_diff_is_empty(project: &Project) {
+    let output = project.try_kubectl(&[
+        "diff",
+        "--server-side",
+        "--field-manager",
+        "devcluster",
+        "-f",
+        project.directory().join("deploy").to_str().expect("text"),
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn what_is_saved_runs_and_the_way_back_is_told() {
+    let project = Project::developed();
+    let mut dev = Dev::start(&project, None);
+    let running = Running(&project);
+    running.answer("/version", Some("one"));
+    let before = running.pods();
+    for pod in before.keys() {
+        running.get(pod, "/mark").expect("marked");
+    }
+    copies(&project, &running);
+    outlives_what_restarts(&project, &dev, &running);
+    let sources = swaps(&project, &mut dev, &running);
+    let (status, _) = project.succeed(&["status"]);
+    assert!(status.contains("its image was swapped in place"), "{status}");
+    let (parity, _) = project.succeed(&["parity"]);
+    assert!(parity.contains("Changed while developing"), "{parity}");
+    assert_eq!(tree(&project.directory()), sources, "dev changes nothing of the project");
+    dev.quit();
+    project.succeed(&["up"]);
+    let (status, _) = project.succeed(&["status"]);
+    assert!(!status.contains("changed while developing"), "{status}");
+    running.ready();
+    running.answer("/version", Some("three"));
+    running.answer("/read/srv/page.html", Some("page-three"));
+    kubectl_diff_is_empty(&project);
+    assert_eq!(tree(&project.directory()), sources);
+}
+
+fn copies(project: &Project, running: &Running<'_>) {
+    let at = |path: &str| project.directory().join("app").join(path);
+    fs::write(at("static/page.html"), "page-two").expect("written");
+    running.answer("/read/srv/page.html", Some("page-two"));
+    fs::create_dir_all(at("static/new/deep")).expect("made");
+    fs::write(at("static/new/deep/file"), "deep").expect("written");
+    running.answer("/read/srv/new/deep/file", Some("deep"));
+    fs::write(at("static/with space\nand line"), "odd").expect("written");
+    running.answer("/read/srv/with%20space%0Aand%20line", Some("odd"));
+    let bytes = at("static").join(OsStr::from_bytes(b"\xff\xfe"));
+    fs::write(&bytes, "bytes").expect("written");
+    running.answer("/read/srv/%FF%FE", Some("bytes"));
+    // A build cannot take it.
+    fs::remove_file(bytes).expect("removed");
+    running.answer("/read/srv/%FF%FE", None);
+    symlink("page.html", at("static/link")).expect("made");
+    running.answer("/read/srv/link", Some("page-two"));
+    // Nobody but its owner may read it, and it is the owner's whom the image gave the others.
+    fs::set_permissions(at("static/page.html"), fs::Permissions::from_mode(0o600)).expect("set");
+    fs::write(at("static/page.html"), "page-three").expect("written");
+    running.answer("/read/srv/page.html", Some("page-three"));
+    fs::rename(at("static/new"), at("static/moved")).expect("moved");
+    running.answer("/read/srv/moved/deep/file", Some("deep"));
+    running.answer("/read/srv/new/deep/file", None);
+    fs::remove_dir_all(at("static/moved")).expect("removed");
+    running.answer("/read/srv/moved/deep/file", None);
+    // A link of the image is followed inside the container.
+    fs::write(at("through/inside"), "inside").expect("written");
+    running.answer("/read/data/inside", Some("inside"));
+    for pod in running.pods().values() {
+        assert_eq!(Running::on_node(pod, "ls /data 2>/dev/null"), "", "nothing of it is on the node");
+    }
+    // One that never stops changing holds nothing up.
+    let log = at("static/log");
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writing = {
+        let (log, stop) = (log.clone(), stop.clone());
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                text.push_str("a line\n");
+                fs::write(&log, &text).expect("written");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            text
+        })
+    };
+    fs::write(at("static/calm"), "calm").expect("written");
+    running.answer("/read/srv/calm", Some("calm"));
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let text = writing.join().expect("it ends");
+    running.answer("/read/srv/log", Some(&text));
+    fs::remove_file(log).expect("removed");
+    // A checkout of many.
+    fs::create_dir(at("static/many")).expect("made");
+    for number in 0..5000 {
+        fs::write(at(&format!("static/many/{number}")), number.to_string()).expect("written");
+    }
+    running.answer("/read/srv/many/4999", Some("4999"));
+    running.answer("/read/srv/many/0", Some("0"));
+    fs::remove_dir_all(at("static/many")).expect("removed");
+    running.answer("/read/srv/many/4999", None);
+    // A big one.
+    let big = fs::File::create(at("static/big")).expect("made");
+    big.set_len(1 << 30).expect("grown");
+    drop(big);
+    eventually("1 GiB is there", || {
+        running.pods().values().all(|pod| {
+            let find = "stat -c %s /run/containerd/io.containerd.runtime.v2.task/k8s.io/*/rootfs/srv/big 2>/dev/null";
+            Running::on_node(pod, find).trim() == (1_u64 << 30).to_string()
+        })
+    });
+    fs::remove_file(at("static/big")).expect("removed");
+    running.answer("/read/srv/big", None);
+}
+
+/// What is read first thing after a start is what was saved last.
+fn outlives_what_restarts(project: &Project, dev: &Dev, running: &Running<'_>) {
+    fs::write(project.directory().join("app/static/first.txt"), "first-two").expect("written");
+    running.answer("/read/srv/first.txt", Some("first-two"));
+    running.answer("/first", Some("first-one"));
+    dev.delivered();
+    let restarts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].as_u64();
+    for (name, pod) in running.pods() {
+        let id = pod["status"]["containerStatuses"][0]["containerID"].as_str().expect("an id");
+        let id = id.trim_start_matches("containerd://");
+        let path = format!("/run/containerd/io.containerd.runtime.v2.task/k8s.io/{id}/init.pid");
+        let before = restarts(&pod);
+        Running::on_node(&pod, &format!("kill -9 $(cat {path})"));
+        eventually("the container starts again", || {
+            running.pods().get(&name).is_some_and(|pod| restarts(pod) > before)
+        });
+    }
+    running.ready();
+    running.answer("/first", Some("first-two"));
+    // A Pod that is replaced, and one whose node is drained.
+    fs::write(project.directory().join("app/static/first.txt"), "first-three").expect("written");
+    running.answer("/read/srv/first.txt", Some("first-three"));
+    dev.delivered();
+    let pods = running.pods();
+    let mut pods = pods.iter();
+    let (name, _) = pods.next().expect("a Pod");
+    project.kubectl(&["delete", "pod", "-n", "developed", name]);
+    running.ready();
+    let (_, pod) = pods.next().expect("another");
+    let node = pod["spec"]["nodeName"].as_str().expect("a node");
+    project.kubectl(&["drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force"]);
+    project.kubectl(&["uncordon", node]);
+    running.ready();
+    running.answer("/first", Some("first-three"));
+    for pod in running.pods().keys() {
+        running.get(pod, "/mark").expect("marked");
+    }
+}
+
+/// Gives the project's files as they are at the end.
+fn swaps(project: &Project, dev: &mut Dev, running: &Running<'_>) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
+    let place = |pod: &Value| {
+        (pod["metadata"]["uid"].clone(), pod["status"]["podIP"].clone(), pod["spec"]["nodeName"].clone())
+    };
+    let before: BTreeMap<String, _> =
+        running.pods().into_iter().map(|(name, pod)| (name, place(&pod))).collect();
+    project.edit("app/main.go", "\"one\"", "\"two\"");
+    running.answer("/version", Some("two"));
+    project.edit("app/main.go", "\"two\"", "two\"");
+    dev.says("syntax error", 1);
+    running.answer("/version", Some("two"));
+    project.edit("app/main.go", "two\"", "\"three\"");
+    running.answer("/version", Some("three"));
+    running.ready();
+    let after: BTreeMap<String, _> =
+        running.pods().into_iter().map(|(name, pod)| (name, place(&pod))).collect();
+    assert_eq!(before, after, "the same Pods on the same nodes under the same addresses");
+    running.answer("/read/data/mark", Some("kept"));
+    running.answer("/first", Some("first-three"));
+    kubectl_diff_is_empty(project);
+    // Manifests are applied, and what was swapped stays.
+    project.edit("deploy/system.yaml", "colour: green", "colour: blue");
+    eventually("the manifest is applied", || {
+        let text = project.kubectl(&["get", "configmap", "settings", "-n", "developed", "-o", "yaml"]);
+        text.contains("blue")
+    });
+    // The configuration is read again.
+    project.edit("devcluster.yaml", "name: developed\n", "name: developed # still\n");
+    dev.says("watching the manifests", 2);
+    tree(&project.directory())
+}
+
+#[test]
+fn what_is_saved_while_engine_or_api_server_are_away_is_done_after() {
+    let project = Project::developed();
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let detour = Detour::start(elsewhere.path());
+    let mut dev = Dev::start(&project, Some(&detour.host()));
+    let running = Running(&project);
+    running.answer("/version", Some("one"));
+    detour.cut();
+    fs::write(project.directory().join("app/static/page.html"), "page-two").expect("written");
+    project.edit("app/main.go", "\"one\"", "\"two\"");
+    dev.says("what changed is kept", 1);
+    running.answer("/version", Some("one"));
+    detour.mend();
+    running.answer("/version", Some("two"));
+    running.answer("/read/srv/page.html", Some("page-two"));
+    for node in project.nodes().iter().filter(|node| node.ends_with("control-plane")) {
+        let killed = Command::new("docker").args(["exec", node, "pkill", "-9", "kube-apiserver"]).status();
+        assert!(killed.expect("docker runs").success());
+    }
+    fs::write(project.directory().join("app/static/page.html"), "page-three").expect("written");
+    project.edit("app/main.go", "\"two\"", "\"three\"");
+    eventually("the API server answers", || project.try_kubectl(&["get", "nodes"]).status.success());
+    running.answer("/version", Some("three"));
+    running.answer("/read/srv/page.html", Some("page-three"));
+    dev.quit();
+}
