@@ -33,6 +33,21 @@ pub enum Event {
         /// How long it took.
         took: Duration,
     },
+    /// What was saved runs.
+    Saved {
+        /// How it came there: `sync` or `swap`.
+        step: String,
+        /// The image, as the configuration names it.
+        image: String,
+        /// In how many running containers.
+        containers: usize,
+        /// All of that in a sentence.
+        what: String,
+        /// From the save until it ran.
+        took: Duration,
+        /// What took how long of that, by name.
+        parts: Vec<(&'static str, Duration)>,
+    },
     /// A step had nothing to do.
     Skipped {
         /// The step's name.

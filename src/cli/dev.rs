@@ -1,13 +1,19 @@
 //! `devcluster dev`
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::exit::CliError;
+use super::logs::prefixed;
+use super::progress::Progress;
 use super::up::confirm;
-use super::{Global, printer};
+use super::{Global, keys, printer};
 use crate::operation::dev::{self, Options};
 use crate::operation::dev_sources::sources;
+use crate::operation::logs::Line;
 use crate::operation::session::Session;
 use crate::operation::swap::Style;
 use crate::operation::up;
@@ -28,6 +34,9 @@ pub struct Args {
     /// Swap one container after the other, each ready before the next
     #[arg(long)]
     one_at_a_time: bool,
+    /// Do not show what containers write
+    #[arg(long)]
+    no_logs: bool,
     /// End once the system is as the files are
     #[arg(long)]
     once: bool,
@@ -55,13 +64,38 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         let config = global.try_config().map_err(|error| format!("{:?}", miette::Report::new(error)))?;
         again.with(config).map_err(|error| error.to_string())
     };
+    let addresses = Mutex::default();
     let options = Options {
         up: up::Options { confirm: &confirm, timeout, prune_volumes: false, developing: true },
         style: Style { grace: args.grace, one_at_a_time: args.one_at_a_time },
         once: args.once,
         reload: &reload,
+        logs: (!args.no_logs && !args.once).then(|| show_logs(global, progress.clone())),
+        addresses: &addresses,
     };
-    let ended = dev::run(session, &options).await;
+    let (send, commands) = mpsc::unbounded_channel();
+    let ended = tokio::select! {
+        ended = dev::run(session, &options, commands) => ended,
+        () = keys::obey(&progress, &send, &addresses) => Ok(()),
+    };
     progress.clear();
     Ok(ended?)
+}
+
+/// Shows what containers write, each line behind its Pod and container.
+fn show_logs(global: &Global, progress: Arc<Progress>) -> mpsc::Sender<Line> {
+    let (send, mut lines) = mpsc::channel::<Line>(1024);
+    let (machines, coloured) = (global.is_for_machines(), printer::is_interactive(global.no_color));
+    tokio::spawn(async move {
+        while let Some(line) = lines.recv().await {
+            if machines {
+                let mut value = serde_json::to_value(&line).unwrap_or_default();
+                value["event"] = "log".into();
+                progress.line(&value.to_string());
+            } else {
+                progress.line(&prefixed(&line, coloured));
+            }
+        }
+    });
+    send
 }

@@ -69,7 +69,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
 }
 
 /// The line behind its Pod and container, each Pod in a colour of its own.
-fn prefixed(line: &Line, coloured: bool) -> String {
+pub(super) fn prefixed(line: &Line, coloured: bool) -> String {
     let source = format!("{}/{} {}", line.namespace, line.pod, line.container);
     if !coloured {
         return format!("{source} | {}", line.text);

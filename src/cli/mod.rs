@@ -7,6 +7,7 @@ mod down;
 pub mod exit;
 mod failure;
 mod init;
+mod keys;
 mod learn;
 mod logs;
 mod parity;

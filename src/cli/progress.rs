@@ -42,6 +42,17 @@ impl Progress {
         Self { mode, verbose: global.verbose }
     }
 
+    /// Shows a line that is no event of ours, such as a container's, above what moves.
+    pub fn line(&self, text: &str) {
+        match &self.mode {
+            Mode::Quiet => {}
+            Mode::Terminal { screen, .. } => {
+                let _ = screen.println(text);
+            }
+            Mode::Plain { .. } | Mode::Json => printer::talk(text),
+        }
+    }
+
     /// Takes what moves off the screen, so that other words can stand there.
     pub fn clear(&self) {
         if let Mode::Terminal { screen, .. } = &self.mode {
@@ -106,6 +117,10 @@ fn draw(screen: &MultiProgress, bars: &Mutex<BTreeMap<String, ProgressBar>>, eve
             let _ =
                 screen.println(format!("\x1b[32m✓\x1b[0m {step:<16} {what} \x1b[2m{}\x1b[0m", seconds(took)));
         }
+        Event::Saved { step, what, took, .. } => {
+            let _ =
+                screen.println(format!("\x1b[32m✓\x1b[0m {step:<16} {what} \x1b[2m{}\x1b[0m", seconds(took)));
+        }
         Event::Skipped { step, why } => {
             if verbose {
                 let _ = screen.println(format!("\x1b[2m· {step:<16} {why}\x1b[0m"));
@@ -141,7 +156,9 @@ fn plain(spoken: &Mutex<BTreeMap<String, Instant>>, event: Event, verbose: bool)
             let speak = verbose || due(&step);
             speak.then(|| format!("{step}: {line}"))
         }
-        Event::Done { step, what, took } => Some(format!("{step}: {what} ({})", seconds(took))),
+        Event::Done { step, what, took } | Event::Saved { step, what, took, .. } => {
+            Some(format!("{step}: {what} ({})", seconds(took)))
+        }
         Event::Skipped { step, why } => verbose.then(|| format!("{step}: {why}")),
         Event::Note(text) => Some(text),
         Event::Warning(text) => Some(format!("warning: {text}")),
@@ -156,6 +173,14 @@ fn as_json(event: &Event) -> serde_json::Value {
         }
         Event::Done { step, what, took } => {
             json!({"event": "done", "step": step, "what": what, "seconds": took.as_secs_f64()})
+        }
+        Event::Saved { step, image, containers, what, took, parts } => {
+            let parts: serde_json::Map<String, serde_json::Value> =
+                parts.iter().map(|(name, took)| ((*name).to_owned(), took.as_secs_f64().into())).collect();
+            json!({
+                "event": "saved", "step": step, "image": image, "containers": containers, "what": what,
+                "seconds": took.as_secs_f64(), "parts": parts,
+            })
         }
         Event::Skipped { step, why } => json!({"event": "skipped", "step": step, "why": why}),
         Event::Output { step, line } => json!({"event": "output", "step": step, "line": line}),

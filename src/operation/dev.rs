@@ -2,17 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::address::Tried;
+use super::dev_report;
 use super::dev_sources::sources;
 use super::error::OperationError;
 use super::gather::{self, Desired};
 use super::hands::Hands;
 use super::live::Live;
+use super::logs::{self, Line};
 use super::session::{Existing, Session};
-use super::swap::{Stage, Style, Swapped, Swapper};
-use super::sync::{Copied, Syncer};
+use super::swap::{Stage, Style, Swapper};
+use super::sync::{self, Syncer};
 use super::up;
 use crate::event::Event;
 use crate::watch::{Effects, RuleId, Sources, Watcher};
@@ -31,6 +37,19 @@ pub struct Options<'a> {
     pub once: bool,
     /// Reads the configuration again.
     pub reload: &'a (dyn Fn() -> Result<Session, String> + Sync),
+    /// Takes what the system's containers write; none where nobody wants to know.
+    pub logs: Option<mpsc::Sender<Line>>,
+    /// Where the system answers, written each time it was brought up.
+    pub addresses: &'a Mutex<Vec<String>>,
+}
+
+/// What a developer may ask for at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Every image that is built here, built and swapped where something changed.
+    Rebuild,
+    /// Every container that runs an image built here, started anew.
+    Restart,
 }
 
 /// What is due, and since when.
@@ -74,6 +93,34 @@ struct Running {
     live: Live,
     hands: Hands,
     swapper: Swapper,
+    _logs: Option<AbortOnDrop>,
+}
+
+/// A task that ends with what it belongs to.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Sends on what the system's containers write from now on.
+fn follow(existing: &Existing, desired: &Desired, lines: mpsc::Sender<Line>) -> AbortOnDrop {
+    let workloads = desired.requirements.workloads.iter();
+    let options = logs::Options {
+        namespaces: workloads.map(|workload| workload.object.namespace.clone()).collect(),
+        pod: None,
+        follow: true,
+        tail: Some(0),
+        since_seconds: None,
+        previous: false,
+    };
+    let client = existing.cluster.client.clone();
+    AbortOnDrop(tokio::spawn(async move {
+        // One that follows ends only with its reader.
+        let _ = logs::stream(client, options, lines).await;
+    }))
 }
 
 impl Running {
@@ -82,20 +129,33 @@ impl Running {
         session: &'a Session,
         style: Style,
     ) -> (Stage<'a>, &'a mut Hands, &'a mut Swapper) {
-        let Self { desired, existing, live, hands, swapper } = self;
+        let Self { desired, existing, live, hands, swapper, .. } = self;
         (Stage { session, desired, existing, live, style }, hands, swapper)
     }
 }
 
 /// Brings the system up and keeps it as the files are, until it is dropped.
-pub async fn run(mut session: Session, options: &Options<'_>) -> Result<(), OperationError> {
+pub async fn run(
+    mut session: Session,
+    options: &Options<'_>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) -> Result<(), OperationError> {
     loop {
         // Watched before anything is done, so that nothing that changes meanwhile is missed.
         let sources = sources(&session.config);
         let watcher = Watcher::start(&sources.roots())?;
         let syncer = Syncer::start(&sources);
-        let mut work =
-            Work { session: &session, options, sources, watcher, syncer, running: None, waiting: false };
+        let mut work = Work {
+            session: &session,
+            options,
+            sources,
+            watcher,
+            syncer,
+            running: None,
+            waiting: false,
+            commands: &mut commands,
+            learning: None,
+        };
         match work.raise().await {
             Err(error) if options.once || !error.is_mended_by_a_save() => return Err(error),
             Err(error) => work.say_failed(&error),
@@ -103,6 +163,13 @@ pub async fn run(mut session: Session, options: &Options<'_>) -> Result<(), Oper
             Ok(()) => {}
         }
         session.reporter.report(Event::Note(watching(&work.sources)));
+        for (root, kind) in &work.watcher.polled {
+            let root = shown(root);
+            let note = format!(
+                "{root} is on {kind}, which does not tell of changes: it is looked at twice a second"
+            );
+            session.reporter.report(Event::Note(note));
+        }
         work.until_configured_anew().await?;
         session = work.reload().await;
     }
@@ -123,13 +190,16 @@ struct Work<'a> {
     running: Option<Running>,
     /// Whether it was said that something is away.
     waiting: bool,
+    commands: &'a mut mpsc::UnboundedReceiver<Command>,
+    learning: Option<AbortOnDrop>,
 }
 
 impl Work<'_> {
     /// Brings the system up and takes hold of what runs.
     async fn raise(&mut self) -> Result<(), OperationError> {
         self.running = None;
-        up::run(self.session, &self.options.up).await?;
+        let report = up::run(self.session, &self.options.up).await?;
+        self.show(&report.addresses);
         let (desired, existing) = tokio::try_join!(gather::gather(self.session), self.session.existing())?;
         let mut hands = Hands::new(&existing);
         let (swapper, live, ()) = tokio::try_join!(
@@ -142,7 +212,10 @@ impl Work<'_> {
             }
         )?;
         self.syncer.forget();
-        self.running = Some(Running { desired, existing: Arc::new(existing), live, hands, swapper });
+        self.teach(swapper.references());
+        let logs = self.options.logs.clone().map(|lines| follow(&existing, &desired, lines));
+        self.running =
+            Some(Running { desired, existing: Arc::new(existing), live, hands, swapper, _logs: logs });
         Ok(())
     }
 
@@ -184,6 +257,10 @@ impl Work<'_> {
             match acted {
                 Ok(Acted::Done) => {
                     self.answered();
+                    if !due.effects.rebuild.is_empty() {
+                        let swapper = self.running.as_ref().map(|running| &running.swapper);
+                        self.teach(swapper.map(Swapper::references).unwrap_or_default());
+                    }
                     due = Due::default();
                 }
                 Ok(Acted::Raise) => {
@@ -211,6 +288,50 @@ impl Work<'_> {
         }
     }
 
+    /// Has the engine learn large images' layers beside all else, so that a later change goes out alone.
+    fn teach(&mut self, references: Vec<String>) {
+        let (engine, cache) = (self.session.engine.clone(), self.session.state.cache().to_owned());
+        self.learning = Some(AbortOnDrop(tokio::spawn(async move {
+            // What is not learnt costs time later, nothing else.
+            let _ = crate::image::teach(&engine, &cache, &references).await;
+        })));
+    }
+
+    /// Says where the system answers.
+    fn show(&self, addresses: &[Tried]) {
+        for tried in addresses {
+            let said = if tried.answers { "answers" } else { "DOES NOT ANSWER" };
+            let note = format!("{}  {}  {said}", tried.address, tried.what);
+            self.session.reporter.report(Event::Note(note));
+        }
+        let addresses = addresses.iter().map(|tried| tried.address.clone()).collect();
+        *self.options.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// Does what was asked for. A rebuild is due then.
+    async fn command(&mut self, command: Command) -> Due {
+        let images = self.sources.images.iter().map(|image| image.name.clone());
+        match command {
+            Command::Rebuild => {
+                let effects = Effects { rebuild: images.collect(), ..Effects::default() };
+                return Due { effects, since: Some(Instant::now()), ..Due::default() };
+            }
+            Command::Restart => {
+                let Some(running) = &mut self.running else { return Due::default() };
+                let (stage, hands, _) = running.parts(self.session, self.options.style);
+                let all: Vec<_> = images.flat_map(|image| sync::containers(stage, &image)).collect();
+                match hands.place(&[], &all, Some("KILL")).await {
+                    Ok(_) => {
+                        let note = format!("{} started anew", counted(all.len(), "container"));
+                        self.session.reporter.report(Event::Note(note));
+                    }
+                    Err(error) => self.say_failed(&error.into()),
+                }
+            }
+        }
+        Due::default()
+    }
+
     /// Has what was copied put under its image's name on the nodes, beside all else.
     fn deliver(&mut self) {
         if let Some(running) = self.running.as_mut().filter(|_| self.syncer.is_ahead()) {
@@ -224,17 +345,11 @@ impl Work<'_> {
         let Some(running) = &mut self.running else { return Ok(()) };
         let (stage, hands, swapper) = running.parts(self.session, self.options.style);
         let copied = self.syncer.copy(stage, hands).await?;
-        for one in &copied {
-            let what = copied_sentence(one);
-            self.session.reporter.report(Event::Done { step: "sync".into(), what, took: took(since) });
-            for fault in &one.faults {
-                self.session.reporter.report(Event::Warning(fault.clone()));
-            }
-        }
+        dev_report::copied(self.session, &copied, took(since));
         if self.syncer.restarts() {
             let _lock = self.session.lock()?;
             let done = self.syncer.restart(stage, hands, swapper).await?;
-            report(self.session, &done, took(since));
+            dev_report::swapped(self.session, &done, took(since));
         }
         Ok(())
     }
@@ -252,6 +367,7 @@ impl Work<'_> {
                 biased;
                 due = next(&mut self.watcher, &self.sources) => return due,
                 () = running.live.changed() => {}
+                Some(command) = self.commands.recv() => return Some(self.command(command).await),
                 delivered = self.syncer.delivered() => {
                     match delivered {
                         Ok(()) if self.syncer.is_ahead() => {}
@@ -352,7 +468,7 @@ async fn act(
         for one in &done {
             syncer.built(&one.image);
         }
-        report(session, &done, due.took());
+        dev_report::swapped(session, &done, due.took());
     }
     Ok(Acted::Done)
 }
@@ -366,40 +482,4 @@ async fn next(watcher: &mut Watcher, sources: &Sources) -> Option<Due> {
             return Some(Due { effects, since: Some(batch.since), paths: batch.paths.into_iter().collect() });
         }
     }
-}
-
-fn report(session: &Session, swapped: &[Swapped], took: Duration) {
-    for swap in swapped {
-        let what = swapped_sentence(swap);
-        session.reporter.report(Event::Done { step: "swap".into(), what, took });
-    }
-}
-
-fn copied_sentence(copied: &Copied) -> String {
-    let what = match copied.paths.as_slice() {
-        [one] => shown(one),
-        many => counted(many.len(), "path"),
-    };
-    match copied.containers {
-        0 => format!("{what}: nobody runs {}; its image on the nodes has it", copied.image),
-        containers => format!("{what} in {} of {}", counted(containers, "container"), copied.image),
-    }
-}
-
-fn swapped_sentence(swap: &Swapped) -> String {
-    let took = swap.took;
-    let part = |what: &str, took: Duration| format!("{what} {:.2} s", took.as_secs_f64());
-    if swap.containers == 0 {
-        return format!("{}: nobody runs it; the nodes have it", swap.image);
-    }
-    let mut parts = Vec::new();
-    if !took.building.is_zero() {
-        parts.push(part("built in", took.building));
-    }
-    parts.push(part("sent in", took.sending));
-    if !took.ending.is_zero() {
-        parts.push(part("what ran took", took.ending) + " to end");
-    }
-    parts.push(part("ready after", took.starting));
-    format!("{} in {}: {}", swap.image, counted(swap.containers, "container"), parts.join(", "))
 }

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod dev;
+mod dev_report;
 pub mod dev_sources;
 pub mod developed;
 pub mod diff;

@@ -113,6 +113,11 @@ impl Swapper {
         self.runs.get(image).map(String::as_str)
     }
 
+    /// What all of them are called there.
+    pub fn references(&self) -> Vec<String> {
+        self.runs.values().cloned().collect()
+    }
+
     /// Builds the images called `names` and swaps them wherever they run. Images whose content did not change are not in
     /// the answer.
     pub async fn swap(

@@ -401,7 +401,7 @@ fn account(copied: &mut Copied, container: &RunningContainer, arrival: Option<&A
 }
 
 /// The containers that run the image that the configuration calls `image`.
-fn containers(stage: Stage<'_>, image: &str) -> Vec<RunningContainer> {
+pub(super) fn containers(stage: Stage<'_>, image: &str) -> Vec<RunningContainer> {
     let own = images::of_build(stage.session, stage.desired, image, "");
     let running = stage.live.containers();
     running

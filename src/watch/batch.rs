@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
 
-/// After a lone file: an editor that saves in several steps is done by then.
+/// What one save may touch: editors write a file beside and move it there.
+const SAVE: usize = 2;
+/// After a lone save: an editor that saves in several steps is done by then.
 const LONE: Duration = Duration::from_millis(3);
 /// After one of several files: a checkout writes its files closer together.
 const BURST: Duration = Duration::from_millis(30);
@@ -52,7 +54,7 @@ impl Batches {
                 self.open = Some(Open { batch, begun: now, quiet_from: now });
                 continue;
             };
-            let pause = if open.batch.paths.len() == 1 { LONE } else { BURST };
+            let pause = if open.batch.paths.len() <= SAVE { LONE } else { BURST };
             let until = (open.quiet_from + pause).min(open.begun + LONGEST);
             match timeout_at(until, self.changes.recv()).await {
                 Ok(Some(path)) => {

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod git;
 pub mod index;
+mod mounts;
 pub mod source;
 pub mod watcher;
 

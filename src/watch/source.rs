@@ -237,11 +237,10 @@ impl Sources {
     }
 }
 
-/// Names that editors save beside a file: vim's `4913`, `.x.swp` and `x~`, Emacs' `.#x` and `#x#`, JetBrains' `x___jb_tmp___`.
+/// Names that editors save beside a file: vim's `.x.swp` and `x~`, Emacs' `.#x` and `#x#`, JetBrains' `x___jb_tmp___`.
 fn is_editors_own(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name == "4913"
-        || name.ends_with('~')
+    name.ends_with('~')
         || name.starts_with(".#")
         || (name.starts_with('#') && name.ends_with('#'))
         || name.contains("___jb_")

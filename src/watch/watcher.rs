@@ -8,10 +8,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::batch::Batches;
+use super::mounts;
 
 /// Why files cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +38,15 @@ pub enum WatchError {
 /// When what is in a new directory is looked at again: what was made in it before it was watched is never told.
 const AGAIN: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(300)];
 
+/// How often a file system is looked at that does not tell of changes.
+const POLL: Duration = Duration::from_millis(500);
+
 /// Watches directories. Dropped, it stops.
 pub struct Watcher {
     _system: RecommendedWatcher,
+    _polls: Option<PollWatcher>,
+    /// Roots that are looked at again and again, and the kind of file system that makes it so.
+    pub polled: Vec<(PathBuf, String)>,
     /// What changed, in batches.
     pub batches: Batches,
 }
@@ -61,11 +68,24 @@ impl Watcher {
             _ => WatchError::Failed { path: path.to_owned(), reason: error.to_string() },
         };
         let nowhere = Path::new(".");
-        let mut system = notify::recommended_watcher(handler).map_err(|error| failed(nowhere, error))?;
-        for root in roots {
+        let polled: Vec<(PathBuf, String)> =
+            roots.iter().filter_map(|root| Some((root.clone(), mounts::silent(root)?))).collect();
+        let mut system =
+            notify::recommended_watcher(handler.clone()).map_err(|error| failed(nowhere, error))?;
+        let told = roots.iter().filter(|root| polled.iter().all(|(polled, _)| polled != *root));
+        for root in told {
             system.watch(root, RecursiveMode::Recursive).map_err(|error| failed(root, error))?;
         }
-        Ok(Self { _system: system, batches: Batches::new(changes) })
+        let mut polls = None;
+        if !polled.is_empty() {
+            let settings = notify::Config::default().with_poll_interval(POLL);
+            let mut watcher = PollWatcher::new(handler, settings).map_err(|error| failed(nowhere, error))?;
+            for (root, _) in &polled {
+                watcher.watch(root, RecursiveMode::Recursive).map_err(|error| failed(root, error))?;
+            }
+            polls = Some(watcher);
+        }
+        Ok(Self { _system: system, _polls: polls, polled, batches: Batches::new(changes) })
     }
 }
 
@@ -123,6 +143,12 @@ fn tell(send: &UnboundedSender<PathBuf>, fresh: &mpsc::Sender<PathBuf>, event: n
         return;
     }
     for path in event.paths {
+        // vim makes an empty file of this name, to see whether it may, and removes it.
+        let is_vims_trial = path.file_name().is_some_and(|name| name == "4913")
+            && path.metadata().map_or(true, |found| found.len() == 0);
+        if is_vims_trial {
+            continue;
+        }
         // What was made in a new directory before it was watched is never told: it is looked for.
         if directory && path.is_dir() && !path.is_symlink() {
             let _ = fresh.send(path.clone());

@@ -26,8 +26,9 @@ struct Dev {
 }
 
 impl Dev {
-    fn start(project: &Project, docker_host: Option<&str>) -> Self {
+    fn start(project: &Project, flags: &[&str], docker_host: Option<&str>) -> Self {
         let mut command = project.command(&["dev", "--yes", "--verbose"]);
+        command.args(flags);
         if let Some(host) = docker_host {
             command.env("DOCKER_HOST", host);
         }
@@ -164,7 +165,7 @@ fn kubectl_diff_is_empty(project: &Project) {
 #[test]
 fn what_is_saved_runs_and_the_way_back_is_told() {
     let project = Project::developed();
-    let mut dev = Dev::start(&project, None);
+    let mut dev = Dev::start(&project, &[], None);
     let running = Running(&project);
     running.answer("/version", Some("one"));
     let before = running.pods();
@@ -173,6 +174,7 @@ fn what_is_saved_runs_and_the_way_back_is_told() {
     }
     copies(&project, &running);
     outlives_what_restarts(&project, &dev, &running);
+    tells(&project, &running);
     let sources = swaps(&project, &mut dev, &running);
     let (status, _) = project.succeed(&["status"]);
     assert!(status.contains("its image was swapped in place"), "{status}");
@@ -249,7 +251,9 @@ fn copies(project: &Project, running: &Running<'_>) {
         fs::write(at(&format!("static/many/{number}")), number.to_string()).expect("written");
     }
     running.answer("/read/srv/many/4999", Some("4999"));
-    running.answer("/read/srv/many/0", Some("0"));
+    for number in [0, 4913] {
+        running.answer(&format!("/read/srv/many/{number}"), Some(&number.to_string()));
+    }
     fs::remove_dir_all(at("static/many")).expect("removed");
     running.answer("/read/srv/many/4999", None);
     // A big one.
@@ -305,6 +309,23 @@ fn outlives_what_restarts(project: &Project, dev: &Dev, running: &Running<'_>) {
     }
 }
 
+/// What a rule does once its files are there.
+fn tells(project: &Project, running: &Running<'_>) {
+    let write = |path: &str, text: &str| {
+        fs::write(project.directory().join("app").join(path), text).expect("written");
+    };
+    write("conf/text", "conf-two");
+    running.answer("/read/data/conf", Some("conf-two"));
+    write("noted/text", "noted-two");
+    running.answer("/read/data/noted", Some("noted-two"));
+    let before: Vec<String> = running.pods().into_keys().collect();
+    running.answer("/boot", Some("boot-one"));
+    write("boot/text", "boot-two");
+    running.answer("/boot", Some("boot-two"));
+    running.ready();
+    assert_eq!(running.pods().into_keys().collect::<Vec<_>>(), before, "restarted in place");
+}
+
 /// Gives the project's files as they are at the end.
 fn swaps(project: &Project, dev: &mut Dev, running: &Running<'_>) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
     let place = |pod: &Value| {
@@ -343,7 +364,7 @@ fn what_is_saved_while_engine_or_api_server_are_away_is_done_after() {
     let project = Project::developed();
     let elsewhere = tempfile::tempdir().expect("a directory");
     let detour = Detour::start(elsewhere.path());
-    let mut dev = Dev::start(&project, Some(&detour.host()));
+    let mut dev = Dev::start(&project, &["--grace", "--one-at-a-time"], Some(&detour.host()));
     let running = Running(&project);
     running.answer("/version", Some("one"));
     detour.cut();
