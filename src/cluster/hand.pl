@@ -145,6 +145,14 @@ sub remove {
     if (S_ISDIR($old[2])) { return rmdir($path) || $!{ENOTEMPTY} || $!{EEXIST} ? '' : "$!" }
     return unlink($path) ? '' : "$!";
 }
+sub owner { # user, group and mode of what stands at a path; for an `S` no mode, and those of what would be made there
+    my ($record) = @_;
+    my ($path, @is) = ($record->{path});
+    if ($record->{kind} ne 'S') { return (@is = lstat $path) ? (@is[4, 5], S_IMODE($is[2])) : (0, 0, 0) }
+    @is = lstat $path;
+    until (@is) { @is = stat($path = parent($path)) }
+    return (@is[4, 5], 0);
+}
 sub place {
     my ($spool, $record) = @_;
     my $kind = $record->{kind};
@@ -153,7 +161,7 @@ sub place {
     return remove($record->{path}) if $kind eq 'R';
     return directory($record->{path}, $record->{mode}) ? '' : "$!" if $kind eq 'D';
     return chmod($record->{mode}, $record->{path}) || $!{ENOENT} ? '' : "$!" if $kind eq 'M';
-    return '' if $kind eq 'N';
+    return '' if $kind eq 'N' || $kind eq 'S';
     return "no such record: $kind";
 }
 
@@ -178,7 +186,7 @@ while (1) {
                 push @faults, [$at, $fault] if length $fault;
             }
             if (!@seen) {
-                @seen = map { my @is = lstat $_->{path}; @is ? pack('NNN', @is[4, 5], S_IMODE($is[2])) : pack('NNN', 0, 0, 0) } @records;
+                @seen = map { pack 'NNN', owner($_) } @records;
             }
             syscall($setns, fileno $home, 0x20000) == 0 or exit 1;
             chdir '/';

@@ -61,6 +61,8 @@ pub enum Placement {
     },
     /// Nothing. A directory that holds other things stays.
     Nothing,
+    /// Whatever stands there: the answer tells whose it is, or whose it would be, and no mode.
+    Anything,
 }
 
 /// A running container on the hand's node.
@@ -90,7 +92,7 @@ pub struct Owner {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Permissions.
+    /// Permissions; 0 where they were not asked for or nothing stands there.
     pub mode: u32,
 }
 
@@ -171,6 +173,7 @@ impl Hand {
                     out.extend(mode.to_be_bytes());
                 }
                 Placement::Nothing => record(&mut out, b'R', &placed.path),
+                Placement::Anything => record(&mut out, b'S', &placed.path),
             }
             if out.len() >= CHUNK {
                 self.input.write_all(&out).await?;

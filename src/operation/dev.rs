@@ -142,9 +142,12 @@ pub async fn run(
 ) -> Result<(), OperationError> {
     loop {
         // Watched before anything is done, so that nothing that changes meanwhile is missed.
+        let begun = Instant::now();
         let sources = sources(&session.config);
         let watcher = Watcher::start(&sources.roots())?;
         let syncer = Syncer::start(&sources);
+        let line = format!("all of it is watched after {:.2} s", begun.elapsed().as_secs_f64());
+        session.reporter.report(Event::Output { step: "watch".into(), line });
         let mut work = Work {
             session: &session,
             options,

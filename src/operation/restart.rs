@@ -105,3 +105,40 @@ pub async fn free_volumes(existing: &Existing) -> Result<(), OperationError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_developing_left_goes_unless_it_is_right_and_goes_on() {
+        let pod = |name: &str, image: &str, id: &str| {
+            json!({
+                "metadata": {"namespace": "n", "name": name, "uid": name},
+                "spec": {"containers": [{"name": "c", "image": image}]},
+                "status": {"containerStatuses": [{
+                    "name": "c", "imageID": id, "containerID": format!("containerd://{name}"), "state": {"running": {}},
+                }]},
+            })
+        };
+        let pods = [
+            pod("written", "example.com/web:1", "sha256:new"),
+            pod("right", "example.com/web:devcluster-1", "sha256:new"),
+            pod("old", "example.com/web:devcluster-2", "sha256:old"),
+            pod("copied", "example.com/web:1", "sha256:new"),
+        ];
+        let stands_for =
+            BTreeMap::from([("example.com/web:1".to_owned(), BTreeSet::from(["sha256:new".to_owned()]))]);
+        let synced = [SyncedContainer {
+            container_id: "copied".into(),
+            pod: "n/copied".into(),
+            container: "c".into(),
+        }];
+        let left = |developing| {
+            let left = left_by_dev(&pods, &stands_for, &synced, developing);
+            left.into_iter().map(|stale| stale.running.pod).collect::<Vec<_>>()
+        };
+        assert_eq!(left(true), ["copied", "old"]);
+        assert_eq!(left(false), ["copied", "old", "right"]);
+    }
+}

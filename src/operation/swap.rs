@@ -61,6 +61,8 @@ pub struct Swapped {
     pub image: String,
     /// How many running containers run it now; 0 where nobody runs it.
     pub containers: usize,
+    /// The digests that its new bytes go by on the nodes.
+    pub digests: BTreeSet<String>,
     /// What it took.
     pub took: Took,
 }
@@ -194,8 +196,12 @@ pub async fn exchange(
         ending = change(stage, hands, &dues).await?;
     }
     let took = Took { building: Duration::ZERO, sending, ending, starting: begun.elapsed() };
-    let swapped = counts.into_iter();
-    Ok(swapped.map(|(image, containers)| Swapped { image: image.to_owned(), containers, took }).collect())
+    let of = |(image, containers): (&str, usize)| {
+        let own = all.iter().filter(|(owner, ..)| *owner == image).map(|(.., delivered)| delivered);
+        let digests = own.flat_map(|one| [one.image_id.clone(), one.manifest_digest.clone()]).collect();
+        Swapped { image: image.to_owned(), containers, digests, took }
+    };
+    Ok(counts.into_iter().map(of).collect())
 }
 
 /// The containers that run one of the images and not its new bytes. What cannot be swapped is said.

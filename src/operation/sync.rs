@@ -57,13 +57,17 @@ struct Top {
 }
 
 impl Top {
-    fn note(&mut self, placed: Placed, local: &Path) {
+    fn note(&mut self, mut placed: Placed, local: &Path, restarts: bool) {
         let (what, mode) = match &placed.what {
             Placement::File { mode, .. } => (ThinContent::File(local.to_owned()), *mode),
             Placement::Link { target } => (ThinContent::Link(target.clone()), 0o777),
             Placement::Directory { mode } => (ThinContent::Directory, *mode),
-            Placement::Nothing => (ThinContent::Removed, 0),
+            Placement::Nothing | Placement::Anything => (ThinContent::Removed, 0),
         };
+        if restarts {
+            // What starts anew starts with it: what runs need not have it before. Only its owner is to be known.
+            placed.what = Placement::Anything;
+        }
         let before = self.entries.get(&placed.path);
         let (uid, gid) = before.map(|entry| (entry.uid, entry.gid)).unwrap_or_default();
         self.entries.insert(placed.path.clone(), ThinEntry { what, uid, gid, mode });
@@ -71,12 +75,18 @@ impl Top {
         self.generation += 1;
     }
 
+    /// Whether something is to be copied into what runs.
+    fn copies(&self) -> bool {
+        self.pending.iter().any(|placed| placed.what != Placement::Anything)
+    }
+
     fn owned(&mut self, owners: &BTreeMap<PathBuf, Owner>) {
         for (path, owner) in owners {
             if let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.what != ThinContent::Removed)
             {
-                *entry =
-                    ThinEntry { what: entry.what.clone(), uid: owner.uid, gid: owner.gid, mode: owner.mode };
+                // Without a mode there, it has the one that a build would give it.
+                let mode = if owner.mode == 0 { entry.mode } else { owner.mode };
+                *entry = ThinEntry { what: entry.what.clone(), uid: owner.uid, gid: owner.gid, mode };
             }
         }
     }
@@ -146,7 +156,8 @@ impl Syncer {
                         Now::Gone => Placement::Nothing,
                     };
                     let top = self.tops.entry(id.0.clone()).or_default();
-                    top.note(Placed { path: at, what }, &local);
+                    let restarts = rule.rule.then == Then::Restart;
+                    top.note(Placed { path: at, what }, &local, restarts);
                     if rule.rule.then != Then::Nothing {
                         top.then.insert(rule.rule.then.clone());
                     }
@@ -167,7 +178,10 @@ impl Syncer {
             .collect();
         for image in images {
             let containers = containers(stage, &image);
-            self.record(stage.session, &containers)?;
+            let has_files = self.tops.get(&image).is_some_and(Top::copies);
+            if has_files {
+                self.record(stage.session, &containers)?;
+            }
             let Some(top) = self.tops.get_mut(&image) else { continue };
             let mut reached = hands.place(&top.pending, &containers, None).await?;
             top.owned(&reached.owners);
@@ -190,7 +204,12 @@ impl Syncer {
                 }
             }
             top.then.retain(|then| *then == Then::Restart);
-            let paths = std::mem::take(&mut top.pending).into_iter().map(|placed| placed.path).collect();
+            let pending = std::mem::take(&mut top.pending);
+            if !has_files {
+                continue;
+            }
+            let paths = pending.into_iter().filter(|placed| placed.what != Placement::Anything);
+            let paths = paths.map(|placed| placed.path).collect();
             let mut copied = Copied { image: image.clone(), paths, containers: 0, faults: Vec::new() };
             for (container, arrival) in containers.iter().zip(&reached.arrivals) {
                 if account(&mut copied, container, arrival.as_ref()) {
@@ -318,6 +337,8 @@ impl Syncer {
             let Some(top) = self.tops.get_mut(&image) else { continue };
             top.then.remove(&Then::Restart);
             top.delivered = generation;
+            let own = changed.iter().filter(|one| one.image == image).flat_map(|one| &one.digests);
+            top.thin.extend(own.map(|digest| (digest.clone(), generation)));
             // They started with all of it.
             for container in containers(stage, &image) {
                 self.has.insert(container.container_id, generation);
@@ -408,4 +429,47 @@ pub(super) fn containers(stage: Stage<'_>, image: &str) -> Vec<RunningContainer>
         .into_iter()
         .filter(|container| own.iter().any(|image| is_named(&container.image, image)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, mode: u32) -> Placed {
+        let what = Placement::File { local: format!("/local{path}").into(), mode, keep_mode: true };
+        Placed { path: path.into(), what }
+    }
+
+    fn gone(path: &str) -> Placed {
+        Placed { path: path.into(), what: Placement::Nothing }
+    }
+
+    #[test]
+    fn what_is_on_top_is_made_in_an_order_that_works() {
+        let mut top = Top::default();
+        for placed in [file("/a/b", 0o644), gone("/c"), gone("/c/d"), file("/a/c", 0o755)] {
+            top.note(placed, Path::new("/local"), false);
+        }
+        let order: Vec<PathBuf> = top.whole().into_iter().map(|placed| placed.path).collect();
+        assert_eq!(order, ["/c/d", "/c", "/a/b", "/a/c"].map(PathBuf::from));
+        assert_eq!(top.pending.len(), 4);
+        assert!(top.copies());
+        let owner = Owner { uid: 7, gid: 8, mode: 0o600 };
+        top.owned(&BTreeMap::from([("/a/b".into(), owner), ("/c".into(), owner), ("/new".into(), owner)]));
+        let entry = &top.entries[Path::new("/a/b")];
+        assert_eq!((entry.uid, entry.gid, entry.mode), (7, 8, 0o600));
+        assert_eq!(top.entries[Path::new("/c")].uid, 0, "what is gone has no owner");
+        assert_eq!(top.entries.len(), 4);
+    }
+
+    #[test]
+    fn what_starts_anew_is_not_copied_into_what_runs() {
+        let mut top = Top::default();
+        top.note(file("/a", 0o755), Path::new("/local/a"), true);
+        assert!(!top.copies());
+        assert_eq!(top.pending[0].what, Placement::Anything);
+        top.owned(&BTreeMap::from([("/a".into(), Owner { uid: 7, gid: 8, mode: 0 })]));
+        assert_eq!(top.entries[Path::new("/a")].mode, 0o755, "the mode that a build would give it");
+        assert_eq!(top.entries[Path::new("/a")].uid, 7);
+    }
 }
