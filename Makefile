@@ -29,7 +29,8 @@ test-cluster: bed
 
 # Side by side with what people use today; prints ratios.
 bench: bed build
-	source $(ENV) && benches/run
+	testbed/tools/ensure skaffold
+	source $(ENV) && benches/run && benches/dev
 
 build:
 	cargo build --release --bin devcluster
