@@ -174,6 +174,7 @@ pub async fn run(
             session.reporter.report(Event::Note(note));
         }
         work.until_configured_anew().await?;
+        work.syncer.settle().await;
         session = work.reload().await;
     }
 }
@@ -201,6 +202,8 @@ impl Work<'_> {
     /// Brings the system up and takes hold of what runs.
     async fn raise(&mut self) -> Result<(), OperationError> {
         self.running = None;
+        // What is on its way would come to stand under names that are about to mean something else.
+        self.syncer.settle().await;
         let report = up::run(self.session, &self.options.up).await?;
         self.show(&report.addresses);
         let (desired, existing) = tokio::try_join!(gather::gather(self.session), self.session.existing())?;
@@ -464,7 +467,6 @@ async fn act(
     }
     let (stage, hands, swapper) = running.parts(session, options.style);
     if !due.effects.rebuild.is_empty() {
-        // What is on its way would come to stand under names that are about to mean something else.
         syncer.settle().await;
         let _lock = session.lock()?;
         let done = swapper.swap(stage, hands, &due.effects.rebuild).await?;
