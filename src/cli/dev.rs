@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::exit::CliError;
 use super::logs::prefixed;
 use super::progress::Progress;
-use super::up::confirm;
+use super::up::{Raising, confirm};
 use super::{Global, keys, printer};
 use crate::operation::dev::{self, Options};
 use crate::operation::dev_sources::sources;
@@ -22,12 +21,8 @@ use crate::operation::up;
 #[derive(Debug, clap::Args)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct Args {
-    /// Make the cluster anew without asking where it must be
-    #[arg(short, long)]
-    yes: bool,
-    /// How long `up` may wait for everything to be ready, such as 90s or 10m; the profile's where unset
-    #[arg(long, value_parser = super::settings::duration, value_name = "TIME")]
-    timeout: Option<Duration>,
+    #[command(flatten)]
+    raising: Raising,
     /// Keep production's preStop hooks and grace when a container is swapped; else what runs is killed
     #[arg(long)]
     grace: bool,
@@ -55,10 +50,10 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         }
         return Ok(());
     }
-    let timeout = args.timeout.unwrap_or(Duration::from_secs(config.profile.timeout_seconds));
+    let timeout = args.raising.timeout(&config);
     let progress = global.progress();
     let session = Session::open(config, progress.clone()).await?;
-    let confirm = confirm(progress.clone(), args.yes);
+    let confirm = confirm(progress.clone(), args.raising.yes);
     let again = session.clone();
     let reload = || {
         let config = global.try_config().map_err(|error| format!("{:?}", miette::Report::new(error)))?;

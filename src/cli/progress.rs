@@ -109,15 +109,11 @@ fn draw(screen: &MultiProgress, bars: &Mutex<BTreeMap<String, ProgressBar>>, eve
                 let _ = screen.println(format!("  {step} | {line}"));
             }
         }
-        Event::Done { step, what, took } => {
+        Event::Done { step, what, took } | Event::Saved { step, what, took, .. } => {
             if let Some(bar) = bars.remove(&step) {
                 bar.finish_and_clear();
                 screen.remove(&bar);
             }
-            let _ =
-                screen.println(format!("\x1b[32m✓\x1b[0m {step:<16} {what} \x1b[2m{}\x1b[0m", seconds(took)));
-        }
-        Event::Saved { step, what, took, .. } => {
             let _ =
                 screen.println(format!("\x1b[32m✓\x1b[0m {step:<16} {what} \x1b[2m{}\x1b[0m", seconds(took)));
         }

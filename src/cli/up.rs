@@ -8,20 +8,35 @@ use super::down::ask;
 use super::exit::CliError;
 use super::progress::{Progress, seconds};
 use super::{Global, learn, printer};
+use crate::config::Config;
 use crate::operation::hooks;
 use crate::operation::memory::Pressure;
 use crate::operation::session::Session;
 use crate::operation::up::{self, Options, Report};
 
-/// What `up` takes.
+/// What every verb takes that brings the system up.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Raising {
     /// Make the cluster anew without asking where it must be
     #[arg(short, long)]
-    yes: bool,
+    pub yes: bool,
     /// How long to wait for everything to be ready, such as 90s or 10m; the profile's where unset
     #[arg(long, value_parser = super::settings::duration, value_name = "TIME")]
     timeout: Option<Duration>,
+}
+
+impl Raising {
+    /// How long to wait for everything to be ready.
+    pub fn timeout(&self, config: &Config) -> Duration {
+        self.timeout.unwrap_or(Duration::from_secs(config.profile.timeout_seconds))
+    }
+}
+
+/// What `up` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    raising: Raising,
     /// Run the charts' test hooks once everything is ready
     #[arg(long)]
     test: bool,
@@ -33,10 +48,10 @@ pub struct Args {
 /// Brings the system up.
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
-    let timeout = args.timeout.unwrap_or(Duration::from_secs(config.profile.timeout_seconds));
+    let timeout = args.raising.timeout(&config);
     let progress = global.progress();
     let session = Session::open(config, progress.clone()).await?;
-    let confirm = confirm(progress.clone(), args.yes);
+    let confirm = confirm(progress.clone(), args.raising.yes);
     let options =
         Options { confirm: &confirm, timeout, prune_volumes: args.prune_volumes, developing: false };
     let result = up::run(&session, &options).await;

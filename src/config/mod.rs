@@ -20,5 +20,6 @@ mod tests;
 pub use fault::{ConfigError, Document, Fault};
 pub use load::{FILE_NAMES, find, load};
 pub use model::*;
+pub use paths::{is_glob, literal_part};
 pub use profile::BUILT_IN;
 pub use schema::{profile_schema, schema};

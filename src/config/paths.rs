@@ -66,7 +66,7 @@ impl Paths<'_> {
     /// A file, a directory, or a glob that matches something; as written.
     pub(super) fn files(&self, node: &Spanned) -> Option<String> {
         let text = node.text()?;
-        if !text.contains(['*', '?', '[', '{']) {
+        if !is_glob(text) {
             return self.existing(node, self.directory).map(|_| text.to_owned());
         }
         match globset::GlobBuilder::new(text.trim_start_matches("./")).literal_separator(true).build() {
@@ -139,13 +139,19 @@ fn near(directory: &Path, path: &Path) -> Option<String> {
     None
 }
 
+/// Whether a path has wild cards in it.
+pub fn is_glob(written: &str) -> bool {
+    written.contains(['*', '?', '[', '{'])
+}
+
+/// The components of a path before the first with wild cards.
+pub fn literal_part(path: &Path) -> PathBuf {
+    path.components().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).collect()
+}
+
 /// Whether any file below the glob's fixed part matches it.
 fn matches_any(glob: &globset::GlobMatcher, text: &str, directory: &Path) -> bool {
-    let fixed: PathBuf = Path::new(text)
-        .components()
-        .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']))
-        .collect();
-    ignore::WalkBuilder::new(directory.join(fixed))
+    ignore::WalkBuilder::new(directory.join(literal_part(Path::new(text))))
         .standard_filters(false)
         .build()
         .filter_map(Result::ok)

@@ -7,6 +7,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::error::Fault;
 use super::reading::{Read, Text};
+use crate::config::{is_glob, literal_part};
 use crate::yaml::Position;
 
 /// Reads all files that `paths` name, relative ones from `directory`. Faults of all of them are collected.
@@ -58,7 +59,7 @@ fn find(written: &str, directory: &Path) -> Result<Vec<PathBuf>, String> {
     if path.exists() {
         return Ok(vec![path]);
     }
-    if !written.contains(['*', '?', '[', '{']) {
+    if !is_glob(written) {
         return Err("does not exist".into());
     }
     let (base, matcher) = glob(&path)?;
@@ -76,9 +77,7 @@ fn find(written: &str, directory: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// A glob and the directory that its first component with wild cards is in.
 fn glob(path: &Path) -> Result<(PathBuf, GlobMatcher), String> {
-    let wild =
-        |part: &std::path::Component<'_>| part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
-    let base: PathBuf = path.components().take_while(|part| !wild(part)).collect();
+    let base = literal_part(path);
     let glob = GlobBuilder::new(&path.to_string_lossy()).literal_separator(true).build();
     match glob {
         Ok(glob) => Ok((base, glob.compile_matcher())),

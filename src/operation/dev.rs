@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::address::Tried;
 use super::dev_report;
 use super::dev_sources::sources;
 use super::error::OperationError;
-use super::gather::{self, Desired};
+use super::gather::Desired;
 use super::hands::Hands;
 use super::live::Live;
 use super::logs::{self, Line};
@@ -57,14 +57,12 @@ pub enum Command {
 struct Due {
     effects: Effects,
     since: Option<Instant>,
-    paths: Vec<PathBuf>,
 }
 
 impl Due {
     fn merge(&mut self, more: Self) {
         self.effects.merge(more.effects);
         self.since = self.since.or(more.since);
-        self.paths.extend(more.paths);
     }
 
     fn took(&self) -> Duration {
@@ -93,23 +91,13 @@ struct Running {
     live: Live,
     hands: Hands,
     swapper: Swapper,
-    _logs: Option<AbortOnDrop>,
-}
-
-/// A task that ends with what it belongs to.
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    _logs: Option<AbortOnDropHandle<()>>,
 }
 
 /// Sends on what the system's containers write from now on.
-fn follow(existing: &Existing, desired: &Desired, lines: mpsc::Sender<Line>) -> AbortOnDrop {
-    let workloads = desired.requirements.workloads.iter();
+fn follow(existing: &Existing, desired: &Desired, lines: mpsc::Sender<Line>) -> AbortOnDropHandle<()> {
     let options = logs::Options {
-        namespaces: workloads.map(|workload| workload.object.namespace.clone()).collect(),
+        namespaces: desired.namespaces(),
         pod: None,
         follow: true,
         tail: Some(0),
@@ -117,7 +105,7 @@ fn follow(existing: &Existing, desired: &Desired, lines: mpsc::Sender<Line>) -> 
         previous: false,
     };
     let client = existing.cluster.client.clone();
-    AbortOnDrop(tokio::spawn(async move {
+    AbortOnDropHandle::new(tokio::spawn(async move {
         // One that follows ends only with its reader.
         let _ = logs::stream(client, options, lines).await;
     }))
@@ -195,7 +183,7 @@ struct Work<'a> {
     /// Whether it was said that something is away.
     waiting: bool,
     commands: &'a mut mpsc::UnboundedReceiver<Command>,
-    learning: Option<AbortOnDrop>,
+    learning: Option<AbortOnDropHandle<()>>,
 }
 
 impl Work<'_> {
@@ -204,19 +192,13 @@ impl Work<'_> {
         self.running = None;
         // What is on its way would come to stand under names that are about to mean something else.
         self.syncer.settle().await;
-        let report = up::run(self.session, &self.options.up).await?;
+        let raised = up::raise(self.session, &self.options.up).await?;
+        let up::Raised { report, desired, existing, builds } = raised;
         self.show(&report.addresses);
-        let (desired, existing) = tokio::try_join!(gather::gather(self.session), self.session.existing())?;
         let mut hands = Hands::new(&existing);
-        let (swapper, live, ()) = tokio::try_join!(
-            Swapper::start(self.session, &desired),
-            async { Ok(Live::start(&existing, &desired).await) },
-            async {
-                // A node without what it takes is said where a file is to go there.
-                let _ = hands.open().await;
-                Ok(())
-            }
-        )?;
+        // A node without what it takes is said where a file is to go there.
+        let (live, _) = tokio::join!(Live::start(&existing, &desired), hands.open());
+        let swapper = Swapper::new(builds);
         self.syncer.forget();
         self.teach(swapper.references());
         let logs = self.options.logs.clone().map(|lines| follow(&existing, &desired, lines));
@@ -274,7 +256,9 @@ impl Work<'_> {
                     match raised {
                         Ok(()) => {
                             self.answered();
-                            self.done("up", "the system is as the manifests are".into(), due.took());
+                            let what = "the system is as the manifests are".into();
+                            let took = due.took();
+                            self.session.reporter.report(Event::Done { step: "up".into(), what, took });
                             due = Due::default();
                         }
                         Err(error) if error.is_absence() => self.wait_out(&error, &mut due).await,
@@ -297,7 +281,7 @@ impl Work<'_> {
     /// Has the engine learn large images' layers beside all else, so that a later change goes out alone.
     fn teach(&mut self, references: Vec<String>) {
         let (engine, cache) = (self.session.engine.clone(), self.session.state.cache().to_owned());
-        self.learning = Some(AbortOnDrop(tokio::spawn(async move {
+        self.learning = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             // What is not learnt costs time later, nothing else.
             let _ = crate::image::teach(&engine, &cache, &references).await;
         })));
@@ -320,7 +304,7 @@ impl Work<'_> {
         match command {
             Command::Rebuild => {
                 let effects = Effects { rebuild: images.collect(), ..Effects::default() };
-                return Due { effects, since: Some(Instant::now()), ..Due::default() };
+                return Due { effects, since: Some(Instant::now()) };
             }
             Command::Restart => {
                 let Some(running) = &mut self.running else { return Due::default() };
@@ -426,10 +410,6 @@ impl Work<'_> {
         )));
     }
 
-    fn done(&self, step: &str, what: String, took: Duration) {
-        self.session.reporter.report(Event::Done { step: step.into(), what, took });
-    }
-
     /// Reads the configuration until it is a good one.
     async fn reload(&mut self) -> Session {
         loop {
@@ -484,7 +464,7 @@ async fn next(watcher: &mut Watcher, sources: &Sources) -> Option<Due> {
         let batch = watcher.batches.next().await?;
         let effects = sources.effects(&batch.paths);
         if !effects.is_empty() {
-            return Some(Due { effects, since: Some(batch.since), paths: batch.paths.into_iter().collect() });
+            return Some(Due { effects, since: Some(batch.since) });
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Build, Config, Image, ImageFrom, Source, SyncRule};
+use crate::config::{Build, Config, Image, ImageFrom, Source, SyncRule, literal_part};
 use crate::dockerignore::Ignore;
 use crate::watch::{GitIgnores, ImageSource, Sources, Synced};
 
@@ -16,7 +16,7 @@ pub fn sources(config: &Config) -> Sources {
     let images: Vec<ImageSource> = images.collect();
     let manifests = config.manifests.iter().flat_map(|source| match source {
         Source::Files { paths, .. } => {
-            paths.iter().map(|path| config.directory().join(literal(path))).collect()
+            paths.iter().map(|path| config.directory().join(literal_part(Path::new(path)))).collect()
         }
         Source::Kustomize { path, .. } => vec![kustomize_root(path, config.directory())],
         Source::Helm(helm) => {
@@ -49,12 +49,6 @@ fn synced(rule: &SyncRule) -> Synced {
     Synced { rule: rule.clone(), ignore: Ignore::parse(&rule.ignore.join("\n")).unwrap_or_default() }
 }
 
-/// The part of a glob before its first wildcard.
-fn literal(glob: &str) -> PathBuf {
-    let parts = Path::new(glob).components();
-    parts.take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])).collect()
-}
-
 /// A kustomization refers to others beside it: all of the project's directory that it is in counts.
 fn kustomize_root(path: &Path, project: &Path) -> PathBuf {
     match path.strip_prefix(project).ok().and_then(|below| below.components().next()) {
@@ -69,8 +63,8 @@ mod tests {
 
     #[test]
     fn globs_and_kustomizations_are_watched_from_where_they_may_reach() {
-        assert_eq!(literal("deploy/**/*.yaml"), PathBuf::from("deploy"));
-        assert_eq!(literal("a/b.yaml"), PathBuf::from("a/b.yaml"));
+        assert_eq!(literal_part(Path::new("deploy/**/*.yaml")), PathBuf::from("deploy"));
+        assert_eq!(literal_part(Path::new("a/b.yaml")), PathBuf::from("a/b.yaml"));
         let root = kustomize_root(Path::new("/p/deploy/overlays/production"), Path::new("/p"));
         assert_eq!(root, PathBuf::from("/p/deploy"));
         assert_eq!(kustomize_root(Path::new("/q/x"), Path::new("/p")), PathBuf::from("/q/x"));

@@ -16,7 +16,7 @@ pub fn developed(session: &Session, pods: &[Value]) -> Vec<Developed> {
         if swap::is_swap_name(&container.image) {
             all.push(Developed { container: name.clone(), what: "its image was swapped in place".into() });
         }
-        if synced.iter().any(|synced| synced.container_id == container.container_id) {
+        if synced.contains(&container.container_id) {
             all.push(Developed { container: name, what: "files were copied into it".into() });
         }
     }

@@ -29,6 +29,11 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// The namespaces that Pods of the system are in.
+    pub fn namespaces(&self) -> BTreeSet<String> {
+        self.requirements.workloads.iter().map(|workload| workload.object.namespace.clone()).collect()
+    }
+
     /// Everything to apply: what stands beside production's objects, then those.
     pub fn objects(&self) -> Vec<Object> {
         let skipped: BTreeSet<&ObjectId> = self.skipped.iter().collect();

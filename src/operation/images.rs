@@ -26,6 +26,14 @@ pub struct Provided {
     pub bytes: ImageBytes,
 }
 
+/// What the manifests' images are on this machine.
+pub struct Provision {
+    /// The images, in the order of their names.
+    pub images: Vec<Provided>,
+    /// What the engine calls those that were built here, by their names in the configuration.
+    pub builds: BTreeMap<String, String>,
+}
+
 /// How an image of the manifests is come by.
 enum Way<'a> {
     Build(&'a Image),
@@ -33,27 +41,27 @@ enum Way<'a> {
     Find,
 }
 
-/// Builds what is built here, finds or pulls the rest, and gives them in the order of their names. Nothing is sent yet.
-pub async fn provide(session: &Session, desired: &Desired) -> Result<Vec<Provided>, OperationError> {
-    let needs = &desired.requirements.images;
-    let ways: Vec<(&ImageNeed, Way<'_>)> = needs.iter().map(|need| (need, way(session, need))).collect();
+/// Builds what is built here, and finds or pulls the rest. Nothing is sent yet.
+pub async fn provide(session: &Session, desired: &Desired) -> Result<Provision, OperationError> {
+    let ways = ways(session, desired);
     let jobs = jobs(session, &ways);
     let workshop = workshop(session);
     let (built, others) = tokio::try_join!(
         async { Ok::<_, OperationError>(workshop.build_all(&jobs).await?) },
         others(session, &ways)
     )?;
-    let built: BTreeMap<&str, &Built> = built.iter().map(|built| (built.name.as_str(), built)).collect();
-    let mut provided: Vec<Provided> = ways
+    let builds: BTreeMap<String, String> =
+        built.into_iter().map(|built| (built.name, built.reference)).collect();
+    let mut images: Vec<Provided> = ways
         .iter()
         .filter_map(|(need, way)| match way {
-            Way::Build(image) => Some(of_reference(need, built.get(image.name.as_str())?.reference.clone())),
+            Way::Build(image) => Some(of_reference(need, builds.get(&image.name)?.clone())),
             _ => None,
         })
         .collect();
-    provided.extend(others);
-    provided.sort_by(|a, b| a.wanted.names.cmp(&b.wanted.names));
-    Ok(provided)
+    images.extend(others);
+    images.sort_by(|a, b| a.wanted.names.cmp(&b.wanted.names));
+    Ok(Provision { images, builds })
 }
 
 fn workshop(session: &Session) -> Workshop {
@@ -80,16 +88,15 @@ fn jobs<'a>(session: &'a Session, ways: &[(&ImageNeed, Way<'_>)]) -> Vec<BuildJo
         .collect()
 }
 
-/// Builds what is built here, of it only the images called `names` where that is asked.
+/// Builds the images that the configuration calls `names`.
 pub async fn build(
     session: &Session,
     desired: &Desired,
-    names: Option<&BTreeSet<String>>,
+    names: &BTreeSet<String>,
 ) -> Result<Vec<Built>, OperationError> {
-    let needs = &desired.requirements.images;
-    let ways: Vec<(&ImageNeed, Way<'_>)> = needs.iter().map(|need| (need, way(session, need))).collect();
+    let ways = ways(session, desired);
     let mut jobs = jobs(session, &ways);
-    jobs.retain(|job| names.is_none_or(|names| names.contains(job.name)));
+    jobs.retain(|job| names.contains(job.name));
     Ok(workshop(session).build_all(&jobs).await?)
 }
 
@@ -113,8 +120,7 @@ pub async fn plan(
     desired: &Desired,
     nodes: &[Node],
 ) -> Result<Vec<ImageAction>, OperationError> {
-    let needs = &desired.requirements.images;
-    let ways: Vec<(&ImageNeed, Way<'_>)> = needs.iter().map(|need| (need, way(session, need))).collect();
+    let ways = ways(session, desired);
     let jobs = jobs(session, &ways);
     let known = workshop(session).known(&jobs).await?;
     let built: BTreeMap<&str, Option<String>> = jobs.iter().map(|job| job.name).zip(known).collect();
@@ -181,6 +187,11 @@ async fn plan_one(
             (ImageAction { name, action }, image)
         }
     })
+}
+
+/// Every image of the manifests, and how it is come by.
+fn ways<'a>(session: &'a Session, desired: &'a Desired) -> Vec<(&'a ImageNeed, Way<'a>)> {
+    desired.requirements.images.iter().map(|need| (need, way(session, need))).collect()
 }
 
 fn way<'a>(session: &'a Session, need: &ImageNeed) -> Way<'a> {

@@ -9,7 +9,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::gather::Desired;
 use super::session::Existing;
@@ -19,14 +19,13 @@ use crate::apply::pods::{RunningContainer, running_bytes};
 pub struct Live {
     pods: Arc<Mutex<BTreeMap<String, Value>>>,
     changed: watch::Receiver<u64>,
-    task: JoinHandle<()>,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Live {
     /// Begins to watch, and waits until all that is there is known.
     pub async fn start(existing: &Existing, desired: &Desired) -> Self {
-        let namespaces: BTreeSet<String> =
-            desired.requirements.workloads.iter().map(|workload| workload.object.namespace.clone()).collect();
+        let namespaces = desired.namespaces();
         let pods = Arc::new(Mutex::new(BTreeMap::new()));
         let (told, mut changed) = watch::channel(0);
         let api = Api::<Pod>::all(existing.cluster.client.clone());
@@ -68,7 +67,7 @@ impl Live {
             tokio::time::timeout(std::time::Duration::from_secs(10), changed.wait_for(|times| *times > 0))
                 .await;
         changed.mark_unchanged();
-        Self { pods, changed, task }
+        Self { pods, changed, _task: AbortOnDropHandle::new(task) }
     }
 
     /// The containers that run now.
@@ -91,12 +90,6 @@ impl Live {
         if self.changed.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -8,7 +8,6 @@ use super::developed;
 use super::diff;
 use super::error::OperationError;
 use super::gather::{Desired, gather};
-use super::restart;
 use super::session::{Existing, Session};
 use super::up::INVENTORY;
 use crate::apply::Inventory;
@@ -27,27 +26,29 @@ const OWNERS: [(&str, &str); 4] =
 const ENFORCERS: [&str; 6] =
     ["kindnet", "pod-network", "calico-node", "cilium", "kube-router", "antrea-agent"];
 
+/// What differs in each Pod from its owner's template.
+type Differences = Vec<(ObjectId, Vec<PodDifference>)>;
+
 /// Asks the cluster and puts the report together.
 pub async fn run(session: &Session) -> Result<Report, OperationError> {
     let (desired, existing) = tokio::try_join!(gather(session), session.existing())?;
     existing.cluster.discover().await?;
     let inventory = Inventory::load(&existing.cluster, INVENTORY).await?;
-    let (diff, pods, daemons) = tokio::try_join!(
+    let (diff, (differences, pods), daemons) = tokio::try_join!(
         diff::compare(&desired, &existing, &inventory),
         pods(&desired, &existing),
         list(&existing, "apps/v1", "DaemonSet", "kube-system")
     )?;
     let enforced =
         daemons.iter().any(|daemon| ENFORCERS.iter().any(|name| daemon["metadata"]["name"] == *name));
-    let developed = developed::developed(session, &restart::pods(&existing, &desired).await?);
     let unchanged = diff.entries.iter().filter(|entry| entry.class == DiffClass::Same).count();
     let evidence = Evidence {
         unchanged,
-        pods,
+        pods: differences,
         inert: inert(&desired.rendered.objects, &facts(session, &desired, enforced)),
         patches: Vec::new(),
         images: images(session, &desired),
-        developed,
+        developed: developed::developed(session, &pods),
         volatile_fields: desired
             .rendered
             .volatile
@@ -93,15 +94,10 @@ fn images(session: &Session, desired: &Desired) -> Vec<ImageReport> {
         .collect()
 }
 
-/// Every live Pod of the system, with what differs from its owner's template.
-async fn pods(
-    desired: &Desired,
-    existing: &Existing,
-) -> Result<Vec<(ObjectId, Vec<PodDifference>)>, OperationError> {
-    let namespaces: BTreeSet<&str> =
-        desired.requirements.workloads.iter().map(|workload| workload.object.namespace.as_str()).collect();
-    let mut found = Vec::new();
-    for namespace in namespaces {
+/// What differs in every live Pod of the system from its owner's template; and the Pods themselves.
+async fn pods(desired: &Desired, existing: &Existing) -> Result<(Differences, Vec<Value>), OperationError> {
+    let (mut found, mut all) = (Vec::new(), Vec::new());
+    for namespace in &desired.namespaces() {
         let mut templates: BTreeMap<String, Value> = BTreeMap::new();
         for (version, kind) in OWNERS {
             for owner in list(existing, version, kind, namespace).await? {
@@ -112,17 +108,19 @@ async fn pods(
         for pod in list(existing, "v1", "Pod", namespace).await? {
             let owners = pod["metadata"]["ownerReferences"].as_array();
             let mut uids = owners.into_iter().flatten().filter_map(|owner| owner["uid"].as_str());
-            let Some(template) = uids.find_map(|uid| templates.get(uid)) else { continue };
-            let id = ObjectId {
-                group: String::new(),
-                kind: "Pod".into(),
-                namespace: namespace.into(),
-                name: pod["metadata"]["name"].as_str().unwrap_or_default().into(),
-            };
-            found.push((id, pod_differences(template, &pod)));
+            if let Some(template) = uids.find_map(|uid| templates.get(uid)) {
+                let id = ObjectId {
+                    group: String::new(),
+                    kind: "Pod".into(),
+                    namespace: namespace.clone(),
+                    name: pod["metadata"]["name"].as_str().unwrap_or_default().into(),
+                };
+                found.push((id, pod_differences(template, &pod)));
+            }
+            all.push(pod);
         }
     }
-    Ok(found)
+    Ok((found, all))
 }
 
 async fn list(

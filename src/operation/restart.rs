@@ -15,16 +15,13 @@ use super::gather::Desired;
 use super::images;
 use super::session::{Existing, Session};
 use super::swap;
-use super::synced::SyncedContainer;
 use crate::apply::pods::{RunningContainer, StaleContainer, evict, running_bytes, stale_containers};
 use crate::event::Event;
 
 /// The Pods of the system's namespaces.
 pub async fn pods(existing: &Existing, desired: &Desired) -> Result<Vec<Value>, OperationError> {
-    let namespaces: BTreeSet<&str> =
-        desired.requirements.workloads.iter().map(|workload| workload.object.namespace.as_str()).collect();
-    let lists = namespaces.into_iter().map(|namespace| async move {
-        let api = Api::<Pod>::namespaced(existing.cluster.client.clone(), namespace);
+    let lists = desired.namespaces().into_iter().map(|namespace| async move {
+        let api = Api::<Pod>::namespaced(existing.cluster.client.clone(), &namespace);
         api.list(&ListParams::default()).await.map_err(|error| OperationError::request("list Pods", error))
     });
     let pods = try_join_all(lists).await?.into_iter().flat_map(|list| list.items);
@@ -41,7 +38,7 @@ pub fn stale(pods: &[Value], stands_for: &BTreeMap<String, BTreeSet<String>>) ->
 pub fn left_by_dev(
     pods: &[Value],
     stands_for: &BTreeMap<String, BTreeSet<String>>,
-    synced: &[SyncedContainer],
+    synced: &BTreeSet<String>,
     developing: bool,
 ) -> Vec<StaleContainer> {
     let is_right = |container: &RunningContainer| {
@@ -51,7 +48,7 @@ pub fn left_by_dev(
     };
     let left = running_bytes(pods).into_iter().filter(|container| {
         (swap::is_swap_name(&container.image) && !(developing && is_right(container)))
-            || synced.iter().any(|synced| synced.container_id == container.container_id)
+            || synced.contains(&container.container_id)
     });
     left.map(|running| StaleContainer { running, wanted: BTreeSet::new() }).collect()
 }
@@ -129,11 +126,7 @@ mod tests {
         ];
         let stands_for =
             BTreeMap::from([("example.com/web:1".to_owned(), BTreeSet::from(["sha256:new".to_owned()]))]);
-        let synced = [SyncedContainer {
-            container_id: "copied".into(),
-            pod: "n/copied".into(),
-            container: "c".into(),
-        }];
+        let synced = BTreeSet::from(["copied".to_owned()]);
         let left = |developing| {
             let left = left_by_dev(&pods, &stands_for, &synced, developing);
             left.into_iter().map(|stale| stale.running.pod).collect::<Vec<_>>()

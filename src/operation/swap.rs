@@ -97,17 +97,16 @@ pub fn is_named(named: &str, image: &Provided) -> bool {
 }
 
 /// Swaps images, and knows what runs of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Swapper {
     /// What each image is called in the engine, by its name in the configuration.
     runs: BTreeMap<String, String>,
 }
 
 impl Swapper {
-    /// Takes what `up` just brought up for what runs.
-    pub async fn start(session: &Session, desired: &Desired) -> Result<Self, OperationError> {
-        let built = images::build(session, desired, None).await?;
-        Ok(Self { runs: built.into_iter().map(|built| (built.name, built.reference)).collect() })
+    /// For images that run as `runs` has them: what the engine calls each, by its name in the configuration.
+    pub fn new(runs: BTreeMap<String, String>) -> Self {
+        Self { runs }
     }
 
     /// What an image is called in the engine.
@@ -129,7 +128,7 @@ impl Swapper {
         names: &BTreeSet<String>,
     ) -> Result<Vec<Swapped>, OperationError> {
         let begun = Instant::now();
-        let built = images::build(stage.session, stage.desired, Some(names)).await?;
+        let built = images::build(stage.session, stage.desired, names).await?;
         let built: Vec<Built> =
             built.into_iter().filter(|built| self.runs.get(&built.name) != Some(&built.reference)).collect();
         let building = begun.elapsed();

@@ -68,13 +68,17 @@ pub fn containers(pod: &Value) -> Vec<(&str, &str, Manner)> {
     lists.into_iter().flat_map(of).collect()
 }
 
+/// The status of a Pod's container.
+fn status<'p>(pod: &'p Value, container: &str) -> Option<&'p Value> {
+    let lists = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"];
+    let mut statuses =
+        lists.into_iter().flat_map(|list| pod["status"][list].as_array().into_iter().flatten());
+    statuses.find(|status| status["name"] == container)
+}
+
 /// What the runtime ran of a container last, running or ended.
 pub fn image_id<'p>(pod: &'p Value, container: &str) -> Option<&'p str> {
-    let lists = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"];
-    let statuses = lists.into_iter().flat_map(|list| pod["status"][list].as_array().into_iter().flatten());
-    statuses.into_iter().find(|status| status["name"] == container)?["imageID"]
-        .as_str()
-        .filter(|id| !id.is_empty())
+    status(pod, container)?["imageID"].as_str().filter(|id| !id.is_empty())
 }
 
 /// Patches one container's image.
@@ -112,10 +116,7 @@ pub fn outcome(
         // Its owner replaced it; what comes starts from the image's own name, which stands for the new bytes.
         return Some(Ok(()));
     };
-    let lists = ["initContainerStatuses", "containerStatuses"];
-    let mut statuses =
-        lists.into_iter().flat_map(|list| pod["status"][list].as_array().into_iter().flatten());
-    let status = statuses.find(|status| status["name"] == container)?;
+    let status = status(pod, container)?;
     let waiting = &status["state"]["waiting"];
     let reason = waiting["reason"].as_str().unwrap_or_default();
     let message = waiting["message"].as_str().unwrap_or_default();

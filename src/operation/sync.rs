@@ -14,7 +14,7 @@ use super::session::Session;
 use super::swap::{Stage, Swapped, Swapper, exchange, is_named, is_swap_name};
 use super::sync_command::run;
 use super::sync_delivery::{Arrived, ToDeliver, deliver, on_top, scratch};
-use super::synced::{self, SyncedContainer};
+use super::synced;
 use crate::apply::pods::RunningContainer;
 use crate::cluster::hand::{Arrival, Owner, Placed, Placement};
 use crate::config::Then;
@@ -117,7 +117,8 @@ pub struct Syncer {
     tops: BTreeMap<String, Top>,
     /// The generation that each container has, by its id.
     has: BTreeMap<String, u64>,
-    record: BTreeSet<SyncedContainer>,
+    /// The containers that something was copied into, by id.
+    record: BTreeSet<String>,
     delivery: Option<JoinHandle<Result<Vec<Arrived>, OperationError>>>,
 }
 
@@ -370,11 +371,7 @@ impl Syncer {
 
     fn record(&mut self, session: &Session, containers: &[RunningContainer]) -> Result<(), OperationError> {
         let before = self.record.len();
-        self.record.extend(containers.iter().map(|container| SyncedContainer {
-            container_id: container.container_id.clone(),
-            pod: format!("{}/{}", container.namespace, container.pod),
-            container: container.container.clone(),
-        }));
+        self.record.extend(containers.iter().map(|container| container.container_id.clone()));
         if self.record.len() > before {
             synced::add(session, &self.record)?;
         }

@@ -11,7 +11,7 @@ use super::address::{self, Tried};
 use super::error::OperationError;
 use super::gather::{self, Desired};
 use super::ground::{self, Confirm, Due, Made};
-use super::images::{self, Provided};
+use super::images::{self, Provided, Provision};
 use super::memory::Memory;
 use super::session::{Existing, Session};
 use super::{fault, hooks, restart, synced};
@@ -73,8 +73,25 @@ pub struct Look {
     pub pods: Vec<Value>,
 }
 
+/// A system that was brought up, for who goes on with it.
+pub struct Raised {
+    /// What was done.
+    pub report: Report,
+    /// What stands.
+    pub desired: Desired,
+    /// Its cluster.
+    pub existing: Existing,
+    /// What the engine calls the images that were built here, by their names in the configuration.
+    pub builds: BTreeMap<String, String>,
+}
+
 /// Brings the system up.
 pub async fn run(session: &Session, options: &Options<'_>) -> Result<Report, OperationError> {
+    Ok(raise(session, options).await?.report)
+}
+
+/// Brings the system up and gives what it took for that.
+pub async fn raise(session: &Session, options: &Options<'_>) -> Result<Raised, OperationError> {
     let started = Instant::now();
     let _lock = session.lock()?;
     fault::point("locked");
@@ -92,11 +109,11 @@ pub async fn run(session: &Session, options: &Options<'_>) -> Result<Report, Ope
     let objects = desired.objects();
     let is_there = matches!(found, Found::Ours(..));
     let providing = async {
-        let provided = images::provide(session, &desired).await?;
+        let provision = images::provide(session, &desired).await?;
         if !is_there {
-            images::check(session, &provided).await?;
+            images::check(session, &provision.images).await?;
         }
-        Ok::<_, OperationError>(provided)
+        Ok::<_, OperationError>(provision)
     };
     let preparing = async {
         let (existing, made) = ground::prepare(session, &desired, found, options.confirm).await?;
@@ -106,7 +123,8 @@ pub async fn run(session: &Session, options: &Options<'_>) -> Result<Report, Ope
         let look = look(&desired, &existing, &objects).await?;
         Ok((existing, made, look))
     };
-    let ((existing, made, look), provided) = tokio::try_join!(preparing, providing)?;
+    let ((existing, made, look), provision) = tokio::try_join!(preparing, providing)?;
+    let Provision { images: provided, builds } = provision;
     fault::point("built");
     let asked = asked.filter(|_| made == Made::Kept);
     let (delivered, tried) =
@@ -118,7 +136,7 @@ pub async fn run(session: &Session, options: &Options<'_>) -> Result<Report, Ope
     let assigned = work.change(made, &delivered, &provided).await?;
     let unchanged = assigned.is_none();
     let addresses = work.addresses(assigned, tried).await?;
-    Ok(Report {
+    let report = Report {
         cluster: session.state.cluster().into(),
         unchanged,
         objects: desired.rendered.objects.len(),
@@ -126,7 +144,8 @@ pub async fn run(session: &Session, options: &Options<'_>) -> Result<Report, Ope
         memory,
         seconds: started.elapsed().as_secs_f64(),
         sent_builds: images::sent_builds(&provided, &delivered),
-    })
+    };
+    Ok(Raised { report, desired, existing, builds })
 }
 
 /// Shapes the nodes of a new cluster and applies what stands beside production's objects: it starts while images are

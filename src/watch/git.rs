@@ -44,6 +44,7 @@ impl GitIgnores {
     }
 
     /// From directories and the texts of their files.
+    #[cfg(test)]
     pub fn of_texts<'a>(texts: impl IntoIterator<Item = (&'a Path, &'a str)>) -> Self {
         Self::new(texts.into_iter().filter_map(|(directory, text)| {
             let mut builder = GitignoreBuilder::new(directory);

@@ -79,16 +79,6 @@ impl Index {
         index
     }
 
-    /// How many paths are known.
-    pub fn len(&self) -> usize {
-        self.seen.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.seen.is_empty()
-    }
-
     /// What changed at `path` and, where a directory was there, below it; remembered as it is now. In the order in which
     /// it is to be made: what is gone first, deepest first.
     pub fn changes(&mut self, path: &Path) -> Vec<(PathBuf, Now)> {

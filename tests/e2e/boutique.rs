@@ -18,10 +18,7 @@ fn online_boutique_stands_as_it_was_written() {
     );
     std::fs::write(project.directory().join("devcluster.yaml"), config).expect("written");
     project.succeed(&["up"]);
-    let path = kustomization.to_str().expect("UTF-8");
-    let output = project.try_kubectl(&["diff", "--server-side", "--field-manager", "devcluster", "-k", path]);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && text.is_empty(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    project.kubectl_diff_is_empty("-k", &kustomization);
     let (_, said) = project.succeed(&["up"]);
     assert!(said.contains("nothing to do: 48 objects"), "{said}");
 }

@@ -150,18 +150,6 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
     found
 }
 
-fn kubectl_diff_is_empty(project: &Project) {
-    let output = project.try_kubectl(&[
-        "diff",
-        "--server-side",
-        "--field-manager",
-        "devcluster",
-        "-f",
-        project.directory().join("deploy").to_str().expect("text"),
-    ]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-}
-
 #[test]
 fn what_is_saved_runs_and_the_way_back_is_told() {
     let project = Project::developed();
@@ -188,7 +176,7 @@ fn what_is_saved_runs_and_the_way_back_is_told() {
     running.ready();
     running.answer("/version", Some("three"));
     running.answer("/read/srv/page.html", Some("page-three"));
-    kubectl_diff_is_empty(&project);
+    project.kubectl_diff_is_empty("-f", &project.directory().join("deploy"));
     assert_eq!(tree(&project.directory()), sources);
 }
 
@@ -346,7 +334,7 @@ fn swaps(project: &Project, dev: &mut Dev, running: &Running<'_>) -> BTreeMap<Pa
     assert_eq!(before, after, "the same Pods on the same nodes under the same addresses");
     running.answer("/read/data/mark", Some("kept"));
     running.answer("/first", Some("first-three"));
-    kubectl_diff_is_empty(project);
+    project.kubectl_diff_is_empty("-f", &project.directory().join("deploy"));
     // Manifests are applied, and what was swapped stays.
     project.edit("deploy/system.yaml", "colour: green", "colour: blue");
     eventually("the manifest is applied", || {

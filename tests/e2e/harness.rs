@@ -109,6 +109,20 @@ impl Project {
         Command::new("kubectl").arg("--kubeconfig").arg(kubeconfig).args(args).output().expect("kubectl runs")
     }
 
+    /// `kubectl diff` of the manifests that `from` (`-f` or `-k`) and a path name, as production's pipeline would ask.
+    pub fn kubectl_diff(&self, from: &str, path: &Path) -> Output {
+        let path = path.to_str().expect("UTF-8");
+        self.try_kubectl(&["diff", "--server-side", "--field-manager", "devcluster", from, path])
+    }
+
+    /// Holds that this diff is empty.
+    pub fn kubectl_diff_is_empty(&self, from: &str, path: &Path) {
+        let output = self.kubectl_diff(from, path);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.is_empty(), "{text}{said}");
+    }
+
     /// What devcluster keeps of the project's cluster.
     pub fn state(&self) -> PathBuf {
         let clusters = std::fs::read_dir(self.root.path().join("home/clusters")).expect("clusters");

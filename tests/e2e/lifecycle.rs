@@ -14,7 +14,7 @@ fn up_puts_right_what_was_changed_behind_its_back_and_data_outlives_the_cluster(
     );
     answers(&project);
     nothing_to_do(&project);
-    kubectl_diff_is_empty(&project);
+    diffs_are_empty(&project);
 
     project.kubectl(&["delete", "configmap", "settings", "-n", "small"]);
     project.succeed(&["up"]);
@@ -79,13 +79,8 @@ fn curl(args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn kubectl_diff_is_empty(project: &Project) {
-    let deploy = project.directory().join("deploy");
-    let deploy = deploy.to_str().expect("UTF-8");
-    let output =
-        project.try_kubectl(&["diff", "--server-side", "--field-manager", "devcluster", "-f", deploy]);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && text.is_empty(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+fn diffs_are_empty(project: &Project) {
+    project.kubectl_diff_is_empty("-f", &project.directory().join("deploy"));
     project.succeed(&["diff"]);
 }
 
@@ -118,7 +113,7 @@ fn rebuilt_under_the_same_tag(project: &Project) {
     project.succeed(&["up"]);
     let after = ids(project);
     assert!(before.is_disjoint(&after), "{before:?} {after:?}");
-    kubectl_diff_is_empty(project);
+    diffs_are_empty(project);
 }
 
 /// The place where containerd takes images in has room for nothing: what the kernel says is the real thing.

@@ -82,10 +82,7 @@ fn through_the_load_balancer(project: &Project, order: &str) {
 
 /// kubectl knows of no Job that completed and was removed by its TTL; everything else must be the same.
 fn kubectl_diff_shows_at_most_the_expired_job(project: &Project) {
-    let overlay = project.directory().join(OVERLAY);
-    let overlay = overlay.to_str().expect("UTF-8");
-    let output =
-        project.try_kubectl(&["diff", "--server-side", "--field-manager", "devcluster", "-k", overlay]);
+    let output = project.kubectl_diff("-k", &project.directory().join(OVERLAY));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut differing = text.lines().filter(|line| line.starts_with("diff "));
     assert!(differing.all(|line| line.ends_with("batch.v1.Job.shop.migrate")), "{text}");
