@@ -6,6 +6,7 @@ pub mod apply;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod data;
 pub mod dockerignore;
 pub mod event;
 pub mod image;

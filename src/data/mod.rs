@@ -1,0 +1,3 @@
+//! Data that a system is developed with: synthetic data sets and snapshots. Generators and masks do no I/O and know no cluster.
+
+pub mod schema;
