@@ -212,7 +212,12 @@ impl Work<'_> {
             if due.effects.configure {
                 return Ok(());
             }
-            due.effects.apply |= self.running.as_ref().is_some_and(|running| running.nodes.restarted());
+            if self.running.as_ref().is_some_and(|running| running.nodes.restarted()) && !due.effects.apply {
+                let note = "a node was started again: the system is looked after".into();
+                self.session.reporter.report(Event::Note(note));
+                due.effects.apply = true;
+                due.since.get_or_insert_with(Instant::now);
+            }
             match self.copy(since).await {
                 Ok(()) => {}
                 Err(error) if error.is_absence() => {
@@ -354,11 +359,7 @@ impl Work<'_> {
                 biased;
                 due = next(&mut self.watcher, &self.sources) => return due,
                 () = running.live.changed() => {}
-                () = running.nodes.restart() => {
-                    let note = "a node was started again: the system is looked after".into();
-                    self.session.reporter.report(Event::Note(note));
-                    return Some(Due { since: Some(Instant::now()), ..Due::default() });
-                }
+                () = running.nodes.restart() => return Some(Due::default()),
                 Some(command) = self.commands.recv() => return Some(self.command(command).await),
                 delivered = self.syncer.delivered() => {
                     match delivered {

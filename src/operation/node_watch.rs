@@ -1,7 +1,7 @@
 //! Notices that nodes were started again, as they are after the engine was: what they forget then is to be put right.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures::StreamExt;
@@ -30,15 +30,14 @@ impl NodeWatch {
         let engine = engine.clone();
         let task = tokio::spawn(async move {
             loop {
-                // Whatever was missed while the engine was away shows in the times, too.
-                one_starts(&engine, &nodes).await;
-                match started(&nodes).await {
-                    Ok(now) if Some(&now) != before.as_ref() => {
-                        let _ = tell.send(true);
-                        return;
-                    }
-                    _ => tokio::time::sleep(PAUSE).await,
+                let asked = SystemTime::now();
+                // What happened while the engine was away, or nobody listened, shows in the times.
+                if started(&nodes).await.is_ok_and(|now| Some(&now) != before.as_ref()) {
+                    let _ = tell.send(true);
+                    return;
                 }
+                one_starts(&engine, &nodes, asked).await;
+                tokio::time::sleep(PAUSE).await;
             }
         });
         Self { restarted, _task: AbortOnDropHandle::new(task) }
@@ -57,14 +56,15 @@ impl NodeWatch {
     }
 }
 
-/// Waits until the engine tells that a node starts, or until it tells nothing anymore.
-async fn one_starts(engine: &Engine, nodes: &[Node]) {
+/// Waits until the engine tells that a node has started since, or until it tells nothing anymore.
+async fn one_starts(engine: &Engine, nodes: &[Node], since: SystemTime) {
+    let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
     let filters = HashMap::from([
         ("type", vec!["container"]),
         ("event", vec!["start"]),
         ("container", nodes.iter().map(|node| node.name.as_str()).collect()),
     ]);
-    let options = EventsOptionsBuilder::default().filters(&filters).build();
+    let options = EventsOptionsBuilder::default().since(&since).filters(&filters).build();
     let _ = std::pin::pin!(engine.docker().events(Some(options))).next().await;
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const ENGINE: &str = "/var/run/docker.sock";
 /// Restarts the engine, as an update of it does: all its containers stop, and those of nodes start again.
 pub fn restart() {
     let run = |program: &str, args: &[&str]| {
-        Command::new(program).args(args).status().is_ok_and(|status| status.success())
+        Command::new(program).args(args).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
     };
     if run("systemctl", &["is-active", "--quiet", "docker"]) {
         assert!(run("systemctl", &["restart", "docker"]));
