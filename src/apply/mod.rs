@@ -281,8 +281,9 @@ impl Run<'_> {
                         let reason = error::Refusal::NoAnswer("its kind is no longer served".into());
                         return (index, object, Err(ObjectError::new(object, reason)));
                     };
+                    let before = found.clone();
                     let settled = applier.settle(object, &resource, found, entry).await;
-                    (index, object, settled.map(Step::Settled))
+                    (index, object, settled.map(|settled| Step::Settled(settled, before)))
                 }
             })
             .buffer_unordered(self.options.concurrency.max(1));
@@ -305,9 +306,14 @@ impl Run<'_> {
     }
 
     fn say(&self, object: &Object, step: &Step) {
-        let Step::Settled(settled) = step else { return };
+        let Step::Settled(settled, before) = step else { return };
         let id = object.id();
+        let fields =
+            before.as_ref().map(|before| diff::changed(object, before, &settled.live)).unwrap_or_default();
         match &settled.outcome {
+            Outcome::Configured if !fields.is_empty() => {
+                self.reporter.report(Event::Note(format!("{id} is changed\n{}", fields.trim_end())));
+            }
             Outcome::FellBack { why } => self.reporter.report(Event::Warning(format!(
                 "{id} ({}): server-side apply does not take it, so it was applied as client-side apply does: {why}",
                 error::place(&object.origin)
@@ -336,15 +342,15 @@ impl Run<'_> {
 enum Step {
     /// Nothing was to do; `None` where it is a Job that has run and gone.
     Stands(Option<Value>),
-    /// It was written.
-    Settled(Settled),
+    /// It was written, and was this before.
+    Settled(Settled, Option<Value>),
 }
 
 fn remember(inventory: &mut Inventory, cluster: &Cluster, object: &Object, step: &Step) {
     match step {
         Step::Stands(Some(live)) => inventory.seen(&object.id(), live),
         Step::Stands(None) => {}
-        Step::Settled(settled) => {
+        Step::Settled(settled, _) => {
             let created = matches!(settled.outcome, Outcome::Created | Outcome::Recreated { .. });
             inventory.applied(object, &settled.live, created, settled.shape.clone());
         }
@@ -358,7 +364,7 @@ fn finished(object: &Object, step: Step) -> Applied {
     let (outcome, live, notes) = match step {
         Step::Stands(None) => (Outcome::HasRun, None, Vec::new()),
         Step::Stands(Some(live)) => (Outcome::Unchanged, Some(live), Vec::new()),
-        Step::Settled(settled) => (settled.outcome, Some(settled.live), settled.notes),
+        Step::Settled(settled, _) => (settled.outcome, Some(settled.live), settled.notes),
     };
     let live = live.and_then(|live| serde_json::from_value::<DynamicObject>(live).ok());
     Applied { id: object.id(), outcome, live, notes }

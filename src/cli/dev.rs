@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::up::{Raising, confirm};
 use super::{Global, keys, printer};
 use crate::operation::dev::{self, Options};
-use crate::operation::dev_sources::sources;
+use crate::operation::dev_sources::{real, sources};
 use crate::operation::logs::Line;
 use crate::operation::session::Session;
 use crate::operation::swap::Style;
@@ -29,6 +29,9 @@ pub struct Args {
     /// Swap one container after the other, each ready before the next
     #[arg(long)]
     one_at_a_time: bool,
+    /// Run the manifests' Jobs anew whenever an image of theirs was swapped
+    #[arg(long)]
+    recreate_jobs: bool,
     /// Do not show what containers write
     #[arg(long)]
     no_logs: bool,
@@ -45,7 +48,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
     if let Some(path) = &args.explain {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        for effect in sources(&config).effects_of(&path) {
+        for effect in sources(&config).effects_of(&real(&path)) {
             printer::data(&effect.to_string());
         }
         return Ok(());
@@ -62,7 +65,11 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let addresses = Mutex::default();
     let options = Options {
         up: up::Options { confirm: &confirm, timeout, prune_volumes: false, developing: true },
-        style: Style { grace: args.grace, one_at_a_time: args.one_at_a_time },
+        style: Style {
+            grace: args.grace,
+            one_at_a_time: args.one_at_a_time,
+            recreate_jobs: args.recreate_jobs,
+        },
         once: args.once,
         reload: &reload,
         logs: (!args.no_logs && !args.once).then(|| show_logs(global, progress.clone())),

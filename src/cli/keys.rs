@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use super::progress::Progress;
 use crate::operation::dev::Command;
 
-const HELP: &str = "keys: r rebuild all, s start all anew, o open in the browser, q quit, h help";
+const HELP: &str =
+    "keys: r rebuild all, s start all anew, j run Jobs anew, o open in the browser, q quit, h help";
 
 /// A terminal that gives each key at once and does not show it; as it was before when this is dropped.
 struct Unbuffered(Termios);
@@ -59,6 +60,7 @@ pub async fn obey(
             b'q' => return,
             b'r' => drop(commands.send(Command::Rebuild)),
             b's' => drop(commands.send(Command::Restart)),
+            b'j' => drop(commands.send(Command::RecreateJobs)),
             b'o' => {
                 let address = addresses.lock().unwrap_or_else(PoisonError::into_inner).first().cloned();
                 open(progress, address.as_deref());

@@ -69,6 +69,18 @@ impl EngineError {
         }
     }
 
+    /// Whether this may pass by itself: the engine is away, or a node's container does not run while it starts again.
+    pub fn is_absence(&self) -> bool {
+        use bollard::errors::Error::DockerResponseServerError;
+        match self {
+            Self::Unreachable { .. } | Self::Lost { .. } => true,
+            Self::Refused { source: DockerResponseServerError { status_code: 409, message }, .. } => {
+                message.contains("is not running") || message.contains("is restarting")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the engine answered that the thing asked for does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(
@@ -181,6 +193,14 @@ pub struct Node {
 }
 
 impl Node {
+    /// When the node's container was last started, as the engine words it; none where it does not run.
+    pub async fn started(&self) -> Result<Option<String>, EngineError> {
+        let failed = |source| EngineError::from_bollard(format!("look at {}", self.name), source);
+        let found = self.engine.docker().inspect_container(&self.name, None).await.map_err(failed)?;
+        let state = found.state.filter(|state| state.running == Some(true));
+        Ok(state.and_then(|state| state.started_at))
+    }
+
     /// Runs a program on the node and gives its standard output as text.
     pub async fn run(&self, argv: &[&str]) -> Result<String, EngineError> {
         let output = self.engine.exec(&self.name, argv, None).await?;

@@ -9,6 +9,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::address::Tried;
+pub use super::dev_command::Command;
+use super::dev_command::obey;
 use super::dev_report;
 use super::dev_sources::sources;
 use super::error::OperationError;
@@ -16,13 +18,14 @@ use super::gather::Desired;
 use super::hands::Hands;
 use super::live::Live;
 use super::logs::{self, Line};
+use super::node_watch::NodeWatch;
 use super::session::{Existing, Session};
 use super::swap::{Stage, Style, Swapper};
-use super::sync::{self, Syncer};
+use super::sync::Syncer;
 use super::up;
 use crate::event::Event;
 use crate::watch::{Effects, RuleId, Sources, Watcher};
-use crate::words::{counted, shown};
+use crate::words::shown;
 
 /// How long the engine or the API server is left alone before it is tried again.
 const ABSENT: Duration = Duration::from_secs(1);
@@ -43,24 +46,15 @@ pub struct Options<'a> {
     pub addresses: &'a Mutex<Vec<String>>,
 }
 
-/// What a developer may ask for at any time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// Every image that is built here, built and swapped where something changed.
-    Rebuild,
-    /// Every container that runs an image built here, started anew.
-    Restart,
-}
-
 /// What is due, and since when.
 #[derive(Default)]
-struct Due {
-    effects: Effects,
-    since: Option<Instant>,
+pub(super) struct Due {
+    pub effects: Effects,
+    pub since: Option<Instant>,
 }
 
 impl Due {
-    fn merge(&mut self, more: Self) {
+    pub fn merge(&mut self, more: Self) {
         self.effects.merge(more.effects);
         self.since = self.since.or(more.since);
     }
@@ -85,12 +79,13 @@ fn took(since: Option<Instant>) -> Duration {
 }
 
 /// What is running, and how to change it.
-struct Running {
+pub(super) struct Running {
     desired: Desired,
     existing: Arc<Existing>,
     live: Live,
     hands: Hands,
     swapper: Swapper,
+    nodes: NodeWatch,
     _logs: Option<AbortOnDropHandle<()>>,
 }
 
@@ -112,7 +107,7 @@ fn follow(existing: &Existing, desired: &Desired, lines: mpsc::Sender<Line>) -> 
 }
 
 impl Running {
-    fn parts<'a>(
+    pub fn parts<'a>(
         &'a mut self,
         session: &'a Session,
         style: Style,
@@ -157,7 +152,7 @@ pub async fn run(
         for (root, kind) in &work.watcher.polled {
             let root = shown(root);
             let note = format!(
-                "{root} is on {kind}, which does not tell of changes: it is looked at twice a second"
+                "{root} is on {kind}, which does not tell of changes: it is looked at again and again"
             );
             session.reporter.report(Event::Note(note));
         }
@@ -197,13 +192,14 @@ impl Work<'_> {
         self.show(&report.addresses);
         let mut hands = Hands::new(&existing);
         // A node without what it takes is said where a file is to go there.
-        let (live, _) = tokio::join!(Live::start(&existing, &desired), hands.open());
+        let nodes = NodeWatch::start(&self.session.engine, &existing);
+        let (live, _, nodes) = tokio::join!(Live::start(&existing, &desired), hands.open(), nodes);
         let swapper = Swapper::new(builds);
         self.syncer.forget();
         self.teach(swapper.references());
         let logs = self.options.logs.clone().map(|lines| follow(&existing, &desired, lines));
         self.running =
-            Some(Running { desired, existing: Arc::new(existing), live, hands, swapper, _logs: logs });
+            Some(Running { desired, existing: Arc::new(existing), live, hands, swapper, nodes, _logs: logs });
         Ok(())
     }
 
@@ -215,6 +211,12 @@ impl Work<'_> {
             self.syncer.note(&self.sources, &copying);
             if due.effects.configure {
                 return Ok(());
+            }
+            if self.running.as_ref().is_some_and(|running| running.nodes.restarted()) && !due.effects.apply {
+                let note = "a node was started again: the system is looked after".into();
+                self.session.reporter.report(Event::Note(note));
+                due.effects.apply = true;
+                due.since.get_or_insert_with(Instant::now);
             }
             match self.copy(since).await {
                 Ok(()) => {}
@@ -233,11 +235,15 @@ impl Work<'_> {
                 continue;
             }
             // A change meanwhile ends what is being done and adds to what is due: nothing half-built is swapped in.
-            let Self { session, options, sources, watcher, syncer, running, .. } = self;
+            let Self { session, options, sources, watcher, syncer, running, commands, .. } = self;
             let acted = tokio::select! {
                 biased;
                 more = next(watcher, sources) => {
                     due.merge(more.unwrap_or_default());
+                    continue;
+                }
+                Some(command) = commands.recv() => {
+                    due.merge(self.command(command).await);
                     continue;
                 }
                 acted = act(session, options, syncer, running, &due) => acted,
@@ -260,6 +266,10 @@ impl Work<'_> {
                             let took = due.took();
                             self.session.reporter.report(Event::Done { step: "up".into(), what, took });
                             due = Due::default();
+                            // Manifests that now come from elsewhere, too, are watched from the start.
+                            if self.has_new_roots() {
+                                return Ok(());
+                            }
                         }
                         Err(error) if error.is_absence() => self.wait_out(&error, &mut due).await,
                         Err(error) => {
@@ -298,28 +308,20 @@ impl Work<'_> {
         *self.options.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
     }
 
-    /// Does what was asked for. A rebuild is due then.
+    fn has_new_roots(&self) -> bool {
+        sources(&self.session.config).roots() != self.sources.roots()
+    }
+
     async fn command(&mut self, command: Command) -> Due {
-        let images = self.sources.images.iter().map(|image| image.name.clone());
-        match command {
-            Command::Rebuild => {
-                let effects = Effects { rebuild: images.collect(), ..Effects::default() };
-                return Due { effects, since: Some(Instant::now()) };
-            }
-            Command::Restart => {
-                let Some(running) = &mut self.running else { return Due::default() };
-                let (stage, hands, _) = running.parts(self.session, self.options.style);
-                let all: Vec<_> = images.flat_map(|image| sync::containers(stage, &image)).collect();
-                match hands.place(&[], &all, Some("KILL")).await {
-                    Ok(_) => {
-                        let note = format!("{} started anew", counted(all.len(), "container"));
-                        self.session.reporter.report(Event::Note(note));
-                    }
-                    Err(error) => self.say_failed(&error.into()),
-                }
+        let images = self.sources.images.iter().map(|image| image.name.clone()).collect();
+        let Some(running) = &mut self.running else { return Due::default() };
+        match obey(self.session, self.options.style, running, command, images).await {
+            Ok(due) => due,
+            Err(error) => {
+                self.say_failed(&error);
+                Due::default()
             }
         }
-        Due::default()
     }
 
     /// Has what was copied put under its image's name on the nodes, beside all else.
@@ -357,6 +359,7 @@ impl Work<'_> {
                 biased;
                 due = next(&mut self.watcher, &self.sources) => return due,
                 () = running.live.changed() => {}
+                () = running.nodes.restart() => return Some(Due::default()),
                 Some(command) = self.commands.recv() => return Some(self.command(command).await),
                 delivered = self.syncer.delivered() => {
                     match delivered {
@@ -405,9 +408,12 @@ impl Work<'_> {
     }
 
     fn say_failed(&self, error: &OperationError) {
-        self.session.reporter.report(Event::Warning(format!(
-            "{error}\nwhat runs is left as it is; the next save tries again"
-        )));
+        // A swap that failed says itself what it left.
+        let rest = match error {
+            OperationError::Swap { .. } => "",
+            _ => "\nwhat runs is left as it is; the next save tries again",
+        };
+        self.session.reporter.report(Event::Warning(format!("{error}{rest}")));
     }
 
     /// Reads the configuration until it is a good one.

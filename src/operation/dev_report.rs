@@ -60,7 +60,7 @@ fn swapped_sentence(swap: &Swapped) -> String {
     let took = swap.took;
     let part = |what: &str, took: Duration| format!("{what} {:.2} s", took.as_secs_f64());
     if swap.containers == 0 {
-        return format!("{}: nobody runs it; the nodes have it", swap.image);
+        return format!("{}: no running container had to change; the nodes have it", swap.image);
     }
     let mut parts = Vec::new();
     if !took.building.is_zero() {

@@ -113,9 +113,7 @@ impl OperationError {
         match self {
             Self::Engine(error)
             | Self::Cluster(ClusterError::Engine(error))
-            | Self::Image(ImageError::Engine(error)) => {
-                matches!(error, EngineError::Unreachable { .. } | EngineError::Lost { .. })
-            }
+            | Self::Image(ImageError::Engine(error)) => error.is_absence(),
             // Another command is at work on the cluster.
             Self::State(StateError::Busy { .. }) => true,
             Self::Request { source, .. } | Self::Cluster(ClusterError::Api { source, .. }) => is_away(source),

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod dev;
+mod dev_command;
 mod dev_report;
 pub mod dev_sources;
 pub mod developed;
@@ -18,12 +19,14 @@ pub mod images;
 pub mod live;
 pub mod logs;
 pub mod memory;
+mod node_watch;
 pub mod parity;
 pub mod plan;
 pub mod restart;
 pub mod session;
 pub mod status;
 pub mod swap;
+mod swap_job;
 pub mod swap_pod;
 pub mod sync;
 mod sync_command;

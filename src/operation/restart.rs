@@ -28,9 +28,16 @@ pub async fn pods(existing: &Existing, desired: &Desired) -> Result<Vec<Value>, 
     Ok(pods.filter_map(|pod| serde_json::to_value(pod).ok()).collect())
 }
 
+/// What runs in `pods`, but for those that a kubelet has from a file: evicting what mirrors them changes nothing.
+fn running(pods: &[Value]) -> Vec<RunningContainer> {
+    let is_mirror =
+        |pod: &&Value| pod.pointer("/metadata/annotations/kubernetes.io~1config.mirror").is_some();
+    running_bytes(pods.iter().filter(|pod| !is_mirror(pod)))
+}
+
 /// The containers of `pods` that run other bytes than their image's name now stands for.
 pub fn stale(pods: &[Value], stands_for: &BTreeMap<String, BTreeSet<String>>) -> Vec<StaleContainer> {
-    stale_containers(&running_bytes(pods), |_, image| stands_for.get(&images::normalised(image)).cloned())
+    stale_containers(&running(pods), |_, image| stands_for.get(&images::normalised(image)).cloned())
 }
 
 /// The containers of `pods` that `dev` left: with files in them that their image has not, or under a swap's name, which is
@@ -46,7 +53,7 @@ pub fn left_by_dev(
         let mut own = stands_for.iter().filter(|(name, _)| swap::repository(name) == repository);
         own.any(|(_, digests)| digests.contains(container.digest()))
     };
-    let left = running_bytes(pods).into_iter().filter(|container| {
+    let left = running(pods).into_iter().filter(|container| {
         (swap::is_swap_name(&container.image) && !(developing && is_right(container)))
             || synced.contains(&container.container_id)
     });

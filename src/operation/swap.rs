@@ -14,6 +14,7 @@ use super::hands::Hands;
 use super::images::{self, Provided};
 use super::live::Live;
 use super::session::{Existing, Session};
+use super::swap_job;
 use super::swap_pod::{self, Manner};
 use crate::apply::pods::{RunningContainer, evict};
 use crate::cluster::hand::Arrival;
@@ -37,6 +38,8 @@ pub struct Style {
     pub grace: bool,
     /// Whether containers are swapped one after the other, each ready before the next.
     pub one_at_a_time: bool,
+    /// Whether the manifests' Jobs that run a swapped image are run anew.
+    pub recreate_jobs: bool,
 }
 
 /// The running system that is developed on.
@@ -59,7 +62,7 @@ pub struct Stage<'a> {
 pub struct Swapped {
     /// The image as the configuration names it.
     pub image: String,
-    /// How many running containers run it now; 0 where nobody runs it.
+    /// How many running containers were changed to it; 0 where nobody runs it, or all ran it already.
     pub containers: usize,
     /// The digests that its new bytes go by on the nodes.
     pub digests: BTreeSet<String>,
@@ -140,6 +143,10 @@ impl Swapper {
         for one in &mut swapped {
             one.took.building = building;
         }
+        if stage.style.recreate_jobs {
+            let names = built.iter().map(|built| built.name.clone()).collect();
+            swap_job::recreate(stage, &names).await?;
+        }
         self.runs.extend(built.into_iter().map(|built| (built.name, built.reference)));
         Ok(swapped)
     }
@@ -187,9 +194,11 @@ pub async fn exchange(
     }
     let mut ending = Duration::ZERO;
     if stage.style.one_at_a_time {
-        for due in &dues {
+        for (at, due) in dues.iter().enumerate() {
             ending += change(stage, hands, std::slice::from_ref(due)).await?;
-            tokio::time::sleep(min_ready(stage, &due.container)).await;
+            if at + 1 < dues.len() {
+                tokio::time::sleep(min_ready(stage, &due.container)).await;
+            }
         }
     } else {
         ending = change(stage, hands, &dues).await?;
@@ -220,16 +229,17 @@ fn dues<'a>(stage: Stage<'_>, all: &[(&'a str, &Provided, &'a Delivered)], tag: 
             if swap_pod::image_id(&pod, name).is_none_or(|id| delivered.is(id)) {
                 continue;
             }
-            let container = running.iter().find(|one| one.uid == uid && one.container == name);
             if let Some(why) = manner.refusal() {
-                // One that has ended is no matter.
-                if container.is_some() {
+                // One that has ended is no matter, and one that is run anew needs no word.
+                let is_recreated = manner == Manner::Job && stage.style.recreate_jobs;
+                if swap_pod::is_running(&pod, name) && !is_recreated {
                     let pod = format!("{}/{}", text(&pod, "namespace"), text(&pod, "name"));
                     let said = format!("{name} in Pod {pod} still runs the image as it was: {why}");
                     stage.session.reporter.report(Event::Note(said));
                 }
                 continue;
             }
+            let container = running.iter().find(|one| one.uid == uid && one.container == name);
             let container = container.cloned().unwrap_or_else(|| RunningContainer {
                 namespace: text(&pod, "namespace"),
                 pod: text(&pod, "name"),

@@ -34,7 +34,9 @@ impl Manner {
     pub fn refusal(self) -> Option<&'static str> {
         match self {
             Self::InPlace | Self::Sidecar | Self::Replace => None,
-            Self::Job => Some("it belongs to a Job, which runs to its end as it began"),
+            Self::Job => Some(
+                "it belongs to a Job, which runs to its end as it began; key j runs the Jobs of the manifests anew",
+            ),
             Self::Static => Some("its kubelet has it from a file on the node"),
             Self::Ephemeral => Some("it was added for debugging and cannot change"),
         }
@@ -79,6 +81,11 @@ fn status<'p>(pod: &'p Value, container: &str) -> Option<&'p Value> {
 /// What the runtime ran of a container last, running or ended.
 pub fn image_id<'p>(pod: &'p Value, container: &str) -> Option<&'p str> {
     status(pod, container)?["imageID"].as_str().filter(|id| !id.is_empty())
+}
+
+/// Whether a container runs now.
+pub fn is_running(pod: &Value, container: &str) -> bool {
+    status(pod, container).is_some_and(|status| status["state"]["running"].is_object())
 }
 
 /// Patches one container's image.

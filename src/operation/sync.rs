@@ -333,10 +333,16 @@ impl Syncer {
             images.push((image.clone(), on_top(image, reference, names, &top.entries, scratch.path())?));
             done.push((image.clone(), top.generation));
         }
-        let changed = exchange(stage, hands, images).await?;
+        let exchanged = exchange(stage, hands, images).await;
+        // What failed for good is for the next save to try; only what was away is still to be done.
+        if !exchanged.as_ref().is_err_and(OperationError::is_absence) {
+            for top in self.tops.values_mut() {
+                top.then.remove(&Then::Restart);
+            }
+        }
+        let changed = exchanged?;
         for (image, generation) in done {
             let Some(top) = self.tops.get_mut(&image) else { continue };
-            top.then.remove(&Then::Restart);
             top.delivered = generation;
             let own = changed.iter().filter(|one| one.image == image).flat_map(|one| &one.digests);
             top.thin.extend(own.map(|digest| (digest.clone(), generation)));

@@ -79,6 +79,13 @@ impl Index {
         index
     }
 
+    /// The paths at which `later`, a later look at the same roots, has something else.
+    pub fn differences(&self, later: &Self) -> Vec<PathBuf> {
+        let gone = self.seen.keys().filter(|path| !later.seen.contains_key(*path));
+        let other = later.seen.iter().filter(|(path, seen)| self.seen.get(*path) != Some(seen));
+        gone.chain(other.map(|(path, _)| path)).cloned().collect()
+    }
+
     /// What changed at `path` and, where a directory was there, below it; remembered as it is now. In the order in which
     /// it is to be made: what is gone first, deepest first.
     pub fn changes(&mut self, path: &Path) -> Vec<(PathBuf, Now)> {
@@ -138,6 +145,21 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn two_looks_differ_where_something_changed() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        for name in ["same", "gone", "changed"] {
+            fs::write(at(name), "1").unwrap();
+        }
+        let look = || Index::of([root.path().to_owned()], |_| false);
+        let before = look();
+        fs::remove_file(at("gone")).unwrap();
+        fs::write(at("changed"), "2").unwrap();
+        fs::write(at("new"), "1").unwrap();
+        assert_eq!(before.differences(&look()), [at("gone"), at("changed"), at("new")]);
+    }
 
     #[test]
     fn notices_become_what_really_changed() {

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod git;
 pub mod index;
 mod mounts;
+mod poll;
 pub mod source;
 pub mod watcher;
 

@@ -63,6 +63,8 @@ pub type RuleId = (String, usize);
 pub enum Effect {
     /// The configuration is read again, and everything follows.
     Configure,
+    /// What is ignored is read again, with the configuration.
+    Ignores,
     /// Manifests are rendered again, and what differs is applied.
     Apply,
     /// It is copied into the running containers of an image.
@@ -84,12 +86,17 @@ impl fmt::Display for Effect {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configure => out.write_str("the configuration is read again"),
+            Self::Ignores => out.write_str("what is ignored is read again, with the configuration"),
             Self::Apply => out.write_str("the manifests are rendered again, and what differs is applied"),
+            Self::Sync { rule: (image, _), to, then: Then::Restart } => write!(
+                out,
+                "it stands at {} in {image} as a layer, and the running containers start anew with it",
+                to.display()
+            ),
             Self::Sync { rule: (image, _), to, then } => {
                 write!(out, "it is copied to {} in the running containers of {image}", to.display())?;
                 match then {
-                    Then::Nothing => Ok(()),
-                    Then::Restart => out.write_str(", which start anew"),
+                    Then::Nothing | Then::Restart => Ok(()),
                     Then::Signal(signal) => write!(out, ", whose first process gets SIG{signal}"),
                     Then::Command(command) => write!(out, ", which run `{}`", command.join(" ")),
                 }
@@ -131,6 +138,16 @@ impl Effects {
 }
 
 impl ImageSource {
+    /// Whether a file says what is left out of the image.
+    fn is_ignored_by(&self, path: &Path) -> bool {
+        let Some(name) = path.file_name() else { return false };
+        let dockerfile = self.dockerfile.as_os_str().as_encoded_bytes();
+        let own = path.as_os_str().as_encoded_bytes().strip_suffix(b".dockerignore");
+        own == Some(dockerfile)
+            || (name == ".dockerignore" && path.parent() == Some(&self.context))
+            || (name == ".gitignore" && path.starts_with(&self.context))
+    }
+
     /// What a change of `path` leads to for this image; none where it is not made of it.
     fn effect_of(&self, path: &Path, git: &GitIgnores) -> Option<Effect> {
         let rebuild = || Some(Effect::Rebuild(self.name.clone()));
@@ -173,6 +190,9 @@ impl Sources {
         if is_editors_own(path) {
             return vec![Effect::Nothing("it is an editor's temporary file")];
         }
+        if self.images.iter().any(|image| image.is_ignored_by(path)) {
+            return vec![Effect::Ignores];
+        }
         let (mut effects, mut unseen) = (BTreeSet::new(), None);
         for image in &self.images {
             match image.effect_of(path, &self.git) {
@@ -204,7 +224,7 @@ impl Sources {
                 Effect::Sync { rule, .. } => {
                     all.sync.entry(rule).or_default().insert(path.clone());
                 }
-                Effect::Configure => all.configure = true,
+                Effect::Configure | Effect::Ignores => all.configure = true,
                 Effect::Apply => all.apply = true,
                 Effect::Rebuild(image) => {
                     all.rebuild.insert(image);
@@ -292,6 +312,10 @@ mod tests {
             // Git leaves it out, but a rule names it.
             ("/p/web/dist/a.js", vec![sync(1, "/srv/dist/a.js", Then::Restart)]),
             ("/p/web/main.go", vec![rebuild("all"), rebuild("web")]),
+            ("/p/web/.dockerignore", vec![Effect::Ignores]),
+            ("/p/web/Dockerfile.dockerignore", vec![Effect::Ignores]),
+            ("/p/deep/.gitignore", vec![Effect::Ignores]),
+            ("/p/web/sub/.dockerignore", vec![rebuild("all"), rebuild("web")]),
             ("/p/web/Dockerfile", vec![rebuild("all"), rebuild("web")]),
             ("/p/web/node_modules/x/y.js", vec![Effect::Nothing("the build's ignore file leaves it out")]),
             ("/p/deploy/base/a.yaml", vec![Effect::Apply]),

@@ -8,11 +8,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
-use notify::{EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::batch::Batches;
 use super::mounts;
+use super::poll::Poll;
 
 /// Why files cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +39,10 @@ pub enum WatchError {
 /// When what is in a new directory is looked at again: what was made in it before it was watched is never told.
 const AGAIN: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(300)];
 
-/// How often a file system is looked at that does not tell of changes.
-const POLL: Duration = Duration::from_millis(500);
-
 /// Watches directories. Dropped, it stops.
 pub struct Watcher {
     _system: RecommendedWatcher,
-    _polls: Option<PollWatcher>,
+    _poll: Option<Poll>,
     /// Roots that are looked at again and again, and the kind of file system that makes it so.
     pub polled: Vec<(PathBuf, String)>,
     /// What changed, in batches.
@@ -55,11 +53,13 @@ impl Watcher {
     /// Watches `roots` and all below them.
     pub fn start(roots: &[PathBuf]) -> Result<Self, WatchError> {
         let (send, changes) = unbounded_channel();
+        let looked = send.clone();
         let top = roots.to_vec();
         let fresh = look_again(send.clone());
+        let mut trials = BTreeSet::new();
         let handler = move |event: notify::Result<notify::Event>| match event {
             Ok(event) if event.need_rescan() => tell_all(&send, &top),
-            Ok(event) => tell(&send, &fresh, event),
+            Ok(event) => tell(&send, &fresh, &mut trials, event),
             // A directory that vanished while it was added; what follows says so itself.
             Err(_) => {}
         };
@@ -70,22 +70,17 @@ impl Watcher {
         let nowhere = Path::new(".");
         let polled: Vec<(PathBuf, String)> =
             roots.iter().filter_map(|root| Some((root.clone(), mounts::silent(root)?))).collect();
+        // A build takes a link below its context for a link: what it leads to is watched where it is a root itself.
+        let settings = notify::Config::default().with_follow_symlinks(false);
         let mut system =
-            notify::recommended_watcher(handler.clone()).map_err(|error| failed(nowhere, error))?;
+            RecommendedWatcher::new(handler, settings).map_err(|error| failed(nowhere, error))?;
         let told = roots.iter().filter(|root| polled.iter().all(|(polled, _)| polled != *root));
         for root in told {
             system.watch(root, RecursiveMode::Recursive).map_err(|error| failed(root, error))?;
         }
-        let mut polls = None;
-        if !polled.is_empty() {
-            let settings = notify::Config::default().with_poll_interval(POLL);
-            let mut watcher = PollWatcher::new(handler, settings).map_err(|error| failed(nowhere, error))?;
-            for (root, _) in &polled {
-                watcher.watch(root, RecursiveMode::Recursive).map_err(|error| failed(root, error))?;
-            }
-            polls = Some(watcher);
-        }
-        Ok(Self { _system: system, _polls: polls, polled, batches: Batches::new(changes) })
+        let roots = polled.iter().map(|(root, _)| root.clone()).collect::<Vec<_>>();
+        let poll = (!roots.is_empty()).then(|| Poll::start(roots, looked));
+        Ok(Self { _system: system, _poll: poll, polled, batches: Batches::new(changes) })
     }
 }
 
@@ -123,7 +118,32 @@ fn look_again(send: UnboundedSender<PathBuf>) -> mpsc::Sender<PathBuf> {
     fresh
 }
 
-fn tell(send: &UnboundedSender<PathBuf>, fresh: &mpsc::Sender<PathBuf>, event: notify::Event) {
+/// Whether this is vim trying whether it may write: an empty file called 4913, made and at once removed. `trials` are those
+/// that were made and not removed yet.
+fn is_vims_trial(trials: &mut BTreeSet<PathBuf>, kind: EventKind, path: &Path) -> bool {
+    if path.file_name().is_none_or(|name| name != "4913") {
+        return false;
+    }
+    match kind {
+        EventKind::Remove(_) => trials.remove(path),
+        EventKind::Create(_) if path.metadata().map_or(true, |found| found.len() == 0) => {
+            trials.insert(path.to_owned());
+            true
+        }
+        _ if path.metadata().is_ok_and(|found| found.len() > 0) => {
+            trials.remove(path);
+            false
+        }
+        _ => trials.contains(path),
+    }
+}
+
+fn tell(
+    send: &UnboundedSender<PathBuf>,
+    fresh: &mpsc::Sender<PathBuf>,
+    trials: &mut BTreeSet<PathBuf>,
+    event: notify::Event,
+) {
     // Reads and the watcher's own set-up arrive as accesses; a writer that closed its file is the one that counts. Where
     // the system tells of no closing, data that changed must do.
     let written = matches!(event.kind, EventKind::Access(AccessKind::Close(AccessMode::Write)))
@@ -143,10 +163,7 @@ fn tell(send: &UnboundedSender<PathBuf>, fresh: &mpsc::Sender<PathBuf>, event: n
         return;
     }
     for path in event.paths {
-        // vim makes an empty file of this name, to see whether it may, and removes it.
-        let is_vims_trial = path.file_name().is_some_and(|name| name == "4913")
-            && path.metadata().map_or(true, |found| found.len() == 0);
-        if is_vims_trial {
+        if is_vims_trial(trials, event.kind, &path) {
             continue;
         }
         // What was made in a new directory before it was watched is never told: it is looked for.
@@ -207,6 +224,19 @@ mod tests {
         while !change(&mut watcher).await.contains(&at("d/a")) {}
         fs::remove_file(at("d/a")).unwrap();
         while !change(&mut watcher).await.contains(&at("d/a")) {}
+        // A file that happens to be called as vim calls its trials; and a trial.
+        fs::write(at("d/4913"), "1").unwrap();
+        while !change(&mut watcher).await.contains(&at("d/4913")) {}
+        fs::remove_file(at("d/4913")).unwrap();
+        while !change(&mut watcher).await.contains(&at("d/4913")) {}
+        fs::File::create(at("d/4913")).unwrap();
+        fs::remove_file(at("d/4913")).unwrap();
+        fs::write(at("d/after"), "1").unwrap();
+        let mut told = BTreeSet::new();
+        while !told.contains(&at("d/after")) {
+            told.extend(change(&mut watcher).await);
+        }
+        assert!(!told.contains(&at("d/4913")), "{told:?}");
         std::os::unix::fs::symlink("old", at("d/symbolic")).unwrap();
         while !change(&mut watcher).await.contains(&at("d/symbolic")) {}
         fs::hard_link(at("d/old"), at("d/hard")).unwrap();

@@ -3,89 +3,18 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::engine::Detour;
+use crate::developing::{Dev, eventually, tree};
+use crate::engine::{self, Detour};
 use crate::harness::Project;
-
-/// Long enough for whatever comes to come; a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-/// A running `devcluster dev`.
-struct Dev {
-    child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
-}
-
-impl Dev {
-    fn start(project: &Project, flags: &[&str], docker_host: Option<&str>) -> Self {
-        let mut command = project.command(&["dev", "--yes", "--verbose"]);
-        command.args(flags);
-        if let Some(host) = docker_host {
-            command.env("DOCKER_HOST", host);
-        }
-        let mut child =
-            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("devcluster runs");
-        let said = BufReader::new(child.stderr.take().expect("piped"));
-        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let keep = lines.clone();
-        std::thread::spawn(move || {
-            for line in said.lines().map_while(Result::ok) {
-                eprintln!("dev | {line}");
-                keep.lock().expect("no thread panicked").push(line);
-            }
-        });
-        let mut dev = Self { child, lines };
-        dev.says("watching the manifests", 1);
-        dev
-    }
-
-    fn says(&mut self, words: &str, times: usize) {
-        eventually(&format!("dev says {words:?}"), || {
-            assert!(self.child.try_wait().expect("a child").is_none(), "dev ended");
-            let lines = self.lines.lock().expect("no thread panicked");
-            lines.iter().filter(|line| line.contains(words)).count() >= times
-        });
-    }
-
-    /// Waits until what was copied last is under its image's name on the nodes.
-    fn delivered(&self) {
-        eventually("the nodes have what was copied", || {
-            let lines = self.lines.lock().expect("no thread panicked");
-            let mut of_sync = lines.iter().rev().filter(|line| line.starts_with("sync: "));
-            of_sync.next().is_some_and(|line| line.contains("the nodes have all that was copied"))
-        });
-    }
-
-    fn quit(mut self) {
-        let killed = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(killed.expect("kill runs").success());
-        assert_eq!(self.child.wait().expect("it ends").code(), Some(130));
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "it never came to be that {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
 
 /// The system as it runs.
 struct Running<'a>(&'a Project);
@@ -131,25 +60,6 @@ impl Running<'_> {
     }
 }
 
-/// What is in a source tree: names, kinds, permissions, times and contents.
-fn tree(root: &Path) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
-    let mut found = BTreeMap::new();
-    let mut left = vec![root.to_owned()];
-    while let Some(path) = left.pop() {
-        let is = path.symlink_metadata().expect("it is there");
-        let contents = if is.is_dir() {
-            left.extend(fs::read_dir(&path).expect("readable").map(|entry| entry.expect("readable").path()));
-            Vec::new()
-        } else if is.is_symlink() {
-            fs::read_link(&path).expect("a link").into_os_string().as_bytes().to_owned()
-        } else {
-            fs::read(&path).expect("readable")
-        };
-        found.insert(path, (is.mode(), is.mtime(), contents));
-    }
-    found
-}
-
 #[test]
 fn what_is_saved_runs_and_the_way_back_is_told() {
     let project = Project::developed();
@@ -162,7 +72,7 @@ fn what_is_saved_runs_and_the_way_back_is_told() {
     }
     copies(&project, &running);
     outlives_what_restarts(&project, &dev, &running);
-    tells(&project, &running);
+    tells(&project, &mut dev, &running);
     let sources = swaps(&project, &mut dev, &running);
     let (status, _) = project.succeed(&["status"]);
     assert!(status.contains("its image was swapped in place"), "{status}");
@@ -298,7 +208,7 @@ fn outlives_what_restarts(project: &Project, dev: &Dev, running: &Running<'_>) {
 }
 
 /// What a rule does once its files are there.
-fn tells(project: &Project, running: &Running<'_>) {
+fn tells(project: &Project, dev: &mut Dev, running: &Running<'_>) {
     let write = |path: &str, text: &str| {
         fs::write(project.directory().join("app").join(path), text).expect("written");
     };
@@ -312,6 +222,13 @@ fn tells(project: &Project, running: &Running<'_>) {
     running.answer("/boot", Some("boot-two"));
     running.ready();
     assert_eq!(running.pods().into_keys().collect::<Vec<_>>(), before, "restarted in place");
+    // What cannot start is said once, and the next save mends it.
+    write("boot/text", "fails");
+    dev.says("cannot swap the image", 1);
+    write("boot/text", "boot-three");
+    running.answer("/boot", Some("boot-three"));
+    assert_eq!(dev.times("cannot swap the image"), 1);
+    assert_eq!(dev.times("no running container had to change"), 0, "nothing is tried without a save");
 }
 
 /// Gives the project's files as they are at the end.
@@ -372,5 +289,14 @@ fn what_is_saved_while_engine_or_api_server_are_away_is_done_after() {
     eventually("the API server answers", || project.try_kubectl(&["get", "nodes"]).status.success());
     running.answer("/version", Some("three"));
     running.answer("/read/srv/page.html", Some("page-three"));
+    engine::restart();
+    dev.says("a node was started again", 1);
+    dev.says("the system is as the manifests are", 1);
+    running.answer("/version", Some("three"));
+    running.answer("/read/srv/page.html", Some("page-three"));
+    fs::write(project.directory().join("app/static/page.html"), "page-four").expect("written");
+    project.edit("app/main.go", "\"three\"", "\"four\"");
+    running.answer("/version", Some("four"));
+    running.answer("/read/srv/page.html", Some("page-four"));
     dev.quit();
 }

@@ -1,12 +1,31 @@
-//! The real engine behind a socket of our own, which can be cut: to commands it looks as if the engine had stopped.
+//! The real engine, restarted; and behind a socket of our own, which can be cut: to commands it looks as if the engine had
+//! stopped.
 
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const ENGINE: &str = "/var/run/docker.sock";
+
+/// Restarts the engine, as an update of it does: all its containers stop, and those of nodes start again.
+pub fn restart() {
+    let run = |program: &str, args: &[&str]| {
+        Command::new(program).args(args).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    if run("systemctl", &["is-active", "--quiet", "docker"]) {
+        assert!(run("systemctl", &["restart", "docker"]));
+        return;
+    }
+    assert!(run("pkill", &["-TERM", "-x", "dockerd"]));
+    while run("pgrep", &["-x", "dockerd"]) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(run(concat!(env!("CARGO_MANIFEST_DIR"), "/testbed/engine/ensure"), &[]));
+}
 
 /// The engine behind a socket in `directory`.
 pub struct Detour {

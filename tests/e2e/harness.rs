@@ -19,6 +19,11 @@ impl Project {
         Self::copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/fixture-dev"))
     }
 
+    /// The system of `fixture-kinds/`, which has a workload of each kind.
+    pub fn kinds() -> Self {
+        Self::copy_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/fixture-kinds"))
+    }
+
     /// A copy of the project in `directory`.
     pub fn copy_of(directory: &Path) -> Self {
         let root = tempfile::Builder::new().prefix("e2e-").tempdir().expect("a temporary directory");

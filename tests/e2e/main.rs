@@ -3,9 +3,11 @@
 mod bad_input;
 mod boutique;
 mod dev;
+mod developing;
 mod engine;
 mod fault;
 mod harness;
 mod image;
+mod kinds;
 mod lifecycle;
 mod shop;

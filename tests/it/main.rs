@@ -11,3 +11,4 @@ mod manifest;
 mod manifest_charts;
 mod ready_wait;
 mod rooms;
+mod watching;

@@ -150,6 +150,15 @@ impl Known {
     }
 }
 
+/// The fields of an object that applying it has changed, as text; empty where none is worth telling. `before` and `after`
+/// are the live object.
+pub fn changed(object: &Object, before: &Value, after: &Value) -> String {
+    let differences = compare::differences(&without_bookkeeping(before), &without_bookkeeping(after));
+    let fields: Vec<FieldDiff> =
+        differences.into_iter().map(|one| field(object, one, FieldCause::Unexplained)).collect();
+    render::fields(&fields)
+}
+
 /// Compares every object with the cluster: a server-side dry run of applying it by force, against what is live. Kinds that
 /// `cluster` does not know count as not served: see [`Cluster::discover`].
 pub async fn diff(cluster: &Cluster, objects: &[Object], known: &Known) -> Result<Diff, ApplyError> {
@@ -300,19 +309,18 @@ fn explained(
         .into_iter()
         .map(|difference| {
             let cause = cause(live, &difference, patches, left);
-            let mut field = FieldDiff {
-                pointer: difference.pointer,
-                path: difference.path,
-                live: difference.live,
-                wanted: difference.wanted,
-                cause,
-            };
-            if is_secret(object) {
-                hide(&mut field);
-            }
-            field
+            field(object, difference, cause)
         })
         .collect()
+}
+
+fn field(object: &Object, difference: Difference, cause: FieldCause) -> FieldDiff {
+    let Difference { pointer, path, live, wanted } = difference;
+    let mut field = FieldDiff { pointer, path, live, wanted, cause };
+    if is_secret(object) {
+        hide(&mut field);
+    }
+    field
 }
 
 fn cause(

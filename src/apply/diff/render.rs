@@ -27,14 +27,21 @@ pub fn render(diff: &Diff) -> String {
 fn entry_lines(out: &mut String, entry: &DiffEntry) {
     let note = if entry.note.is_empty() { String::new() } else { format!(": {}", entry.note.trim()) };
     let _ = writeln!(out, "{} {}{note}", entry.id, class_words(entry.class));
-    for field in &entry.fields {
+    out.push_str(&fields(&entry.fields));
+}
+
+/// Fields that differ, live first.
+pub(super) fn fields(fields: &[FieldDiff]) -> String {
+    let mut out = String::new();
+    for field in fields {
         if let Some(why) = cause_words(&field.cause) {
             let _ = writeln!(out, "  {} ({why})", field.path);
         } else {
             let _ = writeln!(out, "  {}", field.path);
         }
-        field_lines(out, field);
+        field_lines(&mut out, field);
     }
+    out
 }
 
 fn class_words(class: DiffClass) -> &'static str {

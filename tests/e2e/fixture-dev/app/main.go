@@ -18,6 +18,9 @@ func main() {
 	}
 	first, _ := os.ReadFile("/srv/first.txt")
 	boot, _ := os.ReadFile("/boot/text")
+	if string(boot) == "fails" {
+		os.Exit(1)
+	}
 	http.HandleFunc("/boot", func(w http.ResponseWriter, _ *http.Request) { w.Write(boot) })
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)

@@ -1,0 +1,3 @@
+module example.com/kinds/app
+
+go 1.25

@@ -1,0 +1,3 @@
+module example.com/kinds/init
+
+go 1.25

@@ -1,0 +1,3 @@
+module example.com/kinds/side
+
+go 1.25
