@@ -1,0 +1,205 @@
+//! All packs of a catalogue: which chunk is where, and getting it out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::digest::{ChunkId, Digest};
+use super::encoding::{Decoder, Encoded};
+use super::error::{Place, SnapshotError};
+use super::objects::{Object, Objects, PACKS};
+use super::pack::{self, Entry, MAGIC, TRAILER};
+
+/// The packs of a catalogue. Knows those it has seen, and looks for new ones when asked.
+#[derive(Debug)]
+pub(super) struct Packs {
+    objects: Arc<dyn Objects>,
+    index: RwLock<Index>,
+}
+
+/// What is known of the packs: some 100 bytes of memory a chunk.
+#[derive(Debug, Default)]
+struct Index {
+    /// Packs that can be read, each with its bytes.
+    packs: HashMap<Digest, u64>,
+    chunks: HashMap<ChunkId, Location>,
+    /// Packs that cannot be read, each with the reason.
+    damaged: BTreeMap<Digest, String>,
+}
+
+/// Where a chunk is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Location {
+    /// The pack.
+    pub pack: Digest,
+    /// Its entry there.
+    pub entry: Entry,
+}
+
+/// Why a chunk cannot be had.
+#[derive(Debug)]
+pub(super) enum ChunkFault {
+    /// It is in no pack; the catalogue, and the packs that cannot be read.
+    Missing(String, Vec<String>),
+    /// It is not what was written; the pack and the reason.
+    Damaged(String, String),
+    /// It could not be read.
+    Unread(SnapshotError),
+}
+
+impl ChunkFault {
+    /// The error, for the place where the chunk is used.
+    pub fn at(self, place: Place) -> SnapshotError {
+        let place = Box::new(place);
+        match self {
+            Self::Missing(catalogue, damaged) => SnapshotError::MissingChunk { place, catalogue, damaged },
+            Self::Damaged(pack, reason) => SnapshotError::DamagedChunk { place, pack, reason },
+            Self::Unread(error) => error,
+        }
+    }
+}
+
+/// A pack's key.
+pub(super) fn key(pack: Digest) -> String {
+    format!("{PACKS}/{pack}.pack")
+}
+
+impl Packs {
+    /// None are known yet.
+    pub fn new(objects: Arc<dyn Objects>) -> Self {
+        Self { objects, index: RwLock::default() }
+    }
+
+    /// Looks for packs that came and went. To be called with a hold on the catalogue, under which none goes.
+    pub fn refresh(&self) -> Result<(), SnapshotError> {
+        let listed = self
+            .objects
+            .list(PACKS)
+            .map_err(|error| SnapshotError::reading(self.objects.shown(PACKS), error))?;
+        let present: HashMap<Digest, u64> = listed.iter().filter_map(named).collect();
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        if index.packs.keys().any(|known| !present.contains_key(known)) {
+            *index = Index::default();
+        }
+        index.damaged.clear();
+        let mut new: Vec<_> =
+            present.into_iter().filter(|(name, _)| !index.packs.contains_key(name)).collect();
+        new.sort_unstable();
+        for (name, size) in new {
+            match self.entries(name, size)? {
+                Ok(entries) => index.add(name, size, entries),
+                Err(reason) => drop(index.damaged.insert(name, reason)),
+            }
+        }
+        Ok(())
+    }
+
+    /// A pack's chunks, or what is wrong with it.
+    fn entries(&self, name: Digest, size: u64) -> Result<Result<Vec<Entry>, String>, SnapshotError> {
+        let key = key(name);
+        let read = |offset, length| {
+            let length = usize::try_from(length).map_err(std::io::Error::other);
+            let bytes = length.and_then(|length| self.objects.read(&key, offset, length));
+            bytes.map_err(|error| SnapshotError::reading(self.objects.shown(&key), error))
+        };
+        let Some(end) = size.checked_sub(TRAILER).filter(|end| *end > MAGIC.len() as u64) else {
+            return Ok(Err("it is too short".to_owned()));
+        };
+        if read(0, MAGIC.len() as u64)? != MAGIC {
+            return Ok(Err("it does not begin as a pack of this version".to_owned()));
+        }
+        match pack::index_length(size, &read(end, TRAILER)?) {
+            Ok(length) => Ok(pack::entries(name, size, &read(end - length, length)?)),
+            Err(reason) => Ok(Err(reason)),
+        }
+    }
+
+    /// Where a chunk is.
+    pub fn locate(&self, id: ChunkId) -> Option<Location> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner).chunks.get(&id).copied()
+    }
+
+    /// Where a chunk has to be.
+    pub fn find(&self, id: ChunkId) -> Result<Location, ChunkFault> {
+        self.locate(id).ok_or_else(|| ChunkFault::Missing(self.objects.shown(""), self.damaged()))
+    }
+
+    /// Whether a chunk is there.
+    pub fn has(&self, id: ChunkId) -> bool {
+        self.locate(id).is_some()
+    }
+
+    /// The packs that can be read, each with its bytes and its chunks in order. A chunk that is in several is in one of them here.
+    pub fn by_pack(&self) -> BTreeMap<Digest, (u64, Vec<Entry>)> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: BTreeMap<_, _> =
+            index.packs.iter().map(|(pack, size)| (*pack, (*size, Vec::new()))).collect();
+        for Location { pack, entry } in index.chunks.values() {
+            all.entry(*pack).or_insert((0, Vec::new())).1.push(*entry);
+        }
+        for (_, entries) in all.values_mut() {
+            entries.sort_unstable_by_key(|entry| entry.offset);
+        }
+        all
+    }
+
+    /// Packs that cannot be read, each with the reason.
+    fn damaged(&self) -> Vec<String> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index
+            .damaged
+            .iter()
+            .map(|(pack, reason)| format!("{}: {reason}", self.objects.shown(&key(*pack))))
+            .collect()
+    }
+
+    /// The names of packs that cannot be read.
+    pub fn unreadable(&self) -> Vec<Digest> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner).damaged.keys().copied().collect()
+    }
+
+    /// A chunk as it is stored, unchecked.
+    pub fn stored(&self, id: ChunkId) -> Result<Encoded, ChunkFault> {
+        let Location { pack, entry } = self.find(id)?;
+        let key = key(pack);
+        let bytes = self.objects.read(&key, entry.offset, entry.stored as usize);
+        let bytes = bytes.map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                ChunkFault::Damaged(self.objects.shown(&key), "it ends early".into())
+            }
+            _ => ChunkFault::Unread(SnapshotError::reading(self.objects.shown(&key), error)),
+        })?;
+        Ok(Encoded { id, encoding: entry.encoding, plain: entry.plain, bytes })
+    }
+
+    /// A chunk's plain bytes, checked.
+    pub fn plain(&self, id: ChunkId, size: u32, decoder: &mut Decoder) -> Result<Vec<u8>, ChunkFault> {
+        let Encoded { encoding, bytes, .. } = self.stored(id)?;
+        decoder.decode(id, encoding, size, bytes).map_err(|reason| self.damage(id, reason))
+    }
+
+    /// A chunk as it is stored, checked as if it were read.
+    pub fn checked(&self, id: ChunkId, size: u32, decoder: &mut Decoder) -> Result<Encoded, ChunkFault> {
+        let stored = self.stored(id)?;
+        let checked = decoder.decode(id, stored.encoding, size, stored.bytes.clone());
+        checked.map(|_| stored).map_err(|reason| self.damage(id, reason))
+    }
+
+    fn damage(&self, id: ChunkId, reason: String) -> ChunkFault {
+        let pack = self.locate(id).map(|found| self.objects.shown(&key(found.pack))).unwrap_or_default();
+        ChunkFault::Damaged(pack, reason)
+    }
+}
+
+impl Index {
+    fn add(&mut self, pack: Digest, size: u64, entries: Vec<Entry>) {
+        for entry in entries {
+            self.chunks.entry(entry.id).or_insert(Location { pack, entry });
+        }
+        self.packs.insert(pack, size);
+    }
+}
+
+/// A pack's name and size, where the file is one.
+fn named(object: &Object) -> Option<(Digest, u64)> {
+    Some((object.name.strip_suffix(".pack")?.parse().ok()?, object.size))
+}
