@@ -6,6 +6,7 @@ use super::catalogue::Catalogue;
 use super::digest::{ChunkId, Digest};
 use super::encoding::Decoder;
 use super::error::SnapshotError;
+use super::manifest::Chunk;
 use super::objects::Hold;
 use super::pack::Entry;
 use super::packing::Packing;
@@ -27,9 +28,8 @@ impl Catalogue {
     /// Refused while others use the catalogue, and while a manifest in it cannot be read: its chunks are not known.
     pub fn collect_garbage(&self) -> Result<Collected, SnapshotError> {
         let _guard = self.hold(Hold::Alone)?;
-        let failed = |source| SnapshotError::Io { what: "clear", path: self.objects.shown(""), source };
         let live = self.live()?;
-        let drafts = self.objects.sweep().map_err(failed)?;
+        let drafts = self.objects.sweep().map_err(|source| self.uncleared(source))?;
         self.packs.refresh()?;
         let mut packing = Packing::new(self.objects.clone());
         let mut collected = Collected { drafts, ..Collected::default() };
@@ -48,11 +48,51 @@ impl Catalogue {
         }
         collected.packs = gone.len();
         collected.bytes = collected.bytes.saturating_sub(packing.added().bytes);
-        for pack in gone {
-            self.objects.remove(&packs::key(pack)).map_err(failed)?;
-        }
-        self.packs.refresh()?;
+        self.discard(&gone)?;
         Ok(collected)
+    }
+
+    /// Reads every chunk of every pack and takes away those that are damaged: says how many. The snapshots that use them stay, and are whole again
+    /// when the same chunks are stored anew: by creating, importing or pulling any snapshot that has them. Refused while others use the catalogue.
+    pub fn drop_damaged(&self) -> Result<usize, SnapshotError> {
+        let _guard = self.hold(Hold::Alone)?;
+        self.packs.refresh()?;
+        let mut packing = Packing::new(self.objects.clone());
+        let (mut gone, mut dropped): (Vec<Digest>, usize) = (self.packs.unreadable(), 0);
+        for (pack, (_, entries)) in self.packs.by_pack() {
+            let (whole, damaged) = self.sort_out(entries);
+            if damaged > 0 {
+                dropped += damaged;
+                gone.push(pack);
+                self.rescue(&whole, &mut packing)?;
+            }
+        }
+        packing.seal()?;
+        self.discard(&gone)?;
+        Ok(dropped)
+    }
+
+    /// The chunks that can be read, and the number of the others.
+    fn sort_out(&self, entries: Vec<Entry>) -> (Vec<Entry>, usize) {
+        let chunks: Vec<Chunk> =
+            entries.iter().map(|entry| Chunk { id: entry.id, size: entry.plain }).collect();
+        let mut lanes = self.checked(&chunks);
+        let count = entries.len();
+        let whole: Vec<Entry> = entries.into_iter().filter(|_| matches!(lanes.next(), Some(Ok(_)))).collect();
+        let damaged = count - whole.len();
+        (whole, damaged)
+    }
+
+    /// Removes packs.
+    fn discard(&self, packs: &[Digest]) -> Result<(), SnapshotError> {
+        for pack in packs {
+            self.objects.remove(&packs::key(*pack)).map_err(|source| self.uncleared(source))?;
+        }
+        self.packs.refresh()
+    }
+
+    fn uncleared(&self, source: std::io::Error) -> SnapshotError {
+        SnapshotError::Io { what: "clear", path: self.objects.shown(""), source }
     }
 
     /// Chunks that snapshots use.
@@ -67,8 +107,7 @@ impl Catalogue {
 
     /// Writes chunks anew. False where one is damaged: its pack then stays as it is, with whatever can still be learned from it.
     fn rescue(&self, entries: &[Entry], packing: &mut Packing) -> Result<bool, SnapshotError> {
-        let mut decoder =
-            Decoder::new().map_err(|error| SnapshotError::reading(self.objects.shown(""), error))?;
+        let mut decoder = Decoder::default();
         for entry in entries {
             let Ok(chunk) = self.packs.checked(entry.id, entry.plain, &mut decoder) else { return Ok(false) };
             packing.add(&chunk)?;

@@ -93,6 +93,16 @@ fn a_damaged_chunk_is_told_with_its_place() {
     let there = Catalogue::open(root.path().join("there"));
     assert!(catalogue.push(&name("large"), &there, ReceiveOptions::default()).is_err());
     assert!(there.list().unwrap().snapshots.is_empty());
+
+    // What is damaged is thought to be there until it is dropped; then any snapshot that has it heals this one.
+    assert_eq!(create(&catalogue, "other", &[("data", &bytes)]).added, Added::default());
+    assert_eq!(catalogue.drop_damaged().unwrap(), 1);
+    assert_eq!(catalogue.inspect(&name("large")).unwrap().missing, 1);
+    assert_eq!(create(&catalogue, "healing", &[("data", &bytes)]).added.chunks, 1);
+    for whole in ["large", "other", "healing"] {
+        catalogue.verify(&name(whole)).unwrap();
+    }
+    assert_eq!(catalogue.drop_damaged().unwrap(), 0);
 }
 
 #[test]

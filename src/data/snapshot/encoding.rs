@@ -109,14 +109,10 @@ impl Encoder {
 }
 
 /// Brings chunks back, with no more memory than their declared size.
-pub(super) struct Decoder(zstd::bulk::Decompressor<'static>);
+#[derive(Default)]
+pub(super) struct Decoder(Option<zstd::bulk::Decompressor<'static>>);
 
 impl Decoder {
-    /// Its working memory is had here, once.
-    pub fn new() -> io::Result<Self> {
-        Ok(Self(zstd::bulk::Decompressor::new()?))
-    }
-
     /// The plain bytes, checked against size and hash; otherwise what is wrong.
     pub fn decode(
         &mut self,
@@ -146,7 +142,11 @@ impl Decoder {
             Encoding::Plain => Ok(stored),
             Encoding::Zstd => {
                 let mut plain = Vec::with_capacity(length);
-                self.0.decompress_to_buffer(&stored, &mut plain)?;
+                let zstd = match self.0.take() {
+                    Some(zstd) => zstd,
+                    None => zstd::bulk::Decompressor::new()?,
+                };
+                self.0.insert(zstd).decompress_to_buffer(&stored, &mut plain)?;
                 Ok(plain)
             }
             Encoding::Gzip => {
@@ -164,12 +164,8 @@ mod tests {
 
     fn round(compression: Compression, plain: &[u8]) -> Encoded {
         let encoded = Encoder::new(compression).unwrap().encode(ChunkId::of(plain), plain.to_vec()).unwrap();
-        let back = Decoder::new().unwrap().decode(
-            encoded.id,
-            encoded.encoding,
-            encoded.plain,
-            encoded.bytes.clone(),
-        );
+        let back =
+            Decoder::default().decode(encoded.id, encoded.encoding, encoded.plain, encoded.bytes.clone());
         assert_eq!(back.unwrap(), plain);
         encoded
     }
@@ -195,10 +191,9 @@ mod tests {
         for compression in [Compression::Zstd(3), Compression::Gzip] {
             let encoded = round(compression, &zeros);
             let refused =
-                Decoder::new().unwrap().decode(encoded.id, encoded.encoding, 1000, encoded.bytes.clone());
+                Decoder::default().decode(encoded.id, encoded.encoding, 1000, encoded.bytes.clone());
             assert!(refused.is_err());
-            let refused =
-                Decoder::new().unwrap().decode(encoded.id, encoded.encoding, u32::MAX, encoded.bytes);
+            let refused = Decoder::default().decode(encoded.id, encoded.encoding, u32::MAX, encoded.bytes);
             assert!(refused.unwrap_err().contains("declared"));
         }
     }

@@ -10,11 +10,13 @@
 use std::io::{self, Read, Write};
 
 use super::catalogue::Catalogue;
-use super::encoding::Decoder;
+use super::encoding::Encoded;
 use super::error::SnapshotError;
+use super::lanes::Lanes;
 use super::manifest::{Chunk, Manifest, Stream};
 use super::name::SnapshotName;
 use super::objects::Hold;
+use super::packs::ChunkFault;
 
 /// The archive's first entry.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -37,13 +39,11 @@ impl Catalogue {
         let gzip = flate2::write::GzEncoder::new(out, flate2::Compression::none());
         let mut archive = tar::Builder::new(gzip);
         append(&mut archive, MANIFEST, text.len() as u64, text.as_bytes()).map_err(failed)?;
-        let mut chunks = Chunks {
-            places: manifest.distinct(),
-            catalogue: self,
-            manifest: &manifest,
-            decoder: decoder()?,
-            ready: io::Cursor::default(),
-        };
+        let places: Vec<_> = manifest.distinct().collect();
+        let chunks: Vec<Chunk> = places.iter().map(|(_, _, chunk)| *chunk).collect();
+        let lanes = self.checked(&chunks);
+        let places = places.into_iter();
+        let mut chunks = Chunks { places, lanes, manifest: &manifest, ready: io::Cursor::default() };
         append(&mut archive, CHUNKS, size, &mut chunks).map_err(failed)?;
         archive.into_inner().and_then(flate2::write::GzEncoder::finish).map_err(failed)
     }
@@ -60,19 +60,18 @@ impl Catalogue {
 }
 
 /// The archive's second entry, read chunk by chunk.
-struct Chunks<'a, I> {
-    places: I,
-    catalogue: &'a Catalogue,
+struct Chunks<'a> {
+    places: std::vec::IntoIter<(&'a Stream, u64, Chunk)>,
+    lanes: Lanes<Result<Encoded, ChunkFault>>,
     manifest: &'a Manifest,
-    decoder: Decoder,
     ready: io::Cursor<Vec<u8>>,
 }
 
-impl<'a, I: Iterator<Item = (&'a Stream, u64, Chunk)>> Read for Chunks<'a, I> {
+impl Read for Chunks<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.ready.position() == self.ready.get_ref().len() as u64 {
             let Some((stream, offset, Chunk { id, size })) = self.places.next() else { return Ok(0) };
-            let chunk = self.catalogue.packs.checked(id, size, &mut self.decoder);
+            let chunk = self.lanes.next().ok_or(SnapshotError::Stopped("reading"))?;
             let chunk = chunk.map_err(|fault| fault.at(self.manifest.place(stream, offset, id)))?;
             let stored = u32::try_from(chunk.bytes.len()).map_err(io::Error::other)?;
             let mut bytes = Vec::with_capacity(HEAD + chunk.bytes.len());
@@ -99,10 +98,6 @@ fn append<W: Write>(
     header.set_mode(0o644);
     header.set_cksum();
     archive.append(&header, contents)
-}
-
-fn decoder() -> Result<Decoder, SnapshotError> {
-    Decoder::new().map_err(|error| SnapshotError::reading(ARCHIVE, error))
 }
 
 /// A fault of a chunk as it is, or what writing failed with.

@@ -42,7 +42,7 @@ impl Catalogue {
 
     /// Stores the chunks that are not here yet, and checks all.
     fn take_chunks(&self, mut entry: impl Read, manifest: &Manifest) -> Result<Added, SnapshotError> {
-        let mut decoder = Decoder::new().map_err(unreadable)?;
+        let mut decoder = Decoder::default();
         let mut packing = Packing::new(self.objects.clone());
         for (stream, offset, chunk) in manifest.distinct() {
             let refused = |reason: String| {

@@ -10,6 +10,7 @@ mod error;
 mod export;
 mod import;
 mod inspect;
+mod lanes;
 mod manifest;
 mod name;
 mod objects;

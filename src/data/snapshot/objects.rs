@@ -73,6 +73,11 @@ pub trait Objects: Debug + Send + Sync {
     /// Takes away what was left by writers that were killed, and says how many files those were. Asked for only with [`Hold::Alone`].
     fn sweep(&self) -> io::Result<usize>;
 
+    /// How many reads at once are worth it: the cores, where reading waits for nothing else.
+    fn readers(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from).min(4)
+    }
+
     /// A key as people find it; all of it for the empty one.
     fn shown(&self, key: &str) -> String;
 }

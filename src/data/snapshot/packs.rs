@@ -69,6 +69,11 @@ impl Packs {
         Self { objects, index: RwLock::default() }
     }
 
+    /// How many reads at once are worth it.
+    pub fn readers(&self) -> usize {
+        self.objects.readers()
+    }
+
     /// Looks for packs that came and went. To be called with a hold on the catalogue, under which none goes.
     pub fn refresh(&self) -> Result<(), SnapshotError> {
         let listed = self

@@ -1,12 +1,14 @@
 //! Moves snapshots between catalogues: only the chunks that are missing there, each checked on its way.
 
 use super::catalogue::Catalogue;
-use super::encoding::Decoder;
+use super::encoding::{Decoder, Encoded};
 use super::error::SnapshotError;
+use super::lanes::Lanes;
 use super::manifest::{Chunk, Manifest};
 use super::name::SnapshotName;
 use super::objects::Hold;
 use super::packing::{Added, Packing};
+use super::packs::ChunkFault;
 
 /// How a snapshot is to be brought into a catalogue.
 #[derive(Debug, Clone, Default)]
@@ -55,19 +57,26 @@ impl Catalogue {
         from.push(name, self, options)
     }
 
+    /// Sends chunks that are not there. Several are fetched and checked at once.
     fn send_missing(&self, source: &Manifest, to: &Self) -> Result<Added, SnapshotError> {
-        let mut decoder =
-            Decoder::new().map_err(|error| SnapshotError::reading(self.objects.shown(""), error))?;
+        let missing: Vec<_> = source.distinct().filter(|(_, _, chunk)| !to.packs.has(chunk.id)).collect();
+        let chunks: Vec<Chunk> = missing.iter().map(|(_, _, chunk)| *chunk).collect();
+        let mut lanes = self.checked(&chunks);
         let mut packing = Packing::new(to.objects.clone());
-        for (stream, offset, Chunk { id, size }) in source.distinct() {
-            if to.packs.has(id) {
-                continue;
-            }
-            let chunk = self.packs.checked(id, size, &mut decoder);
-            let chunk = chunk.map_err(|fault| fault.at(source.place(stream, offset, id)))?;
-            packing.add(&chunk)?;
+        for (stream, offset, Chunk { id, .. }) in missing {
+            let chunk = lanes.next().ok_or(SnapshotError::Stopped("reading"))?;
+            packing.add(&chunk.map_err(|fault| fault.at(source.place(stream, offset, id)))?)?;
         }
         packing.seal()?;
         Ok(packing.added())
+    }
+
+    /// Chunks as they are stored, each checked as if it were read.
+    pub(super) fn checked(&self, chunks: &[Chunk]) -> Lanes<Result<Encoded, ChunkFault>> {
+        Lanes::start(chunks, self.packs.readers(), || {
+            let packs = self.packs.clone();
+            let mut decoder = Decoder::default();
+            move |Chunk { id, size }| packs.checked(id, size, &mut decoder)
+        })
     }
 }
