@@ -10,7 +10,7 @@ use super::manifest::Chunk;
 use super::objects::Hold;
 use super::pack::Entry;
 use super::packing::Packing;
-use super::packs;
+use super::packs::{self, ChunkFault};
 
 /// What was collected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Catalogue {
         }
         packing.seal()?;
         if live.iter().all(|id| self.packs.has(*id)) {
-            gone.extend(self.packs.unreadable());
+            gone.extend(self.packs.damaged());
         }
         collected.packs = gone.len();
         collected.bytes = collected.bytes.saturating_sub(packing.added().bytes);
@@ -58,9 +58,9 @@ impl Catalogue {
         let _guard = self.hold(Hold::Alone)?;
         self.packs.refresh()?;
         let mut packing = Packing::new(self.objects.clone());
-        let (mut gone, mut dropped): (Vec<Digest>, usize) = (self.packs.unreadable(), 0);
+        let (mut gone, mut dropped): (Vec<Digest>, usize) = (self.packs.damaged(), 0);
         for (pack, (_, entries)) in self.packs.by_pack() {
-            let (whole, damaged) = self.sort_out(entries);
+            let (whole, damaged) = self.sort_out(entries)?;
             if damaged > 0 {
                 dropped += damaged;
                 gone.push(pack);
@@ -72,15 +72,22 @@ impl Catalogue {
         Ok(dropped)
     }
 
-    /// The chunks that can be read, and the number of the others.
-    fn sort_out(&self, entries: Vec<Entry>) -> (Vec<Entry>, usize) {
+    /// The chunks that are whole, and the number of the others. What cannot be read at all may be whole, and is an error.
+    fn sort_out(&self, entries: Vec<Entry>) -> Result<(Vec<Entry>, usize), SnapshotError> {
         let chunks: Vec<Chunk> =
             entries.iter().map(|entry| Chunk { id: entry.id, size: entry.plain }).collect();
         let mut lanes = self.checked(&chunks);
         let count = entries.len();
-        let whole: Vec<Entry> = entries.into_iter().filter(|_| matches!(lanes.next(), Some(Ok(_)))).collect();
+        let mut whole = Vec::new();
+        for entry in entries {
+            match lanes.next().ok_or(SnapshotError::Stopped("reading"))? {
+                Ok(_) => whole.push(entry),
+                Err(ChunkFault::Unread(error)) => return Err(error),
+                Err(ChunkFault::Damaged(..) | ChunkFault::Missing(..)) => {}
+            }
+        }
         let damaged = count - whole.len();
-        (whole, damaged)
+        Ok((whole, damaged))
     }
 
     /// Removes packs.

@@ -1,5 +1,6 @@
 //! Snapshots: named sets of streams, cut by content into chunks that all snapshots of a catalogue share. Knows no store and no cluster.
 
+mod bucket;
 mod catalogue;
 mod chunker;
 mod collect;
@@ -22,6 +23,7 @@ mod reader;
 mod transfer;
 mod writer;
 
+pub use bucket::Bucket;
 pub use catalogue::{Catalogue, Listing, Summary};
 pub use collect::Collected;
 pub use digest::{ChunkId, Digest, DigestError};
@@ -43,3 +45,5 @@ mod archive_tests;
 mod catalogue_tests;
 #[cfg(test)]
 mod damage_tests;
+#[cfg(test)]
+mod interruption_tests;

@@ -1,6 +1,7 @@
 //! All packs of a catalogue: which chunk is where, and getting it out.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::digest::{ChunkId, Digest};
@@ -23,7 +24,25 @@ struct Index {
     packs: HashMap<Digest, u64>,
     chunks: HashMap<ChunkId, Location>,
     /// Packs that cannot be read, each with the reason.
-    damaged: BTreeMap<Digest, String>,
+    unreadable: BTreeMap<Digest, Unreadable>,
+}
+
+/// Why a pack cannot be read.
+#[derive(Debug)]
+enum Unreadable {
+    /// It is damaged, and how.
+    Damaged(String),
+    /// It does not begin as packs of this version do: another version may know what it is.
+    Foreign,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(reason) => out.write_str(reason),
+            Self::Foreign => out.write_str("it does not begin as a pack of this version"),
+        }
+    }
 }
 
 /// Where a chunk is.
@@ -85,21 +104,21 @@ impl Packs {
         if index.packs.keys().any(|known| !present.contains_key(known)) {
             *index = Index::default();
         }
-        index.damaged.clear();
+        index.unreadable.clear();
         let mut new: Vec<_> =
             present.into_iter().filter(|(name, _)| !index.packs.contains_key(name)).collect();
         new.sort_unstable();
         for (name, size) in new {
             match self.entries(name, size)? {
                 Ok(entries) => index.add(name, size, entries),
-                Err(reason) => drop(index.damaged.insert(name, reason)),
+                Err(reason) => drop(index.unreadable.insert(name, reason)),
             }
         }
         Ok(())
     }
 
     /// A pack's chunks, or what is wrong with it.
-    fn entries(&self, name: Digest, size: u64) -> Result<Result<Vec<Entry>, String>, SnapshotError> {
+    fn entries(&self, name: Digest, size: u64) -> Result<Result<Vec<Entry>, Unreadable>, SnapshotError> {
         let key = key(name);
         let read = |offset, length| {
             let length = usize::try_from(length).map_err(std::io::Error::other);
@@ -107,14 +126,17 @@ impl Packs {
             bytes.map_err(|error| SnapshotError::reading(self.objects.shown(&key), error))
         };
         let Some(end) = size.checked_sub(TRAILER).filter(|end| *end > MAGIC.len() as u64) else {
-            return Ok(Err("it is too short".to_owned()));
+            return Ok(Err(Unreadable::Damaged("it is too short".to_owned())));
         };
         if read(0, MAGIC.len() as u64)? != MAGIC {
-            return Ok(Err("it does not begin as a pack of this version".to_owned()));
+            return Ok(Err(Unreadable::Foreign));
         }
         match pack::index_length(size, &read(end, TRAILER)?) {
-            Ok(length) => Ok(pack::entries(name, size, &read(end - length, length)?)),
-            Err(reason) => Ok(Err(reason)),
+            Ok(length) => {
+                let index = read(end - length, length)?;
+                Ok(pack::entries(name, size, &index).map_err(Unreadable::Damaged))
+            }
+            Err(reason) => Ok(Err(Unreadable::Damaged(reason))),
         }
     }
 
@@ -125,7 +147,7 @@ impl Packs {
 
     /// Where a chunk has to be.
     pub fn find(&self, id: ChunkId) -> Result<Location, ChunkFault> {
-        self.locate(id).ok_or_else(|| ChunkFault::Missing(self.objects.shown(""), self.damaged()))
+        self.locate(id).ok_or_else(|| ChunkFault::Missing(self.objects.shown(""), self.unreadable()))
     }
 
     /// Whether a chunk is there.
@@ -148,18 +170,17 @@ impl Packs {
     }
 
     /// Packs that cannot be read, each with the reason.
-    fn damaged(&self) -> Vec<String> {
+    fn unreadable(&self) -> Vec<String> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index
-            .damaged
-            .iter()
-            .map(|(pack, reason)| format!("{}: {reason}", self.objects.shown(&key(*pack))))
-            .collect()
+        let packs = index.unreadable.iter();
+        packs.map(|(pack, reason)| format!("{}: {reason}", self.objects.shown(&key(*pack)))).collect()
     }
 
-    /// The names of packs that cannot be read.
-    pub fn unreadable(&self) -> Vec<Digest> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner).damaged.keys().copied().collect()
+    /// The names of packs that are damaged beyond reading.
+    pub fn damaged(&self) -> Vec<Digest> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let damaged = index.unreadable.iter().filter(|(_, reason)| matches!(reason, Unreadable::Damaged(_)));
+        damaged.map(|(pack, _)| *pack).collect()
     }
 
     /// A chunk as it is stored, unchecked.
