@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use object_store::path::Path;
-use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectStore, ObjectStoreScheme, PutMode, PutOptions, PutPayload};
 use tempfile::NamedTempFile;
 use tokio::runtime::Handle;
 
@@ -14,6 +14,18 @@ use super::objects::{Guard, Hold, Object, Objects};
 
 /// Reads at once: each waits for the network far longer than it computes.
 const READERS: usize = 12;
+
+/// Options that say whose credentials to use, as the store's library names them.
+const CREDENTIALS: [&str; 5] = [
+    "aws_access_key_id",
+    "aws_skip_signature",
+    "aws_web_identity_token_file",
+    "aws_container_credentials_relative_uri",
+    "aws_metadata_endpoint",
+];
+/// What is said when there are none.
+const NO_CREDENTIALS: &str = "no credentials for the object store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
+    or AWS_SKIP_SIGNATURE=true for a public one";
 
 /// A place in an object store. Nothing can be locked there: garbage is collected where the store's owner says that nobody else writes, and not from
 /// here. To be used by threads that may wait, not by asynchronous code.
@@ -26,8 +38,9 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// The place of a URL such as `s3://bucket/folder`. The options are those of the store, by the names that its environment variables have
-    /// (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`); others are passed over. Requests run on the given runtime.
+    /// The place of a URL such as `s3://bucket/folder`. Options are named as the environment variables of Amazon's tools (`AWS_ACCESS_KEY_ID`,
+    /// `AWS_ENDPOINT`); those that do not begin with `AWS_` are passed over. Without an option that says whose credentials to use none are looked
+    /// for: a laptop is no cloud instance, whose metadata service might have some. Requests run on the given runtime.
     pub fn open(
         url: &str,
         options: impl IntoIterator<Item = (String, String)>,
@@ -36,6 +49,12 @@ impl Bucket {
         let parsed: url::Url = url.parse().map_err(|error| invalid(&error))?;
         if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some() {
             return Err(invalid(&"it may have no user, password or query; keys go into the environment"));
+        }
+        let options: Vec<(String, String)> = options.into_iter().filter_map(option).collect();
+        let credentials = options.iter().any(|(key, _)| CREDENTIALS.contains(&key.as_str()));
+        let (scheme, _) = ObjectStoreScheme::parse(&parsed).map_err(|error| invalid(&error))?;
+        if scheme == ObjectStoreScheme::AmazonS3 && !credentials {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, NO_CREDENTIALS));
         }
         let (store, root) =
             object_store::parse_url_opts(&parsed, options).map_err(|error| invalid(&error))?;
@@ -103,6 +122,11 @@ impl Objects for Bucket {
     }
 }
 
+/// An option as the store's library names it, where it is one.
+fn option((key, value): (String, String)) -> Option<(String, String)> {
+    key.starts_with("AWS_").then(|| (key.to_ascii_lowercase(), value))
+}
+
 fn invalid(error: &dyn std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("not a URL of an object store: {error}"))
 }
@@ -161,6 +185,7 @@ mod tests {
             ("gopher://host/path", "gopher"),
             ("s3://user:hidden@bucket/path", "no user"),
             ("s3://bucket/path?key=hidden", "no user"),
+            ("s3://bucket/path", "set AWS_ACCESS_KEY_ID"),
         ];
         for (url, expected) in table {
             let error = Bucket::open(url, [], runtime.handle().clone()).unwrap_err().to_string();
