@@ -10,10 +10,10 @@ use object_store::{ObjectStore, ObjectStoreScheme, PutMode, PutOptions, PutPaylo
 use tempfile::NamedTempFile;
 use tokio::runtime::Handle;
 
-use super::objects::{Guard, Hold, Object, Objects};
+use super::objects::{Guard, Hold, Object, Objects, Reads};
 
-/// Reads at once: each waits for the network far longer than it computes.
-const READERS: usize = 12;
+/// Each read waits for the network far longer than it computes; memory bounds them, with three times as many bytes as are read at once.
+const READS: Reads = Reads { at_once: 8, bytes: 1 << 20 };
 
 /// Options that say whose credentials to use, as the store's library names them.
 const CREDENTIALS: [&str; 5] = [
@@ -112,8 +112,8 @@ impl Objects for Bucket {
         Ok(0)
     }
 
-    fn readers(&self) -> usize {
-        READERS
+    fn reads(&self) -> Reads {
+        READS
     }
 
     fn shown(&self, key: &str) -> String {

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::ahead::Ahead;
 use super::catalogue::Catalogue;
 use super::digest::{ChunkId, Digest};
-use super::encoding::Decoder;
 use super::error::SnapshotError;
 use super::manifest::Chunk;
 use super::objects::Hold;
@@ -74,13 +74,11 @@ impl Catalogue {
 
     /// The chunks that are whole, and the number of the others. What cannot be read at all may be whole, and is an error.
     fn sort_out(&self, entries: Vec<Entry>) -> Result<(Vec<Entry>, usize), SnapshotError> {
-        let chunks: Vec<Chunk> =
-            entries.iter().map(|entry| Chunk { id: entry.id, size: entry.plain }).collect();
-        let mut lanes = self.checked(&chunks);
+        let mut ahead = Ahead::stored(&self.packs, &chunks(&entries));
         let count = entries.len();
         let mut whole = Vec::new();
         for entry in entries {
-            match lanes.next().ok_or(SnapshotError::Stopped("reading"))? {
+            match ahead.next().ok_or(SnapshotError::Stopped("reading"))? {
                 Ok(_) => whole.push(entry),
                 Err(ChunkFault::Unread(error)) => return Err(error),
                 Err(ChunkFault::Damaged(..) | ChunkFault::Missing(..)) => {}
@@ -114,11 +112,17 @@ impl Catalogue {
 
     /// Writes chunks anew. False where one is damaged: its pack then stays as it is, with whatever can still be learned from it.
     fn rescue(&self, entries: &[Entry], packing: &mut Packing) -> Result<bool, SnapshotError> {
-        let mut decoder = Decoder::default();
-        for entry in entries {
-            let Ok(chunk) = self.packs.checked(entry.id, entry.plain, &mut decoder) else { return Ok(false) };
-            packing.add(&chunk)?;
+        let mut ahead = Ahead::stored(&self.packs, &chunks(entries));
+        for _ in entries {
+            match ahead.next().ok_or(SnapshotError::Stopped("reading"))? {
+                Ok(chunk) => packing.add(&chunk)?,
+                Err(_) => return Ok(false),
+            }
         }
         Ok(true)
     }
+}
+
+fn chunks(entries: &[Entry]) -> Vec<Chunk> {
+    entries.iter().map(|entry| Chunk { id: entry.id, size: entry.plain }).collect()
 }

@@ -9,14 +9,13 @@
 
 use std::io::{self, Read, Write};
 
+use super::ahead::Ahead;
 use super::catalogue::Catalogue;
 use super::encoding::Encoded;
 use super::error::SnapshotError;
-use super::lanes::Lanes;
 use super::manifest::{Chunk, Manifest, Stream};
 use super::name::SnapshotName;
 use super::objects::Hold;
-use super::packs::ChunkFault;
 
 /// The archive's first entry.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -41,9 +40,9 @@ impl Catalogue {
         append(&mut archive, MANIFEST, text.len() as u64, text.as_bytes()).map_err(failed)?;
         let places: Vec<_> = manifest.distinct().collect();
         let chunks: Vec<Chunk> = places.iter().map(|(_, _, chunk)| *chunk).collect();
-        let lanes = self.checked(&chunks);
+        let ahead = Ahead::stored(&self.packs, &chunks);
         let places = places.into_iter();
-        let mut chunks = Chunks { places, lanes, manifest: &manifest, ready: io::Cursor::default() };
+        let mut chunks = Chunks { places, ahead, manifest: &manifest, ready: io::Cursor::default() };
         append(&mut archive, CHUNKS, size, &mut chunks).map_err(failed)?;
         archive.into_inner().and_then(flate2::write::GzEncoder::finish).map_err(failed)
     }
@@ -62,7 +61,7 @@ impl Catalogue {
 /// The archive's second entry, read chunk by chunk.
 struct Chunks<'a> {
     places: std::vec::IntoIter<(&'a Stream, u64, Chunk)>,
-    lanes: Lanes<Result<Encoded, ChunkFault>>,
+    ahead: Ahead<Encoded>,
     manifest: &'a Manifest,
     ready: io::Cursor<Vec<u8>>,
 }
@@ -71,7 +70,7 @@ impl Read for Chunks<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.ready.position() == self.ready.get_ref().len() as u64 {
             let Some((stream, offset, Chunk { id, size })) = self.places.next() else { return Ok(0) };
-            let chunk = self.lanes.next().ok_or(SnapshotError::Stopped("reading"))?;
+            let chunk = self.ahead.next().ok_or(SnapshotError::Stopped("reading"))?;
             let chunk = chunk.map_err(|fault| fault.at(self.manifest.place(stream, offset, id)))?;
             let stored = u32::try_from(chunk.bytes.len()).map_err(io::Error::other)?;
             let mut bytes = Vec::with_capacity(HEAD + chunk.bytes.len());

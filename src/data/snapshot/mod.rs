@@ -1,5 +1,6 @@
 //! Snapshots: named sets of streams, cut by content into chunks that all snapshots of a catalogue share. Knows no store and no cluster.
 
+mod ahead;
 mod bucket;
 mod catalogue;
 mod chunker;
@@ -33,7 +34,7 @@ pub use error::{Place, SnapshotError};
 pub use inspect::{Changed, Difference, Inspection, Verified, difference};
 pub use manifest::{Chunk, FORMAT, Manifest, Stream};
 pub use name::{NameError, SnapshotName, StreamPath};
-pub use objects::{Guard, Hold, Object, Objects};
+pub use objects::{Guard, Hold, Object, Objects, Reads};
 pub use packing::Added;
 pub use reader::StreamReader;
 pub use transfer::{ReceiveOptions, Received};

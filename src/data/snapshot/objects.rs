@@ -20,6 +20,15 @@ pub struct Object {
     pub size: u64,
 }
 
+/// How reading is worth it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reads {
+    /// Reads at once.
+    pub at_once: usize,
+    /// Bytes that are read with one read rather than with several, where they are neighbours.
+    pub bytes: u64,
+}
+
 /// Who else may use a catalogue meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
@@ -73,9 +82,9 @@ pub trait Objects: Debug + Send + Sync {
     /// Takes away what was left by writers that were killed, and says how many files those were. Asked for only with [`Hold::Alone`].
     fn sweep(&self) -> io::Result<usize>;
 
-    /// How many reads at once are worth it: the cores, where reading waits for nothing else.
-    fn readers(&self) -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from).min(4)
+    /// How reading is worth it: one chunk at a time on each core, where reading waits for nothing else.
+    fn reads(&self) -> Reads {
+        Reads { at_once: std::thread::available_parallelism().map_or(1, usize::from).min(4), bytes: 0 }
     }
 
     /// A key as people find it; all of it for the empty one.

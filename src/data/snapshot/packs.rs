@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::digest::{ChunkId, Digest};
-use super::encoding::{Decoder, Encoded};
+use super::encoding::Encoded;
 use super::error::{Place, SnapshotError};
-use super::objects::{Object, Objects, PACKS};
+use super::manifest::Chunk;
+use super::objects::{Object, Objects, PACKS, Reads};
 use super::pack::{self, Entry, MAGIC, TRAILER};
 
 /// The packs of a catalogue. Knows those it has seen, and looks for new ones when asked.
@@ -88,9 +89,9 @@ impl Packs {
         Self { objects, index: RwLock::default() }
     }
 
-    /// How many reads at once are worth it.
-    pub fn readers(&self) -> usize {
-        self.objects.readers()
+    /// How reading is worth it.
+    pub fn reads(&self) -> Reads {
+        self.objects.reads()
     }
 
     /// Looks for packs that came and went. To be called with a hold on the catalogue, under which none goes.
@@ -197,20 +198,54 @@ impl Packs {
         Ok(Encoded { id, encoding: entry.encoding, plain: entry.plain, bytes })
     }
 
-    /// A chunk's plain bytes, checked.
-    pub fn plain(&self, id: ChunkId, size: u32, decoder: &mut Decoder) -> Result<Vec<u8>, ChunkFault> {
-        let Encoded { encoding, bytes, .. } = self.stored(id)?;
-        decoder.decode(id, encoding, size, bytes).map_err(|reason| self.damage(id, reason))
+    /// A list of chunks as ranges of it, each of neighbours in a pack that are worth one read.
+    pub fn runs(&self, chunks: &[Chunk]) -> Vec<(usize, usize)> {
+        let most = self.reads().bytes;
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        let mut end: Option<(Digest, u64)> = None;
+        let mut length = 0;
+        for (at, found) in chunks.iter().map(|chunk| self.locate(chunk.id)).enumerate() {
+            let begin = found.map(|Location { pack, entry }| (pack, entry.offset));
+            let stored = found.map_or(0, |found| u64::from(found.entry.stored));
+            length += stored;
+            match runs.last_mut() {
+                Some(run) if begin.is_some() && begin == end && length <= most => run.1 = at + 1,
+                _ => {
+                    runs.push((at, at + 1));
+                    length = stored;
+                }
+            }
+            end = begin.map(|(pack, offset)| (pack, offset + stored));
+        }
+        runs
     }
 
-    /// A chunk as it is stored, checked as if it were read.
-    pub fn checked(&self, id: ChunkId, size: u32, decoder: &mut Decoder) -> Result<Encoded, ChunkFault> {
-        let stored = self.stored(id)?;
-        let checked = decoder.decode(id, stored.encoding, size, stored.bytes.clone());
-        checked.map(|_| stored).map_err(|reason| self.damage(id, reason))
+    /// The chunks of a run as they are stored, unchecked: with one read, or where that fails one by one, so that the fault has its place.
+    pub fn stored_run(&self, run: &[Chunk]) -> Vec<Result<Encoded, ChunkFault>> {
+        if run.len() > 1
+            && let Some(all) = self.read_run(run)
+        {
+            return all.into_iter().map(Ok).collect();
+        }
+        run.iter().map(|chunk| self.stored(chunk.id)).collect()
     }
 
-    fn damage(&self, id: ChunkId, reason: String) -> ChunkFault {
+    fn read_run(&self, run: &[Chunk]) -> Option<Vec<Encoded>> {
+        let found: Vec<Location> = run.iter().map(|chunk| self.locate(chunk.id)).collect::<Option<_>>()?;
+        let first = found.first()?;
+        let length = found.iter().map(|found| found.entry.stored as usize).sum();
+        let bytes = self.objects.read(&key(first.pack), first.entry.offset, length).ok()?;
+        let mut rest = bytes.as_slice();
+        let mut cut = |Location { entry, .. }: Location| {
+            let (now, later) = rest.split_at_checked(entry.stored as usize)?;
+            rest = later;
+            Some(Encoded { id: entry.id, encoding: entry.encoding, plain: entry.plain, bytes: now.to_vec() })
+        };
+        found.into_iter().map(&mut cut).collect()
+    }
+
+    /// That a chunk is not what was written.
+    pub fn damage(&self, id: ChunkId, reason: String) -> ChunkFault {
         let pack = self.locate(id).map(|found| self.objects.shown(&key(found.pack))).unwrap_or_default();
         ChunkFault::Damaged(pack, reason)
     }

@@ -3,13 +3,12 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::encoding::Decoder;
+use super::ahead::Ahead;
 use super::error::{Place, SnapshotError};
-use super::lanes::Lanes;
 use super::manifest::{Chunk, Manifest, Stream};
 use super::name::{SnapshotName, StreamPath};
 use super::objects::Guard;
-use super::packs::{ChunkFault, Packs};
+use super::packs::Packs;
 
 /// Reads a stream's plain bytes. Nothing is handed out unchecked; after an error there is nothing more. It holds the catalogue: no garbage is
 /// collected meanwhile.
@@ -18,7 +17,7 @@ pub struct StreamReader {
     snapshot: SnapshotName,
     stream: StreamPath,
     chunks: std::vec::IntoIter<Chunk>,
-    lanes: Lanes<Result<Vec<u8>, ChunkFault>>,
+    ahead: Ahead<Vec<u8>>,
     /// Where the next chunk begins.
     offset: u64,
     current: io::Cursor<Vec<u8>>,
@@ -27,13 +26,8 @@ pub struct StreamReader {
 
 impl StreamReader {
     pub(super) fn new(packs: &Arc<Packs>, manifest: &Manifest, stream: &Stream, guard: Arc<Guard>) -> Self {
-        let worker = || {
-            let packs = packs.clone();
-            let mut decoder = Decoder::default();
-            move |Chunk { id, size }| packs.plain(id, size, &mut decoder)
-        };
         Self {
-            lanes: Lanes::start(&stream.chunks, packs.readers(), worker),
+            ahead: Ahead::plain(packs, &stream.chunks),
             snapshot: manifest.name.clone(),
             stream: stream.path.clone(),
             chunks: stream.chunks.clone().into_iter(),
@@ -46,14 +40,14 @@ impl StreamReader {
     /// The next chunk's plain bytes, whatever of the one before was not read; none at the end.
     pub fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, SnapshotError> {
         let Some(Chunk { id, .. }) = self.chunks.as_slice().first().copied() else { return Ok(None) };
-        match self.lanes.next() {
+        match self.ahead.next() {
             Some(Ok(bytes)) => {
                 self.chunks.next();
                 self.offset += bytes.len() as u64;
                 Ok(Some(bytes))
             }
             Some(Err(fault)) => {
-                self.lanes.stop();
+                self.ahead.stop();
                 let (snapshot, stream) = (self.snapshot.clone(), self.stream.clone());
                 Err(fault.at(Place { snapshot, stream, offset: self.offset, chunk: id }))
             }

@@ -1,14 +1,12 @@
 //! Moves snapshots between catalogues: only the chunks that are missing there, each checked on its way.
 
+use super::ahead::Ahead;
 use super::catalogue::Catalogue;
-use super::encoding::{Decoder, Encoded};
 use super::error::SnapshotError;
-use super::lanes::Lanes;
 use super::manifest::{Chunk, Manifest};
 use super::name::SnapshotName;
 use super::objects::Hold;
 use super::packing::{Added, Packing};
-use super::packs::ChunkFault;
 
 /// How a snapshot is to be brought into a catalogue.
 #[derive(Debug, Clone, Default)]
@@ -61,22 +59,13 @@ impl Catalogue {
     fn send_missing(&self, source: &Manifest, to: &Self) -> Result<Added, SnapshotError> {
         let missing: Vec<_> = source.distinct().filter(|(_, _, chunk)| !to.packs.has(chunk.id)).collect();
         let chunks: Vec<Chunk> = missing.iter().map(|(_, _, chunk)| *chunk).collect();
-        let mut lanes = self.checked(&chunks);
+        let mut ahead = Ahead::stored(&self.packs, &chunks);
         let mut packing = Packing::new(to.objects.clone());
         for (stream, offset, Chunk { id, .. }) in missing {
-            let chunk = lanes.next().ok_or(SnapshotError::Stopped("reading"))?;
+            let chunk = ahead.next().ok_or(SnapshotError::Stopped("reading"))?;
             packing.add(&chunk.map_err(|fault| fault.at(source.place(stream, offset, id)))?)?;
         }
         packing.seal()?;
         Ok(packing.added())
-    }
-
-    /// Chunks as they are stored, each checked as if it were read.
-    pub(super) fn checked(&self, chunks: &[Chunk]) -> Lanes<Result<Encoded, ChunkFault>> {
-        Lanes::start(chunks, self.packs.readers(), || {
-            let packs = self.packs.clone();
-            let mut decoder = Decoder::default();
-            move |Chunk { id, size }| packs.checked(id, size, &mut decoder)
-        })
     }
 }
