@@ -1,4 +1,5 @@
-//! Chunks fetched and checked ahead, on threads; neighbours in a pack with one read where each read waits for a network.
+//! Chunks fetched and checked ahead, on threads; neighbours in a pack with one read where each read waits for
+//! a network.
 
 use std::collections::VecDeque;
 use std::ops::Range;

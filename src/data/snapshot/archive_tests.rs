@@ -104,7 +104,8 @@ fn flipped_bits_are_refused_where_they_mean_something() {
             harmless += 1;
         }
     }
-    // gzip's header has a time, a system and flags (RFC 1952, 2.3), a stored block fills a byte up (RFC 1951, 3.2.4).
+    // gzip's header has a time, a system and flags (RFC 1952, 2.3), a stored block fills a byte up (RFC 1951,
+    // 3.2.4).
     assert!(harmless <= 16 + 4, "{harmless}");
 }
 

@@ -12,7 +12,8 @@ use tokio::runtime::Handle;
 
 use super::objects::{Guard, Hold, Object, Objects, Reads};
 
-/// Each read waits for the network far longer than it computes; memory bounds them, with three times as many bytes as are read at once.
+/// Each read waits for the network far longer than it computes; memory bounds them, with three times as many
+/// bytes as are read at once.
 const READS: Reads = Reads { at_once: 8, bytes: 1 << 20 };
 
 /// Options that say whose credentials to use, as the store's library names them.
@@ -27,8 +28,8 @@ const CREDENTIALS: [&str; 5] = [
 const NO_CREDENTIALS: &str = "no credentials for the object store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
     or AWS_SKIP_SIGNATURE=true for a public one";
 
-/// A place in an object store. Nothing can be locked there: garbage is collected where the store's owner says that nobody else writes, and not from
-/// here. To be used by threads that may wait, not by asynchronous code.
+/// A place in an object store. Nothing can be locked there: garbage is collected where the store's owner says
+/// that nobody else writes, and not from here. To be used by threads that may wait, not by asynchronous code.
 #[derive(Debug)]
 pub struct Bucket {
     store: Arc<dyn ObjectStore>,
@@ -38,9 +39,10 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// The place of a URL such as `s3://bucket/folder`. Options are named as the environment variables of Amazon's tools (`AWS_ACCESS_KEY_ID`,
-    /// `AWS_ENDPOINT`); those that do not begin with `AWS_` are passed over. Without an option that says whose credentials to use none are looked
-    /// for: a laptop is no cloud instance, whose metadata service might have some. Requests run on the given runtime.
+    /// The place of a URL such as `s3://bucket/folder`. Options are named as the environment variables of
+    /// Amazon's tools (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`); those that do not begin with `AWS_` are passed
+    /// over. Without an option that says whose credentials to use none are looked for: a laptop is no cloud
+    /// instance, whose metadata service might have some. Requests run on the given runtime.
     pub fn open(
         url: &str,
         options: impl IntoIterator<Item = (String, String)>,

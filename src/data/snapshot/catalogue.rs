@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::directory::Directory;
 use super::error::SnapshotError;
 use super::manifest::{LARGEST_MANIFEST, Manifest};
-use super::name::{SnapshotName, StreamPath};
+use super::name::{SnapshotName, StreamPath, Timestamp};
 use super::objects::{Guard, Hold, Objects, SNAPSHOTS};
 use super::packs::Packs;
 use super::reader::StreamReader;
 use super::writer::{CreateOptions, Writer};
 
-/// Snapshots that share their chunks, in a directory or wherever [`Objects`] keeps files. Cheap to clone; any number of threads and
-/// processes may use it at once.
+/// Snapshots that share their chunks, in a directory or wherever [`Objects`] keeps files. Cheap to clone; any
+/// number of threads and processes may use it at once.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     pub(super) objects: Arc<dyn Objects>,
@@ -36,7 +36,7 @@ pub struct Summary {
     /// Its name.
     pub name: SnapshotName,
     /// When it was created, as its maker says.
-    pub created: String,
+    pub created: Timestamp,
     /// What is in it.
     pub content: super::digest::Digest,
     /// Streams.
@@ -132,6 +132,8 @@ impl Catalogue {
     pub(super) fn publish(&self, manifest: &Manifest, replace: bool) -> Result<(), SnapshotError> {
         let text = manifest.encode()?;
         let key = key(&manifest.name);
+        // What could not be read again is not written: attributes are the caller's.
+        Manifest::decode(text.as_bytes(), &self.objects.shown(&key))?;
         let published = self.objects.draft().and_then(|mut draft| {
             draft.write_all(text.as_bytes())?;
             self.objects.publish(draft, &key, replace)
@@ -142,7 +144,8 @@ impl Catalogue {
         })
     }
 
-    /// The names of all snapshots in order, each with its manifest's bytes. Files that are none are passed over.
+    /// The names of all snapshots in order, each with its manifest's bytes. Files that are none are passed
+    /// over.
     pub(super) fn names(&self) -> Result<Vec<(SnapshotName, u64)>, SnapshotError> {
         let files = self.objects.list(SNAPSHOTS);
         let files = files.map_err(|error| SnapshotError::reading(self.objects.shown(SNAPSHOTS), error))?;

@@ -24,9 +24,13 @@ pub(super) fn name(text: &str) -> SnapshotName {
     text.parse().unwrap()
 }
 
+pub(super) fn options() -> CreateOptions {
+    CreateOptions::at("2026-11-25T21:00:00Z".parse().unwrap())
+}
+
 /// A snapshot of these streams.
 pub(super) fn create(catalogue: &Catalogue, snapshot: &str, streams: &[(&str, &[u8])]) -> Created {
-    let writer = catalogue.create(name(snapshot), CreateOptions::default()).unwrap();
+    let writer = catalogue.create(name(snapshot), options()).unwrap();
     for (path, contents) in streams {
         let mut stream = writer.stream(path.parse().unwrap(), BTreeMap::new()).unwrap();
         stream.write_all(contents).unwrap();
@@ -88,7 +92,7 @@ proptest! {
         let streams: Vec<(&str, &[u8])> = streams.iter().map(|(path, bytes)| (&**path, &**bytes)).collect();
         let first = create(&catalogue, "first", &streams).manifest;
         let other = Catalogue::open(root.path().join("other"));
-        let writer = other.create(name("second"), CreateOptions { compression, ..Default::default() }).unwrap();
+        let writer = other.create(name("second"), CreateOptions { compression, ..options() }).unwrap();
         for (path, contents) in &streams {
             let bytes = read(&catalogue, &first, path).unwrap();
             prop_assert!(bytes == *contents);
@@ -138,7 +142,7 @@ fn a_second_snapshot_stores_what_changed() {
 fn streams_may_be_written_at_once() {
     let root = tempfile::tempdir().unwrap();
     let catalogue = Catalogue::open(root.path());
-    let writer = catalogue.create(name("many"), CreateOptions::default()).unwrap();
+    let writer = catalogue.create(name("many"), options()).unwrap();
     std::thread::scope(|scope| {
         for seed in 0..6 {
             let mut stream = writer.stream(format!("s/{seed}").parse().unwrap(), BTreeMap::new()).unwrap();
@@ -174,9 +178,9 @@ fn names_are_kept_apart() {
     assert!(texts[1].ends_with("did you mean `shop-small`?"), "{}", texts[1]);
     assert!(texts[2].ends_with("there are: `empty`, `shop-small`"), "{}", texts[2]);
 
-    let taken = catalogue.create(name("shop-small"), CreateOptions::default()).unwrap_err();
+    let taken = catalogue.create(name("shop-small"), options()).unwrap_err();
     assert!(matches!(taken, SnapshotError::NameTaken { .. }), "{taken}");
-    let replace = CreateOptions { replace: true, ..CreateOptions::default() };
+    let replace = CreateOptions { replace: true, ..options() };
     let empty = catalogue.create(name("shop-small"), replace).unwrap().finish(BTreeMap::new()).unwrap();
     assert_eq!(catalogue.find(&name("shop-small")).unwrap(), empty.manifest);
     catalogue.remove(&name("shop-small")).unwrap();
@@ -191,7 +195,7 @@ fn of_two_that_create_the_same_name_one_has_it() {
         let threads = [0, 1].map(|_| {
             scope.spawn(|| {
                 let catalogue = Catalogue::open(root.path());
-                let writer = catalogue.create(name("both"), CreateOptions::default())?;
+                let writer = catalogue.create(name("both"), options())?;
                 let mut stream = writer.stream("a".parse()?, BTreeMap::new())?;
                 stream.write_all(&bytes).unwrap();
                 stream.finish()?;
@@ -212,7 +216,7 @@ fn what_a_killed_create_leaves_is_no_snapshot_and_is_collected() {
     let catalogue = Catalogue::open(root.path());
     let kept = create(&catalogue, "kept", &[("a", &noise(1, 2 << 20))]).manifest;
     let before = files(root.path());
-    let writer = catalogue.create(name("killed"), CreateOptions::default()).unwrap();
+    let writer = catalogue.create(name("killed"), options()).unwrap();
     let mut stream = writer.stream("a".parse().unwrap(), BTreeMap::new()).unwrap();
     stream.write_all(&noise(2, 40 << 20)).unwrap();
     assert!(matches!(catalogue.collect_garbage(), Err(SnapshotError::Busy(_))));
@@ -230,7 +234,7 @@ fn what_a_killed_create_leaves_is_no_snapshot_and_is_collected() {
 fn a_writer_with_an_open_stream_does_not_finish() {
     let root = tempfile::tempdir().unwrap();
     let catalogue = Catalogue::open(root.path());
-    let writer = catalogue.create(name("x"), CreateOptions::default()).unwrap();
+    let writer = catalogue.create(name("x"), options()).unwrap();
     drop(writer.stream("a".parse().unwrap(), BTreeMap::new()).unwrap());
     assert!(matches!(
         writer.stream("a".parse().unwrap(), BTreeMap::new()),

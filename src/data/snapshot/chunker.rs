@@ -11,8 +11,8 @@ pub(super) const LARGEST: usize = 1 << 20;
 /// Bytes gathered before any is moved.
 const ROOM: usize = 2 * LARGEST;
 
-/// Cuts by FastCDC (Xia et al., USENIX ATC 2016, in the 2020 form that rolls two bytes at a time). The cuts depend on the bytes alone, not on the
-/// sizes in which they arrive.
+/// Cuts by FastCDC (Xia et al., USENIX ATC 2016, in the 2020 form that rolls two bytes at a time). The cuts
+/// depend on the bytes alone, not on the sizes in which they arrive.
 #[derive(Debug, Default)]
 pub(super) struct Chunker {
     gathered: Vec<u8>,

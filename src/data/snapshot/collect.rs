@@ -24,8 +24,9 @@ pub struct Collected {
 }
 
 impl Catalogue {
-    /// Takes away chunks that no snapshot uses. A pack that is less than half used is written anew, a pack that is more than half used stays.
-    /// Refused while others use the catalogue, and while a manifest in it cannot be read: its chunks are not known.
+    /// Takes away chunks that no snapshot uses. A pack that is less than half used is written anew, a pack
+    /// that is more than half used stays. Refused while others use the catalogue, and while a manifest in it
+    /// cannot be read: its chunks are not known.
     pub fn collect_garbage(&self) -> Result<Collected, SnapshotError> {
         let _guard = self.hold(Hold::Alone)?;
         let live = self.live()?;
@@ -52,8 +53,9 @@ impl Catalogue {
         Ok(collected)
     }
 
-    /// Reads every chunk of every pack and takes away those that are damaged: says how many. The snapshots that use them stay, and are whole again
-    /// when the same chunks are stored anew: by creating, importing or pulling any snapshot that has them. Refused while others use the catalogue.
+    /// Reads every chunk of every pack and takes away those that are damaged: says how many. The snapshots
+    /// that use them stay, and are whole again when the same chunks are stored anew: by creating, importing
+    /// or pulling any snapshot that has them. Refused while others use the catalogue.
     pub fn drop_damaged(&self) -> Result<usize, SnapshotError> {
         let _guard = self.hold(Hold::Alone)?;
         self.packs.refresh()?;
@@ -72,7 +74,8 @@ impl Catalogue {
         Ok(dropped)
     }
 
-    /// The chunks that are whole, and the number of the others. What cannot be read at all may be whole, and is an error.
+    /// The chunks that are whole, and the number of the others. What cannot be read at all may be whole, and
+    /// is an error.
     fn sort_out(&self, entries: Vec<Entry>) -> Result<(Vec<Entry>, usize), SnapshotError> {
         let mut ahead = Ahead::stored(&self.packs, &chunks(&entries));
         let count = entries.len();
@@ -110,7 +113,8 @@ impl Catalogue {
         Ok(live)
     }
 
-    /// Writes chunks anew. False where one is damaged: its pack then stays as it is, with whatever can still be learned from it.
+    /// Writes chunks anew. False where one is damaged: its pack then stays as it is, with whatever can still
+    /// be learned from it.
     fn rescue(&self, entries: &[Entry], packing: &mut Packing) -> Result<bool, SnapshotError> {
         let mut ahead = Ahead::stored(&self.packs, &chunks(entries));
         for _ in entries {

@@ -61,7 +61,8 @@ fn flipped_bits_of_a_pack_are_refused() {
             harmless.push(bit);
         }
     }
-    // Zstandard's frame header has a bit without meaning (RFC 8878, 3.1.1.1.1.3), and sizes can be written in several ways.
+    // Zstandard's frame header has a bit without meaning (RFC 8878, 3.1.1.1.1.3), and sizes can be written in
+    // several ways.
     assert!(harmless.len() <= 4, "{harmless:?}");
 }
 

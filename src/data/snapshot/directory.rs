@@ -1,4 +1,5 @@
-//! A catalogue's files in a directory, local or shared: each is written aside, brought onto the disk, and renamed.
+//! A catalogue's files in a directory, local or shared: each is written aside, brought onto the disk, and
+//! renamed.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -49,7 +50,8 @@ impl Directory {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _)| known != key);
     }
 
-    /// The lock's file; none where the directory is not there or cannot be written, so that nobody collects garbage in it from here.
+    /// The lock's file; none where the directory is not there or cannot be written, so that nobody collects
+    /// garbage in it from here.
     fn lock_file(&self) -> io::Result<Option<File>> {
         let path = self.root.join(LOCK);
         match OpenOptions::new().create(true).truncate(false).write(true).open(&path) {

@@ -80,7 +80,8 @@ impl Encoder {
         Ok(Self { compression, zstd, room: Vec::new() })
     }
 
-    /// The chunk as it is to be stored: plain where compression saves less than a 64th, which reading would not repay.
+    /// The chunk as it is to be stored: plain where compression saves less than a 64th, which reading would
+    /// not repay.
     pub fn encode(&mut self, id: ChunkId, plain: Vec<u8>) -> io::Result<Encoded> {
         let length = u32::try_from(plain.len()).map_err(io::Error::other)?;
         let encoding = self.compress(&plain)?;

@@ -27,8 +27,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a snapshot could not be written, read, moved or removed. An [`io::Error`] of a stream's reader or writer carries one of these:
-/// [`io::Error::downcast`] gives it back.
+/// Why a snapshot could not be written, read, moved or removed. An [`io::Error`] of a stream's reader or
+/// writer carries one of these: [`io::Error::downcast`] gives it back.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// A text is not a name.

@@ -27,7 +27,8 @@ pub(super) const HEAD: usize = 41;
 const ARCHIVE: &str = "the archive";
 
 impl Catalogue {
-    /// Writes a snapshot as an archive. Each chunk is checked before it is written; a failed export leaves an archive that no import takes.
+    /// Writes a snapshot as an archive. Each chunk is checked before it is written; a failed export leaves an
+    /// archive that no import takes.
     pub fn export<W: Write>(&self, name: &SnapshotName, out: W) -> Result<W, SnapshotError> {
         let _guard = self.hold(Hold::Reading)?;
         self.packs.refresh()?;

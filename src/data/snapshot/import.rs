@@ -16,15 +16,17 @@ use super::transfer::{ReceiveOptions, Received};
 const PADDING: u64 = 1 << 16;
 
 impl Catalogue {
-    /// Brings an archive's snapshot into the catalogue. What is not exactly an archive of [`Catalogue::export`] is refused: other entries, links,
-    /// sizes beyond the limits, a chunk that is not the manifest's next, anything missing, damaged or behind the end.
+    /// Brings an archive's snapshot into the catalogue. What is not exactly an archive of
+    /// [`Catalogue::export`] is refused: other entries, links, sizes beyond the limits, a chunk that is not
+    /// the manifest's next, anything missing, damaged or behind the end.
     pub fn import(&self, archive: impl Read, options: ReceiveOptions) -> Result<Received, SnapshotError> {
         let _guard = self.hold(Hold::Adding)?;
         self.packs.refresh()?;
         let mut gzip = flate2::bufread::GzDecoder::new(BufReader::with_capacity(1 << 18, archive));
         let (manifest, added) = {
             let mut tar = tar::Archive::new(&mut gzip);
-            // Raw: extensions, whose sizes nobody bounds, are entries like others here, and refused like others.
+            // Raw: extensions, whose sizes nobody bounds, are entries like others here, and refused like
+            // others.
             let mut entries = tar.entries().map_err(unreadable)?.raw(true);
             let mut manifest = read_manifest(entry(entries.next(), MANIFEST)?)?;
             manifest.name = options.name.unwrap_or(manifest.name);

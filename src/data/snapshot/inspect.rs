@@ -90,7 +90,8 @@ impl Catalogue {
         Ok(Inspection { own: sizes.values().sum(), manifest, chunks, stored, missing })
     }
 
-    /// Reads all of a snapshot and checks every chunk and every stream. The error has the first fault of each stream.
+    /// Reads all of a snapshot and checks every chunk and every stream. The error has the first fault of each
+    /// stream.
     pub fn verify(&self, name: &SnapshotName) -> Result<Verified, SnapshotError> {
         let guard = Arc::new(self.hold(Hold::Reading)?);
         self.packs.refresh()?;

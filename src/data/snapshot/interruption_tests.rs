@@ -1,4 +1,5 @@
-//! Work that fails or is cut short at any of its steps: nothing half-made shows, what was there stays, and the next try succeeds.
+//! Work that fails or is cut short at any of its steps: nothing half-made shows, what was there stays, and
+//! the next try succeeds.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::NamedTempFile;
 
-use super::catalogue_tests::{create, name, noise};
+use super::catalogue_tests::{create, name, noise, options};
 use super::*;
 
 /// A directory whose operations succeed so many times, and then no more.
@@ -60,8 +61,9 @@ impl Objects for Failing {
     }
 }
 
-/// Does some work on a catalogue whose directory fails after 0, 1, 2, … steps, until it succeeds; after each failure the snapshots that are named
-/// have to be whole, and there have to be no others. Says how often it failed.
+/// Does some work on a catalogue whose directory fails after 0, 1, 2, … steps, until it succeeds; after each
+/// failure the snapshots that are named have to be whole, and there have to be no others. Says how often it
+/// failed.
 fn at_every_step(
     before: impl Fn(&Catalogue),
     whole: &[&str],
@@ -94,7 +96,7 @@ fn try_create(
     bytes: &[u8],
     replace: bool,
 ) -> Result<(), SnapshotError> {
-    let options = CreateOptions { replace, ..CreateOptions::default() };
+    let options = CreateOptions { replace, ..options() };
     let writer = catalogue.create(name(snapshot), options)?;
     let mut stream = writer.stream("volume/data".parse()?, [].into())?;
     let written = io::Write::write_all(&mut stream, bytes).map_err(|error| error.downcast().unwrap());

@@ -6,7 +6,8 @@ use std::thread;
 /// Results that wait in each lane.
 const AHEAD: usize = 2;
 
-/// Results of work on a list of items, in the list's order. Lane `n` of `k` works on the items `n`, `n + k`, `n + 2k`, … Dropped early, all stop.
+/// Results of work on a list of items, in the list's order. Lane `n` of `k` works on the items `n`, `n + k`,
+/// `n + 2k`, … Dropped early, all stop.
 #[derive(Debug)]
 pub(super) struct Lanes<T> {
     lanes: Vec<Receiver<T>>,

@@ -1,4 +1,5 @@
-//! A snapshot's manifest: which streams it has and which chunks they are made of. One readable JSON file that proves itself whole.
+//! A snapshot's manifest: which streams it has and which chunks they are made of. One readable JSON file that
+//! proves itself whole.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::chunker::LARGEST;
 use super::digest::{ChunkId, Digest};
 use super::error::{Place, SnapshotError};
-use super::name::{SnapshotName, StreamPath};
+use super::name::{SnapshotName, StreamPath, Timestamp};
 
 /// The format that is written, and the newest that is read.
 pub const FORMAT: u64 = 1;
@@ -30,8 +31,9 @@ pub struct Manifest {
     /// The snapshot's name in its catalogue.
     pub name: SnapshotName,
     /// When it was created, as its maker says.
-    pub created: String,
-    /// What is in it: a hash over its streams' paths, sizes and hashes, whatever the name, the time, the attributes, the cuts and the compression.
+    pub created: Timestamp,
+    /// What is in it: a hash over its streams' paths, sizes and hashes, whatever the name, the time, the
+    /// attributes, the cuts and the compression.
     pub content: Digest,
     /// Versions of the tools that had a hand in it.
     pub tools: BTreeMap<String, String>,
@@ -142,7 +144,8 @@ impl Manifest {
         Ok(text)
     }
 
-    /// From a file's text, which `shown` names. Whatever is not exactly what [`Manifest::encode`] wrote is refused.
+    /// From a file's text, which `shown` names. Whatever is not exactly what [`Manifest::encode`] wrote is
+    /// refused.
     pub(super) fn decode(bytes: &[u8], shown: &str) -> Result<Self, SnapshotError> {
         let damaged = |reason: String| SnapshotError::manifest(shown, reason);
         let Version { format } = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
@@ -164,8 +167,13 @@ impl Manifest {
         let sized = self.streams.iter().all(|stream| {
             stream.chunks.iter().map(|chunk| u64::from(chunk.size)).sum::<u64>() == stream.size
         });
+        let strange = self
+            .tools
+            .iter()
+            .any(|(tool, version)| tool.chars().chain(version.chars()).any(char::is_control));
         match () {
             () if self.format == 0 => Err("there is no format 0"),
+            () if strange => Err("a tool's name or version has control characters"),
             () if !rising => Err("its streams are not in order, or one is there twice"),
             () if !sized => Err("a stream's size is not its chunks' sum"),
             () if Self::content_of(&self.streams) != self.content => {
@@ -217,7 +225,7 @@ mod tests {
         Manifest {
             format: FORMAT,
             name: "shop-small".parse().unwrap(),
-            created: "2026-11-25T21:00:00Z".into(),
+            created: "2026-11-25T21:00:00Z".parse().unwrap(),
             content: Manifest::content_of(&streams),
             tools: BTreeMap::from([("devcluster".into(), "0.1.0".into())]),
             attributes: BTreeMap::from([("masking".into(), Value::from("none"))]),
@@ -280,6 +288,8 @@ mod tests {
         let content = changed(|manifest| manifest.content = Digest::of(b""));
         assert!(content.contains("content hash"), "{content}");
         assert!(changed(|manifest| manifest.streams[0].chunks[0].size = 2_000_000).contains("no chunk has"));
+        let strange = changed(|manifest| drop(manifest.tools.insert("x".into(), "\x1b[2J".into())));
+        assert!(strange.contains("control characters"), "{strange}");
     }
 
     #[test]

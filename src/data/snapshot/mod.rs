@@ -1,4 +1,5 @@
-//! Snapshots: named sets of streams, cut by content into chunks that all snapshots of a catalogue share. Knows no store and no cluster.
+//! Snapshots: named sets of streams, cut by content into chunks that all snapshots of a catalogue share.
+//! Knows no store and no cluster.
 
 mod ahead;
 mod bucket;
@@ -21,6 +22,7 @@ mod packing;
 mod packs;
 mod pipeline;
 mod reader;
+mod survey;
 mod transfer;
 mod writer;
 
@@ -33,7 +35,7 @@ pub use encoding::Compression;
 pub use error::{Place, SnapshotError};
 pub use inspect::{Changed, Difference, Inspection, Verified, difference};
 pub use manifest::{Chunk, FORMAT, Manifest, Stream};
-pub use name::{NameError, SnapshotName, StreamPath};
+pub use name::{NameError, SnapshotName, StreamPath, Timestamp};
 pub use objects::{Guard, Hold, Object, Objects, Reads};
 pub use packing::Added;
 pub use reader::StreamReader;

@@ -1,4 +1,5 @@
-//! Names of snapshots and of the streams in them: bounded, and safe wherever they end up as file names.
+//! Names of snapshots and of the streams in them, and times: bounded, and safe wherever they are shown or end
+//! up as file names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,8 +24,8 @@ impl NameError {
     }
 }
 
-/// A snapshot's name in its catalogue: `shop-small`. At most 100 of `a-z`, `0-9`, `-`, `_` and `.`, beginning with a letter or a digit,
-/// without `..`.
+/// A snapshot's name in its catalogue: `shop-small`. At most 100 of `a-z`, `0-9`, `-`, `_` and `.`, beginning
+/// with a letter or a digit, without `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SnapshotName(String);
@@ -55,8 +56,8 @@ impl FromStr for SnapshotName {
     }
 }
 
-/// A stream's place in its snapshot: `postgres/shop/orders/public.order_lines.copy`. Relative, `/` between its parts, at most 1024 bytes,
-/// no part empty, `.` or `..`, no control characters and no `\`.
+/// A stream's place in its snapshot: `postgres/shop/orders/public.order_lines.copy`. Relative, `/` between
+/// its parts, at most 1024 bytes, no part empty, `.` or `..`, no control characters and no `\`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StreamPath(String);
@@ -86,7 +87,34 @@ impl FromStr for StreamPath {
     }
 }
 
-/// What both newtypes have in common.
+/// A moment as it is shown: RFC 3339, such as `2026-11-25T21:00:00Z`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(String);
+
+impl FromStr for Timestamp {
+    type Err = NameError;
+
+    /// The form is checked, not the calendar.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let like = |text: &str, form: &str| {
+            let same =
+                |(byte, form): (u8, u8)| if form == b'0' { byte.is_ascii_digit() } else { byte == form };
+            text.len() == form.len() && text.bytes().zip(form.bytes()).all(same)
+        };
+        let (moment, zone) = text.split_at_checked(19).unwrap_or((text, ""));
+        let digits =
+            zone.strip_prefix('.').map(|rest| rest.trim_start_matches(|digit: char| digit.is_ascii_digit()));
+        let zone = digits.unwrap_or(zone);
+        let zoned = ["Z", "+00:00", "-00:00"].iter().any(|form| like(zone, form));
+        if text.len() <= 40 && like(moment, "0000-00-00T00:00:00") && zoned {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(NameError::new(text, "a time of creation", "it has the form 2026-11-25T21:00:00Z"))
+    }
+}
+
+/// What the newtypes have in common.
 macro_rules! text_newtype {
     ($name:ident) => {
         impl fmt::Display for $name {
@@ -113,6 +141,7 @@ macro_rules! text_newtype {
 
 text_newtype!(SnapshotName);
 text_newtype!(StreamPath);
+text_newtype!(Timestamp);
 
 #[cfg(test)]
 mod tests {
@@ -125,6 +154,27 @@ mod tests {
         }
         for bad in ["", "Shop", "a/b", "..", "a..b", ".a", "-a", "_a", "ä", "a b", "a\0", &"a".repeat(101)] {
             assert!(bad.parse::<SnapshotName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        for good in
+            ["2026-11-25T21:00:00Z", "2026-11-25T21:00:00.123456789+02:00", "2026-11-25T21:00:00-08:00"]
+        {
+            assert_eq!(good.parse::<Timestamp>().unwrap().to_string(), good);
+        }
+        let long = format!("2026-11-25T21:00:00.{}Z", "1".repeat(30));
+        for bad in [
+            "",
+            "now",
+            "2026-11-25",
+            "2026-11-25T21:00:00",
+            "2026-11-25T21:00:00\x1bZ",
+            "ä".repeat(10).as_str(),
+            &long,
+        ] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
     }
 

@@ -1,4 +1,5 @@
-//! Where a catalogue keeps its files. Small, so that a directory, a shared folder and an object store can all be one.
+//! Where a catalogue keeps its files. Small, so that a directory, a shared folder and an object store can all
+//! be one.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -59,7 +60,8 @@ impl Guard {
     }
 }
 
-/// Files under `/`-separated keys of two parts, written whole and never changed. What is published is there after a crash, or not there at all.
+/// Files under `/`-separated keys of two parts, written whole and never changed. What is published is there
+/// after a crash, or not there at all.
 pub trait Objects: Debug + Send + Sync {
     /// The files of a folder, in no order; none where the folder is not there.
     fn list(&self, folder: &str) -> io::Result<Vec<Object>>;
@@ -70,7 +72,8 @@ pub trait Objects: Debug + Send + Sync {
     /// An empty file to write on, which vanishes unless it is published.
     fn draft(&self) -> io::Result<NamedTempFile>;
 
-    /// Gives a written file its key. Where the key is taken it is replaced, or [`io::ErrorKind::AlreadyExists`].
+    /// Gives a written file its key. Where the key is taken it is replaced, or
+    /// [`io::ErrorKind::AlreadyExists`].
     fn publish(&self, draft: NamedTempFile, key: &str, replace: bool) -> io::Result<()>;
 
     /// Takes a file away.
@@ -79,7 +82,8 @@ pub trait Objects: Debug + Send + Sync {
     /// Takes a hold; [`io::ErrorKind::Unsupported`] for [`Hold::Alone`] where no lock can be had.
     fn hold(&self, hold: Hold) -> io::Result<Guard>;
 
-    /// Takes away what was left by writers that were killed, and says how many files those were. Asked for only with [`Hold::Alone`].
+    /// Takes away what was left by writers that were killed, and says how many files those were. Asked for
+    /// only with [`Hold::Alone`].
     fn sweep(&self) -> io::Result<usize>;
 
     /// How reading is worth it: one chunk at a time on each core, where reading waits for nothing else.

@@ -1,15 +1,16 @@
 //! All packs of a catalogue: which chunk is where, and getting it out.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::digest::{ChunkId, Digest};
 use super::encoding::Encoded;
 use super::error::{Place, SnapshotError};
+use super::lanes::Lanes;
 use super::manifest::Chunk;
 use super::objects::{Object, Objects, PACKS, Reads};
-use super::pack::{self, Entry, MAGIC, TRAILER};
+use super::pack::Entry;
+use super::survey::{self, Unreadable};
 
 /// The packs of a catalogue. Knows those it has seen, and looks for new ones when asked.
 #[derive(Debug)]
@@ -26,24 +27,6 @@ struct Index {
     chunks: HashMap<ChunkId, Location>,
     /// Packs that cannot be read, each with the reason.
     unreadable: BTreeMap<Digest, Unreadable>,
-}
-
-/// Why a pack cannot be read.
-#[derive(Debug)]
-enum Unreadable {
-    /// It is damaged, and how.
-    Damaged(String),
-    /// It does not begin as packs of this version do: another version may know what it is.
-    Foreign,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Damaged(reason) => out.write_str(reason),
-            Self::Foreign => out.write_str("it does not begin as a pack of this version"),
-        }
-    }
 }
 
 /// Where a chunk is.
@@ -109,36 +92,18 @@ impl Packs {
         let mut new: Vec<_> =
             present.into_iter().filter(|(name, _)| !index.packs.contains_key(name)).collect();
         new.sort_unstable();
+        let mut lanes = Lanes::start(&new, self.reads().at_once, || {
+            let objects = self.objects.clone();
+            move |(name, size)| survey::entries(&*objects, name, size)
+        });
         for (name, size) in new {
-            match self.entries(name, size)? {
+            match lanes.next().ok_or(SnapshotError::Stopped("reading"))? {
                 Ok(entries) => index.add(name, size, entries),
+                Err(Unreadable::Unread(error)) => return Err(error),
                 Err(reason) => drop(index.unreadable.insert(name, reason)),
             }
         }
         Ok(())
-    }
-
-    /// A pack's chunks, or what is wrong with it.
-    fn entries(&self, name: Digest, size: u64) -> Result<Result<Vec<Entry>, Unreadable>, SnapshotError> {
-        let key = key(name);
-        let read = |offset, length| {
-            let length = usize::try_from(length).map_err(std::io::Error::other);
-            let bytes = length.and_then(|length| self.objects.read(&key, offset, length));
-            bytes.map_err(|error| SnapshotError::reading(self.objects.shown(&key), error))
-        };
-        let Some(end) = size.checked_sub(TRAILER).filter(|end| *end > MAGIC.len() as u64) else {
-            return Ok(Err(Unreadable::Damaged("it is too short".to_owned())));
-        };
-        if read(0, MAGIC.len() as u64)? != MAGIC {
-            return Ok(Err(Unreadable::Foreign));
-        }
-        match pack::index_length(size, &read(end, TRAILER)?) {
-            Ok(length) => {
-                let index = read(end - length, length)?;
-                Ok(pack::entries(name, size, &index).map_err(Unreadable::Damaged))
-            }
-            Err(reason) => Ok(Err(Unreadable::Damaged(reason))),
-        }
     }
 
     /// Where a chunk is.
@@ -156,7 +121,8 @@ impl Packs {
         self.locate(id).is_some()
     }
 
-    /// The packs that can be read, each with its bytes and its chunks in order. A chunk that is in several is in one of them here.
+    /// The packs that can be read, each with its bytes and its chunks in order. A chunk that is in several is
+    /// in one of them here.
     pub fn by_pack(&self) -> BTreeMap<Digest, (u64, Vec<Entry>)> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: BTreeMap<_, _> =
@@ -220,7 +186,8 @@ impl Packs {
         runs
     }
 
-    /// The chunks of a run as they are stored, unchecked: with one read, or where that fails one by one, so that the fault has its place.
+    /// The chunks of a run as they are stored, unchecked: with one read, or where that fails one by one, so
+    /// that the fault has its place.
     pub fn stored_run(&self, run: &[Chunk]) -> Vec<Result<Encoded, ChunkFault>> {
         if run.len() > 1
             && let Some(all) = self.read_run(run)

@@ -1,4 +1,5 @@
-//! Hashes, compresses and packs chunks on all cores while their streams are still being read. Memory is bounded by the queues' lengths.
+//! Hashes, compresses and packs chunks on all cores while their streams are still being read. Memory is
+//! bounded by the queues' lengths.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -10,8 +10,8 @@ use super::name::{SnapshotName, StreamPath};
 use super::objects::Guard;
 use super::packs::Packs;
 
-/// Reads a stream's plain bytes. Nothing is handed out unchecked; after an error there is nothing more. It holds the catalogue: no garbage is
-/// collected meanwhile.
+/// Reads a stream's plain bytes. Nothing is handed out unchecked; after an error there is nothing more. It
+/// holds the catalogue: no garbage is collected meanwhile.
 #[derive(Debug)]
 pub struct StreamReader {
     snapshot: SnapshotName,

@@ -13,22 +13,29 @@ use super::digest::Digest;
 use super::encoding::Compression;
 use super::error::SnapshotError;
 use super::manifest::{Chunk, FORMAT, Manifest, Stream};
-use super::name::{SnapshotName, StreamPath};
+use super::name::{SnapshotName, StreamPath, Timestamp};
 use super::objects::Guard;
 use super::packing::Added;
 use super::pipeline::{Intake, Job, Pipeline};
 
 /// How a snapshot is to be created.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CreateOptions {
-    /// The time of creation, as it is to be shown: RFC 3339.
-    pub created: String,
+    /// The time of creation.
+    pub created: Timestamp,
     /// Versions of the tools that have a hand in it.
     pub tools: BTreeMap<String, String>,
     /// How chunks are compressed.
     pub compression: Compression,
     /// Whether a snapshot of that name makes way, once the new one is whole.
     pub replace: bool,
+}
+
+impl CreateOptions {
+    /// Created at this time, with all else as usual.
+    pub fn at(created: Timestamp) -> Self {
+        Self { created, tools: BTreeMap::new(), compression: Compression::default(), replace: false }
+    }
 }
 
 /// What was created.
@@ -47,7 +54,8 @@ struct Streams {
     finished: BTreeMap<StreamPath, Stream>,
 }
 
-/// Writes a snapshot. Dropped before [`Writer::finish`], there is none: chunks already stored wait for the next try, or for the garbage collection.
+/// Writes a snapshot. Dropped before [`Writer::finish`], there is none: chunks already stored wait for the
+/// next try, or for the garbage collection.
 #[derive(Debug)]
 pub struct Writer {
     catalogue: Catalogue,
@@ -103,7 +111,8 @@ impl Writer {
     }
 }
 
-/// Writes a stream. Its end is told by [`StreamWriter::finish`]; dropped before, the snapshot cannot be finished.
+/// Writes a stream. Its end is told by [`StreamWriter::finish`]; dropped before, the snapshot cannot be
+/// finished.
 #[derive(Debug)]
 pub struct StreamWriter {
     path: StreamPath,
