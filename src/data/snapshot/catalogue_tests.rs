@@ -80,7 +80,7 @@ fn contents() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn create_load_create_gives_the_same_snapshot(
@@ -111,6 +111,80 @@ proptest! {
         prop_assert_eq!(&received.manifest, &second);
         prop_assert_eq!(third.verify(&name("second")).unwrap().bytes, second.size());
         prop_assert!(third.export(&name("second"), Vec::new()).unwrap() == archive);
+    }
+}
+
+/// What is done to a catalogue.
+#[derive(Debug, Clone)]
+enum Step {
+    Create(u8, Vec<u64>),
+    Remove(u8),
+    Collect,
+    Elsewhere(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..4u8, proptest::collection::vec(0..6u64, 0..4)).prop_map(|(name, seeds)| Step::Create(name, seeds)),
+        2 => (0..4u8).prop_map(Step::Remove),
+        2 => Just(Step::Collect),
+        1 => (0..4u8).prop_map(Step::Elsewhere),
+    ]
+}
+
+/// A stream for each seed, of sizes that make some packs worth rewriting.
+fn streams(seeds: &[u64]) -> BTreeMap<String, Vec<u8>> {
+    seeds.iter().map(|seed| (format!("s/{seed}"), noise(*seed, 40_000 * (1 + seed * seed)))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10))]
+
+    #[test]
+    fn whatever_is_done_snapshots_stay_whole(steps in proptest::collection::vec(step(), 1..14)) {
+        let root = tempfile::tempdir().unwrap();
+        let (here, there) = (root.path().join("here"), root.path().join("there"));
+        let (catalogue, other) = (Catalogue::open(&here), Catalogue::open(&there));
+        let mut model: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Create(snapshot, seeds) => {
+                    let snapshot = format!("n{snapshot}");
+                    let writer = catalogue.create(name(&snapshot), CreateOptions { replace: true, ..options() }).unwrap();
+                    for (path, bytes) in streams(&seeds) {
+                        let mut stream = writer.stream(path.parse().unwrap(), BTreeMap::new()).unwrap();
+                        stream.write_all(&bytes).unwrap();
+                        stream.finish().unwrap();
+                    }
+                    writer.finish(BTreeMap::new()).unwrap();
+                    model.insert(snapshot, seeds);
+                }
+                Step::Remove(snapshot) => {
+                    let snapshot = format!("n{snapshot}");
+                    let removed = catalogue.remove(&name(&snapshot));
+                    prop_assert_eq!(removed.is_ok(), model.remove(&snapshot).is_some());
+                }
+                Step::Collect => drop(collect(&Catalogue::open(&here))),
+                Step::Elsewhere(snapshot) => {
+                    let snapshot = name(&format!("n{snapshot}"));
+                    let replace = ReceiveOptions { name: None, replace: true };
+                    let pushed = catalogue.push(&snapshot, &other, replace);
+                    prop_assert_eq!(pushed.is_ok(), model.contains_key(snapshot.as_str()));
+                }
+            }
+            for (snapshot, seeds) in &model {
+                let manifest = catalogue.find(&name(snapshot)).unwrap();
+                prop_assert_eq!(manifest.streams.len(), streams(seeds).len());
+                for (path, bytes) in streams(seeds) {
+                    prop_assert!(read(&catalogue, &manifest, &path).unwrap() == bytes);
+                }
+            }
+        }
+        for snapshot in other.list().unwrap().snapshots {
+            other.verify(&snapshot.name).unwrap();
+        }
+        let names: Vec<String> = model.keys().cloned().collect();
+        prop_assert_eq!(self::names(&catalogue), names);
     }
 }
 

@@ -56,6 +56,10 @@ impl Objects for Failing {
         self.directory.sweep()
     }
 
+    fn reads(&self) -> Reads {
+        Reads { at_once: 3, bytes: 1 << 20 }
+    }
+
     fn shown(&self, key: &str) -> String {
         self.directory.shown(key)
     }
@@ -153,4 +157,35 @@ fn a_full_disk_is_told_with_its_place() {
     let expected =
         format!("no space is left for {}: a pack of chunks could not be written", root.path().display());
     assert!(error.starts_with(&expected), "{error}");
+}
+
+#[test]
+fn one_read_for_many_chunks_tells_the_same_faults() {
+    let root = tempfile::tempdir().unwrap();
+    let near = Catalogue::open(root.path());
+    let distant = || {
+        let directory = Directory::new(root.path());
+        Catalogue::over(Arc::new(Failing { directory, left: AtomicUsize::new(usize::MAX) }))
+    };
+    let rows = "new;paid;shipped\n".repeat(300_000);
+    let made = create(&near, "many", &[("noise", &noise(1, 3 << 20)), ("rows", rows.as_bytes())]).manifest;
+    assert_eq!(distant().verify(&name("many")).unwrap(), near.verify(&name("many")).unwrap());
+    let pack = std::fs::read_dir(root.path().join("packs")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    for at in (100..bytes.len() - 4_000).step_by(1_300_000) {
+        bytes[at] ^= 1;
+    }
+    std::fs::write(&pack, &bytes).unwrap();
+    let faults = |catalogue: &Catalogue| catalogue.verify(&name("many")).unwrap_err().to_string();
+    assert!(faults(&near).contains("stream noise, byte 0 "), "{}", faults(&near));
+    assert_eq!(faults(&distant()), faults(&near));
+
+    // A pack that is cut off while it is in use: its index is known, its end is gone.
+    let far = distant();
+    let stream = "rows".parse().unwrap();
+    drop(far.read(&made, &stream).unwrap());
+    std::fs::OpenOptions::new().write(true).open(&pack).unwrap().set_len(1000).unwrap();
+    let chunk = made.stream(&stream).unwrap().chunks[0];
+    let Err(fault) = &far.packs.stored_run(&[chunk])[0] else { panic!("it is read") };
+    assert!(format!("{fault:?}").contains("it ends early"), "{fault:?}");
 }
