@@ -1,0 +1,132 @@
+//! Gives back the room of chunks that no snapshot uses, and of what killed writers left.
+
+use std::collections::HashSet;
+
+use super::ahead::Ahead;
+use super::catalogue::Catalogue;
+use super::digest::{ChunkId, Digest};
+use super::error::SnapshotError;
+use super::manifest::Chunk;
+use super::objects::Hold;
+use super::pack::Entry;
+use super::packing::Packing;
+use super::packs::{self, ChunkFault};
+
+/// What was collected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Packs taken away.
+    pub packs: usize,
+    /// Half-written files taken away.
+    pub drafts: usize,
+    /// Bytes of packs given back, less those written anew.
+    pub bytes: u64,
+}
+
+impl Catalogue {
+    /// Takes away chunks that no snapshot uses. A pack that is less than half used is written anew, a pack
+    /// that is more than half used stays. Refused while others use the catalogue, and while a manifest in it
+    /// cannot be read: its chunks are not known.
+    pub fn collect_garbage(&self) -> Result<Collected, SnapshotError> {
+        let _guard = self.hold(Hold::Alone)?;
+        let live = self.live()?;
+        let drafts = self.objects.sweep().map_err(|source| self.uncleared(source))?;
+        self.packs.refresh()?;
+        let mut packing = Packing::new(self.objects.clone());
+        let mut collected = Collected { drafts, ..Collected::default() };
+        let mut gone: Vec<Digest> = Vec::new();
+        for (pack, (size, mut entries)) in self.packs.by_pack() {
+            entries.retain(|entry| live.contains(&entry.id));
+            let used: u64 = entries.iter().map(|entry| u64::from(entry.stored)).sum();
+            if used < size / 2 && self.rescue(&entries, &mut packing)? {
+                gone.push(pack);
+                collected.bytes += size;
+            }
+        }
+        packing.seal()?;
+        if live.iter().all(|id| self.packs.has(*id)) {
+            gone.extend(self.packs.damaged());
+        }
+        collected.packs = gone.len();
+        collected.bytes = collected.bytes.saturating_sub(packing.added().bytes);
+        self.discard(&gone)?;
+        Ok(collected)
+    }
+
+    /// Reads every chunk of every pack and takes away those that are damaged: says how many. The snapshots
+    /// that use them stay, and are whole again when the same chunks are stored anew: by creating, importing
+    /// or pulling any snapshot that has them. Refused while others use the catalogue.
+    pub fn drop_damaged(&self) -> Result<usize, SnapshotError> {
+        let _guard = self.hold(Hold::Alone)?;
+        self.packs.refresh()?;
+        let mut packing = Packing::new(self.objects.clone());
+        let (mut gone, mut dropped): (Vec<Digest>, usize) = (self.packs.damaged(), 0);
+        for (pack, (_, entries)) in self.packs.by_pack() {
+            let (whole, damaged) = self.sort_out(entries)?;
+            if damaged > 0 {
+                dropped += damaged;
+                gone.push(pack);
+                self.rescue(&whole, &mut packing)?;
+            }
+        }
+        packing.seal()?;
+        self.discard(&gone)?;
+        Ok(dropped)
+    }
+
+    /// The chunks that are whole, and the number of the others. What cannot be read at all may be whole, and
+    /// is an error.
+    fn sort_out(&self, entries: Vec<Entry>) -> Result<(Vec<Entry>, usize), SnapshotError> {
+        let mut ahead = Ahead::stored(&self.packs, &chunks(&entries));
+        let count = entries.len();
+        let mut whole = Vec::new();
+        for entry in entries {
+            match ahead.next().ok_or(SnapshotError::Stopped("reading"))? {
+                Ok(_) => whole.push(entry),
+                Err(ChunkFault::Unread(error)) => return Err(error),
+                Err(ChunkFault::Damaged(..) | ChunkFault::Missing(..)) => {}
+            }
+        }
+        let damaged = count - whole.len();
+        Ok((whole, damaged))
+    }
+
+    /// Removes packs.
+    fn discard(&self, packs: &[Digest]) -> Result<(), SnapshotError> {
+        for pack in packs {
+            self.objects.remove(&packs::key(*pack)).map_err(|source| self.uncleared(source))?;
+        }
+        self.packs.refresh()
+    }
+
+    fn uncleared(&self, source: std::io::Error) -> SnapshotError {
+        SnapshotError::Io { what: "clear", path: self.objects.shown(""), source }
+    }
+
+    /// Chunks that snapshots use.
+    fn live(&self) -> Result<HashSet<ChunkId>, SnapshotError> {
+        let mut live = HashSet::new();
+        for (name, size) in self.names()? {
+            let manifest = self.manifest(&name, size)?;
+            live.extend(manifest.streams.iter().flat_map(|stream| &stream.chunks).map(|chunk| chunk.id));
+        }
+        Ok(live)
+    }
+
+    /// Writes chunks anew. False where one is damaged: its pack then stays as it is, with whatever can still
+    /// be learned from it.
+    fn rescue(&self, entries: &[Entry], packing: &mut Packing) -> Result<bool, SnapshotError> {
+        let mut ahead = Ahead::stored(&self.packs, &chunks(entries));
+        for _ in entries {
+            match ahead.next().ok_or(SnapshotError::Stopped("reading"))? {
+                Ok(chunk) => packing.add(&chunk)?,
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn chunks(entries: &[Entry]) -> Vec<Chunk> {
+    entries.iter().map(|entry| Chunk { id: entry.id, size: entry.plain }).collect()
+}

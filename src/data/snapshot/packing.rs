@@ -1,0 +1,77 @@
+//! Writes chunks into packs, one pack after the other.
+
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+
+use tempfile::NamedTempFile;
+
+use super::encoding::Encoded;
+use super::error::SnapshotError;
+use super::objects::Objects;
+use super::pack::{Contents, MAGIC};
+use super::packs;
+
+/// What was added to a catalogue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Chunks that were not there before.
+    pub chunks: u64,
+    /// Bytes that they take.
+    pub bytes: u64,
+}
+
+/// Writes packs. What is not sealed when it is dropped was never there.
+#[derive(Debug)]
+pub(super) struct Packing {
+    objects: Arc<dyn Objects>,
+    open: Option<(BufWriter<NamedTempFile>, Contents)>,
+    added: Added,
+}
+
+impl Packing {
+    /// Nothing is written before there is a chunk.
+    pub fn new(objects: Arc<dyn Objects>) -> Self {
+        Self { objects, open: None, added: Added::default() }
+    }
+
+    /// Writes a chunk; a pack that is full with it is sealed.
+    pub fn add(&mut self, chunk: &Encoded) -> Result<(), SnapshotError> {
+        self.write(chunk).map_err(|error| self.failed(error))?;
+        self.added.chunks += 1;
+        self.added.bytes += chunk.bytes.len() as u64;
+        if self.open.as_ref().is_some_and(|(_, contents)| contents.is_full()) { self.seal() } else { Ok(()) }
+    }
+
+    /// Seals the pack that is open, if any. All chunks added so far are then in the catalogue for good.
+    pub fn seal(&mut self) -> Result<(), SnapshotError> {
+        let Some((mut file, contents)) = self.open.take() else { return Ok(()) };
+        let (name, end) = contents.finish();
+        let sealed = file.write_all(&end).and_then(|()| {
+            let draft = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+            self.objects.publish(draft, &packs::key(name), true)
+        });
+        sealed.map_err(|error| self.failed(error))
+    }
+
+    /// What was added so far.
+    pub fn added(&self) -> Added {
+        self.added
+    }
+
+    fn write(&mut self, chunk: &Encoded) -> io::Result<()> {
+        if self.open.is_none() {
+            let mut file = BufWriter::with_capacity(1 << 18, self.objects.draft()?);
+            file.write_all(MAGIC)?;
+            self.open = Some((file, Contents::default()));
+        }
+        if let Some((file, contents)) = &mut self.open {
+            file.write_all(&chunk.bytes)?;
+            contents.add(chunk);
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: io::Error) -> SnapshotError {
+        SnapshotError::writing("a pack of chunks", self.objects.shown(""), error)
+    }
+}
