@@ -299,7 +299,8 @@ impl Numbers {
 
 impl Texts {
     /// How many of its texts can be counted, each once; none where they cannot, or where making them fit would join some.
-    pub(super) fn size(&self, folds: bool, fit: Fit) -> Option<u64> {
+    /// `plain` has, by column, the length of the longest text of those that have no digits in theirs.
+    pub(super) fn size(&self, folds: bool, fit: Fit, plain: &[Option<usize>]) -> Option<u64> {
         let fits = |shortest: usize, longest: usize| {
             shortest as u64 >= fit.shortest && fit.longest.is_none_or(|most| longest as u64 <= most)
         };
@@ -320,7 +321,7 @@ impl Texts {
             }
             Self::Code(width) => Some(36_u64.pow((*width).min(12))),
             Self::Numbered(_) => Some(COUNTED),
-            Self::Template(parts) if numbers_itself(parts, fit.longest) => Some(COUNTED),
+            Self::Template(parts) if numbers_itself(parts, fit.longest, plain) => Some(COUNTED),
             _ => None,
         }
     }
@@ -331,21 +332,34 @@ pub(super) const COUNTED: u64 = 1 << 41;
 pub(super) const COUNTED_DIGITS: u64 = 13;
 
 /// Whether a template's `{unique}` makes its texts differ: no other digit can stand in them, and it is never cut off.
-fn numbers_itself(parts: &[Part], longest: Option<u64>) -> bool {
-    let digit = |text: &str| text.chars().any(char::is_numeric);
-    let plain = |part: &Part| match part {
-        Part::Literal(text) => !digit(text),
-        Part::Dictionary { entries, .. } => !entries.iter().any(|entry| digit(entry)),
-        Part::Column { .. } | Part::Number => false,
+fn numbers_itself(parts: &[Part], longest: Option<u64>, plain: &[Option<usize>]) -> bool {
+    let sibling = |column: &usize| plain.get(*column).copied().flatten();
+    let is_plain = |part: &Part| match part {
+        Part::Literal(text) => !has_digit(text),
+        Part::Dictionary { entries, .. } => longest_plain(entries).is_some(),
+        Part::Column { column, .. } => sibling(column).is_some(),
+        Part::Number => false,
         Part::Unique => true,
     };
     let size = |part: &Part| match part {
         Part::Literal(text) => text.len(),
-        Part::Dictionary { entries, .. } => entries.iter().map(|entry| entry.len()).max().unwrap_or(0) + 4,
+        // A slug may be longer than what it is of, by its umlauts.
+        Part::Dictionary { entries, .. } => longest_plain(entries).unwrap_or(0) + 4,
+        Part::Column { column, .. } => sibling(column).unwrap_or(0) + 4,
         _ => 0,
     };
     let Some(at) = parts.iter().position(|part| matches!(part, Part::Unique)) else { return false };
     let behind: usize = parts.iter().skip(at + 1).map(size).sum();
     let one = parts.iter().filter(|part| matches!(part, Part::Unique)).count() == 1;
-    one && parts.iter().all(plain) && longest.is_none_or(|most| behind as u64 + COUNTED_DIGITS <= most)
+    one && parts.iter().all(is_plain) && longest.is_none_or(|most| behind as u64 + COUNTED_DIGITS <= most)
+}
+
+fn has_digit(text: &str) -> bool {
+    text.chars().any(char::is_numeric)
+}
+
+/// The length of the longest entry in bytes, where none has a digit.
+pub(super) fn longest_plain(entries: &[&str]) -> Option<usize> {
+    let plain = !entries.iter().any(|entry| has_digit(entry));
+    plain.then(|| entries.iter().map(|entry| entry.len()).max().unwrap_or(0))
 }

@@ -36,6 +36,8 @@ pub struct GenerateFault {
     pub message: String,
     /// What to write in seed.yaml.
     pub help: String,
+    /// How many rows there is room for, where that is what is wrong.
+    pub room: Option<u64>,
 }
 
 impl fmt::Display for GenerateFault {
@@ -58,7 +60,14 @@ impl Faults {
         help: impl Into<String>,
     ) {
         let (message, help) = (message.into(), help.into());
-        self.0.push(GenerateFault { table: table.clone(), part: part.to_owned(), message, help });
+        self.0.push(GenerateFault { table: table.clone(), part: part.to_owned(), message, help, room: None });
+    }
+
+    /// Notes that the last one is about there being room for so many rows only.
+    pub(in crate::data) fn set_room(&mut self, room: Option<u64>) {
+        if let Some(fault) = self.0.last_mut() {
+            fault.room = room;
+        }
     }
 
     /// The error, where there are any: sorted, each once.

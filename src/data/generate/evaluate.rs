@@ -102,7 +102,7 @@ impl<'g> At<'g> {
                 Unit::Instant { zoned: false }.convert(micros, unit, false).unwrap_or(low)
             }
             How::After { column: after, mean, most } => {
-                let lag = Shape::Exponential { mean: *mean }.at(part, 0, *most);
+                let lag = whole(Shape::Exponential { mean: *mean }.at(part, 0, *most), unit);
                 match self.other(*after, unit, true, scratch) {
                     Some(start) => start.saturating_add(lag),
                     None => Shape::Uniform.at(part, low, high),
@@ -110,7 +110,8 @@ impl<'g> At<'g> {
             }
             How::Reached { states, state, after, mean } => {
                 self.reached(*states, *state)?.fold(self.other(*after, unit, true, scratch)?, |time, step| {
-                    time.saturating_add(step_length(&self.table.columns[*states], self.row, step, *mean))
+                    let length = step_length(&self.table.columns[*states], self.row, step, *mean);
+                    time.saturating_add(whole(length, unit).max(1))
                 })
             }
         };
@@ -220,7 +221,7 @@ impl<'g> At<'g> {
                 out.extend_from_slice(label.map_or(&[], |label| label.as_bytes()));
             }
             Texts::Code(width) => {
-                let size = texts.size(false, column.fit).unwrap_or(1);
+                let size = texts.size(false, column.fit, &[]).unwrap_or(1);
                 special::code(index.unwrap_or_else(|| draws.below(size)), u64::from(*width), out);
             }
             Texts::Numbered(inner) => self.write_text(column, inner, None, draws, out),
@@ -289,7 +290,13 @@ fn converted(value: Value, from: &Form, to: &Form) -> Value {
     }
 }
 
-/// How long the `step`-th transition took: at least one second, or one unit of other kinds.
+/// A span of whole seconds, where it is one of time.
+fn whole(span: i64, unit: Unit) -> i64 {
+    let of_time = matches!(unit, Unit::Time { .. } | Unit::Instant { .. });
+    if of_time { span - span % super::calendar::SECOND } else { span }
+}
+
+/// How long the `step`-th transition took: at least one unit.
 fn step_length(states: &Column, row: u64, step: u32, mean: f64) -> i64 {
     let mut draws = states.nulls.draws(row);
     let part = (0..=step).fold(0.0, |_, _| draws.unit());

@@ -182,7 +182,7 @@ impl Unit {
                 let micros = if text == "now" { clock } else { calendar::parse_timestamp(text)? };
                 Some((micros.div_euclid(DAY), micros.rem_euclid(DAY) == 0))
             }
-            Self::Time { .. } => Some((calendar::parse_time(text)?, true)),
+            Self::Time { .. } => Some((calendar::parse_time(text.trim_end_matches("+00"))?, true)),
             Self::Instant { .. } if text == "now" => Some((clock, true)),
             Self::Instant { .. } => Some((calendar::parse_timestamp(text)?, true)),
         }

@@ -36,7 +36,7 @@ pub(in crate::data) struct Known<'a> {
     pub(in crate::data) clock: i64,
 }
 
-fn guess(make: impl Into<Option<Make>>, null: f64, why: &'static str) -> Guess {
+pub(super) fn guess(make: impl Into<Option<Make>>, null: f64, why: &'static str) -> Guess {
     Guess { make: make.into(), null, why }
 }
 
@@ -57,13 +57,13 @@ impl Known<'_> {
                 guess(Make::Choice(labels.map(|label| (label.clone(), 1.0)).collect()), 0.05, "its type's labels")
             }
             Form::Number { unit, .. } => self.number(*unit),
-            Form::Text { longest, .. } => self.text(*longest),
+            Form::Text { longest, .. } => super::guess_text::guess_text(self, *longest),
             Form::Special(_) => guess(None, 0.1, "its type"),
             Form::Unknown(_) => guess(Make::Constant(None), 1.0, "its type is not known: write a `choice` or a `pattern`"),
         }
     }
 
-    fn named(&self, words: &[&str]) -> bool {
+    pub(super) fn named(&self, words: &[&str]) -> bool {
         let name = self.column.name.to_ascii_lowercase();
         let parts: Vec<&str> = name.split(['_', '-', ' ']).collect();
         words.iter().any(|word| if word.contains('_') { name.contains(word) } else { parts.contains(word) })
@@ -172,62 +172,6 @@ impl Known<'_> {
             return guess(Make::Series(business()), null, "its type: a time of business in the last year");
         }
         self.range(Spread::Uniform, (now - 365 * per_day, now), null, "its type")
-    }
-
-    fn text(&self, longest: Option<u64>) -> Guess {
-        if let Some(pattern) = &self.limits.pattern {
-            return guess(Make::Pattern(pattern.clone()), 0.1, "a constraint has this pattern");
-        }
-        let dictionary = |name: &str| Some(Make::Dictionary(name.to_owned()));
-        let template = |text: &str| Some(Make::Template(text.to_owned()));
-        let pattern = |text: &str| Some(Make::Pattern(text.to_owned()));
-        let person = self.named(&["customer", "user", "person", "full_name", "author", "owner", "contact", "recipient"])
-            || ["customer", "user", "person", "people", "employee", "author", "actor", "contact", "staff"]
-                .iter()
-                .any(|word| self.table.name.name.to_ascii_lowercase().contains(word));
-        let company = ["compan", "supplier", "vendor", "organi", "tenant", "account", "merchant", "brand", "store"];
-        let company = company.iter().any(|word| self.table.name.name.to_ascii_lowercase().contains(word));
-        let product = ["product", "item", "part", "article"].iter().any(|word| self.table.name.name.contains(word));
-        let cases: [(&[&str], Option<Make>, &'static str); 26] = [
-            (&["email", "e_mail", "mail"], template("{first_name:slug}.{last_name:slug}{unique}@{domain}"), "an address at a reserved domain"),
-            (&["first_name", "firstname", "given_name", "forename"], dictionary("first_name"), "a first name"),
-            (&["last_name", "lastname", "surname", "family_name"], dictionary("last_name"), "a last name"),
-            (&["username", "user_name", "login", "nickname", "handle"], template("{first_name:slug}{unique}"), "a user's name"),
-            (&["phone", "mobile", "fax", "telephone", "phone_number"], pattern(r"\+1 555 01[0-9]{2} [0-9]{4}"), "a phone number that is no one's"),
-            (&["city", "town"], dictionary("city"), "a city"),
-            (&["country_code"], dictionary("country_code"), "a country's code"),
-            (&["country"], dictionary(if longest.is_some_and(|longest| longest < 3) { "country_code" } else { "country" }), "a country"),
-            (&["currency", "currency_code"], dictionary("currency_code"), "a currency"),
-            (&["street", "address", "address1", "street_address", "address_line"], template("{street} {number}"), "a street and a number"),
-            (&["zip", "postcode", "postal_code", "zip_code", "zipcode", "plz"], pattern("[0-9]{5}"), "a postal code"),
-            (&["state", "province", "region"], dictionary("state"), "a state"),
-            (&["company", "company_name", "organization", "organisation", "employer"], dictionary("company"), "a company"),
-            (&["industry"], dictionary("industry"), "an industry"),
-            (&["job", "profession", "occupation", "job_title"], dictionary("profession"), "a profession"),
-            (&["color", "colour"], dictionary("color"), "a colour"),
-            (&["timezone", "time_zone", "tz"], dictionary("time_zone"), "a time zone"),
-            (&["user_agent"], dictionary("user_agent"), "a browser"),
-            (&["domain", "host", "hostname"], dictionary("domain"), "a reserved domain"),
-            (&["url", "website", "link", "homepage", "uri", "image_url"], template("https://www.{domain}/{word:slug}/{unique}"), "an address at a reserved domain"),
-            (&["slug", "permalink"], template("{word:slug}-{word:slug}-{unique}"), "words for an address"),
-            (&["sku", "code", "reference", "ref", "barcode", "number", "serial", "isbn", "order_number"], pattern("[A-Z]{3}-[0-9]{6}"), "a code"),
-            (&["hash", "token", "checksum", "digest", "api_key", "secret", "password", "password_digest", "encrypted_password"], pattern("[0-9a-f]{40}"), "hexadecimal digits"),
-            (&["locale", "language", "lang"], Some(Make::Choice(vec![("en".to_owned(), 7.0), ("de".to_owned(), 3.0)])), "a language"),
-            (&["ip", "ip_address", "remote_ip"], pattern(r"10\.1?[0-9]{1,2}\.1?[0-9]{1,2}\.1?[0-9]{1,2}"), "a private address"),
-            (&["description", "body", "comment", "content", "notes", "note", "text", "message", "bio", "summary"], Some(Make::Words { min: 5, max: 30 }), "running text"),
-        ];
-        if let Some((_, make, why)) = cases.into_iter().find(|(words, ..)| self.named(words)) {
-            return guess(make, 0.1, why);
-        }
-        if self.named(&["name", "title", "full_name", "customer", "author", "owner", "recipient"]) {
-            return match (person, company, product) {
-                (true, ..) => guess(template("{first_name} {last_name}"), 0.05, "a person's name"),
-                (_, true, _) => guess(dictionary("company"), 0.05, "a company's name"),
-                (.., true) => guess(dictionary("product"), 0.05, "a product's name"),
-                _ => guess(Make::Words { min: 1, max: 3 }, 0.05, "a few words"),
-            };
-        }
-        guess(Make::Words { min: 1, max: 4 }, 0.1, "its type: a few words")
     }
 }
 

@@ -13,12 +13,13 @@ mod error;
 mod evaluate;
 mod form;
 mod guess;
+mod guess_text;
 mod order;
 mod pattern;
 mod permute;
 mod random;
 #[cfg(test)]
-mod random_schema;
+pub(crate) mod random_schema;
 mod series;
 mod special;
 #[cfg(test)]
@@ -33,11 +34,11 @@ pub use error::{GenerateError, GenerateFault};
 pub use order::{Step, order};
 pub use write::Format;
 
-pub(in crate::data) use calendar::{DAY, SECOND, date, parse_span, parse_timestamp};
+pub(in crate::data) use calendar::{DAY, SECOND, date, parse_timestamp};
 pub(in crate::data) use compile::{Links, Required, links, make_name, required};
 pub(in crate::data) use dictionary::names as dictionary_names;
 pub(in crate::data) use error::Faults;
-pub(in crate::data) use form::{Form, Unit};
+pub(in crate::data) use form::Form;
 pub(in crate::data) use guess::Known;
 
 use super::schema::{Schema, TableName};

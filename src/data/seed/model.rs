@@ -50,7 +50,7 @@ pub enum Rows {
 pub struct ColumnSeed {
     /// By what; guessed where it is not said.
     pub make: Option<Make>,
-    /// The share of nulls, 0 to 1; the guess's where it is not said.
+    /// The share of nulls, 0 to 1. Where it is not said: the guess's if the maker is guessed too, else none.
     pub null: Option<f64>,
     /// Whether no two rows have the same, besides what constraints ask.
     pub unique: bool,

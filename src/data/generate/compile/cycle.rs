@@ -35,7 +35,8 @@ fn needs(tables: &[Table], at: usize, column: usize) -> Vec<Place> {
     let column = &table.columns[column];
     let mut needed = Vec::new();
     for (key, parent) in &column.references {
-        let reference = &table.references[*key];
+        // A table without rows refers to none.
+        let Some(reference) = table.references.get(*key) else { continue };
         // An earlier row needs ever fewer before it, and a row that refers to itself keeps its own value.
         let ends = matches!(reference.pick, Pick::Earlier { .. } | Pick::Own) && reference.table == at;
         if !ends {

@@ -90,6 +90,21 @@ fn shrink(table: &Table, drafts: &mut [Draft], lower: usize, higher: usize, stri
     }
 }
 
+/// Whether a column's values follow another's already.
+fn depends(table: &Table, drafts: &[Draft], one: usize, other: usize) -> bool {
+    let column = &table.columns[one];
+    let follows = match &drafts[one].source {
+        Source::Number(numbers) => match numbers.how {
+            How::After { column, .. } => column == other,
+            How::Reached { states, after, .. } => states == other || after == other,
+            _ => false,
+        },
+        _ => false,
+    };
+    let fenced = column.floors.iter().chain(&column.ceilings).any(|fence| fence.column == other);
+    follows || fenced || column.with.is_some_and(|(with, _)| with == other)
+}
+
 fn keep(table: &mut Table, drafts: &mut [Draft], lower: usize, higher: usize, strict: bool) -> Result<(), Wrong> {
     let help = || "give both ranges that leave room, or name the constraint in the table's `unchecked`".to_owned();
     let comparable = match (unit(table, lower), unit(table, higher)) {
@@ -110,7 +125,8 @@ fn keep(table: &mut Table, drafts: &mut [Draft], lower: usize, higher: usize, st
         return Ok(());
     }
     // The one that gives way has room in every row: its own end lies beyond the other's.
-    if gives_way(table, drafts, higher) && below(top, high.map(|(_, top)| top), !strict) {
+    let first = !depends(table, drafts, lower, higher);
+    if first && gives_way(table, drafts, higher) && below(top, high.map(|(_, top)| top), !strict) {
         table.columns[higher].floors.push(Fence { column: lower, strict });
         return Ok(());
     }

@@ -102,8 +102,11 @@ impl<'a> Work<'a> {
         let sets = self.sets(table);
         let mut uniques = unique::Uniques { table: made, drafts, keys: &keys, own: &own, seed: self.seed.seed };
         let faults = uniques.settle(sets);
-        let faults = faults.into_iter().chain(fence::fences(made, drafts, &self.required[at].orders));
-        for (part, (message, help)) in faults {
+        for (part, (message, help), room) in faults {
+            self.faults.add(&table.name, &part, message, help);
+            self.faults.set_room(room);
+        }
+        for (part, (message, help)) in fence::fences(made, drafts, &self.required[at].orders) {
             self.faults.add(&table.name, &part, message, help);
         }
     }
@@ -143,7 +146,9 @@ impl<'a> Work<'a> {
             || (said.is_none() && !refers && matches!(form, Form::Unknown(_)) && column.default.is_some());
         let always_null = self.links[at].always_null[place] || column.made == Made::Generated || !wanted || omitted;
         let make = if always_null { Some(Make::Constant(None)) } else { said.or(guess.make) };
+        let mut fails = false;
         let draft = source::draft(&context, make.as_ref()).unwrap_or_else(|(message, help)| {
+            fails = true;
             // A column that a key gives its value is never without one; its own source is not used.
             if wanted && !(refers && column.not_null) {
                 self.faults.add(&table.name, &column.name, message, help);
@@ -151,9 +156,10 @@ impl<'a> Work<'a> {
             Draft { source: Source::Nothing, fit: Fit::default(), ends: None, told: false, fixed: true }
         });
         let not_null = limits.not_null || self.referred(at, place) || table.primary_key.contains(&column.name);
-        let null = told.null.unwrap_or(if not_null { 0.0 } else { guess.null });
+        let guessed = if not_null || told.make.is_some() { 0.0 } else { guess.null };
+        let null = told.null.unwrap_or(guessed);
         if wanted {
-            self.check_null(at, place, not_null && null > 0.0, not_null && !refers && matches!(draft.source, Source::Nothing));
+            self.check_null(at, place, not_null && null > 0.0, not_null && !refers && !fails && matches!(draft.source, Source::Nothing));
         }
         let names = [table.name.to_string(), column.name.clone()];
         let stream = |purpose: &str| Stream::new(self.seed.seed, &[&names[0], &names[1], purpose]);
@@ -190,7 +196,7 @@ impl<'a> Work<'a> {
         let table = &self.schema.tables[at];
         let column = &table.columns[place];
         if share {
-            let help = "leave `null` out";
+            let help = "leave `nulls` out";
             self.faults.add(&table.name, &column.name, "a share of nulls is told, and it cannot be null or is referred to", help);
         } else if nothing && column.made != Made::Generated && !(matches!(Form::of(&column.kind, self.schema), Form::Unknown(_)) && column.default.is_some()) {
             let message = "it cannot be null, and nothing says how it is made";
@@ -223,7 +229,8 @@ impl<'a> Work<'a> {
                 Pick::Uniform
             });
             let pick = if own { Pick::Earlier { first: (!key.optional).then_some(0) } } else { pick };
-            let null = told.iter().find_map(|told| told.null).unwrap_or(0.1);
+            let guessed = if told.iter().any(|told| told.make.is_some()) { 0.0 } else { 0.1 };
+            let null = told.iter().find_map(|told| told.null).unwrap_or(guessed);
             if parents == 0 && !key.optional {
                 let message = format!("it refers to {}, which gets no rows", self.schema.tables[key.table].name);
                 self.faults.add(&table.name, &key.name, message, "give that table rows");

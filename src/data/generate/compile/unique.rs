@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::draft::{Draft, Wrong};
-use crate::data::generate::column::{COUNTED, COUNTED_DIGITS, Group, How, Member, Pick, Source, Table, Texts};
+use crate::data::generate::column::{COUNTED, COUNTED_DIGITS, Group, How, Member, Pick, Source, Table, Texts, longest_plain};
 use crate::data::generate::distribution::span;
 use crate::data::generate::form::{Form, Unit};
 use crate::data::generate::permute::Permutation;
@@ -39,7 +39,7 @@ const ROOM: u64 = 1 << 62;
 
 impl Uniques<'_> {
     /// Sees to all sets; gives the faults with the set's columns.
-    pub(super) fn settle(&mut self, mut sets: Vec<Set>) -> Vec<(String, Wrong)> {
+    pub(super) fn settle(&mut self, mut sets: Vec<Set>) -> Vec<(String, Wrong, Option<u64>)> {
         sets.sort_by_key(|set| set.columns.len());
         let mut done: Vec<BTreeSet<usize>> = Vec::new();
         let mut faults = Vec::new();
@@ -55,9 +55,9 @@ impl Uniques<'_> {
             }
             match self.unite(&set) {
                 Ok(columns) => done.push(columns),
-                Err(wrong) => {
+                Err((wrong, room)) => {
                     let names: Vec<_> = set.columns.iter().map(|at| self.table.columns[*at].name.as_str()).collect();
-                    faults.push((names.join(", "), wrong));
+                    faults.push((names.join(", "), wrong, room));
                 }
             }
         }
@@ -73,7 +73,7 @@ impl Uniques<'_> {
     }
 
     /// Makes a set unique; gives the columns that are unique together now.
-    fn unite(&mut self, set: &Set) -> Result<BTreeSet<usize>, Wrong> {
+    fn unite(&mut self, set: &Set) -> Result<BTreeSet<usize>, (Wrong, Option<u64>)> {
         if let Some(column) = set.columns.iter().find(|at| self.counts_up(**at)) {
             return Ok(BTreeSet::from([*column]));
         }
@@ -96,12 +96,13 @@ impl Uniques<'_> {
             Part::Column(_) => product,
         });
         for part in &parts {
-            let size = self.size(*part, &parts, keys, set)?.min(ROOM / room).max(1);
+            let size = self.size(*part, &parts, keys, set).min(ROOM / room).max(1);
             room *= size;
             radices.push(size);
         }
         if room < self.table.rows || parts.is_empty() {
-            return Err(self.no_room(&parts, room));
+            let room_for = (!parts.is_empty()).then_some(room);
+            return Err((self.no_room(&parts, room), room_for));
         }
         self.bind(&parts, radices);
         Ok(set.columns.clone())
@@ -145,30 +146,31 @@ impl Uniques<'_> {
     }
 
     /// How many values a part takes: as many as there are, or no more than make sense beside the others.
-    fn size(&mut self, part: Part, parts: &[Part], keys: u64, set: &Set) -> Result<u64, Wrong> {
+    fn size(&mut self, part: Part, parts: &[Part], keys: u64, set: &Set) -> u64 {
         let rows = self.table.rows;
         match part {
             Part::Key(key) => {
                 let parents = self.table.references[key].parents;
                 let alone = parts.len() == 1 && self.own[key].1 && !set.no_nulls;
                 // Rows beyond the parents refer to none.
-                Ok(if alone { parents.max(rows) } else { parents })
+                if alone { parents.max(rows) } else { parents }
             }
             Part::Column(at) if parts.len() == 1 => self.domain(at, rows),
             Part::Column(at) => {
                 let wanted = rows.div_ceil(keys).saturating_mul(2).max(2);
-                Ok(self.domain(at, wanted)?.min(wanted))
+                self.domain(at, wanted).min(wanted)
             }
         }
     }
 
     /// How many values a column has, widened to `wanted` where nothing speaks against it.
-    fn domain(&mut self, at: usize, wanted: u64) -> Result<u64, Wrong> {
+    fn domain(&mut self, at: usize, wanted: u64) -> u64 {
+        let plain = self.plain();
         let column = &self.table.columns[at];
         let draft = &mut self.drafts[at];
         match &mut draft.source {
-            Source::Nothing => Ok(1),
-            Source::Special => Ok(if let Form::Special(kind) = &column.form { kind.size() } else { 1 }),
+            Source::Nothing => 1,
+            Source::Special => if let Form::Special(kind) = &column.form { kind.size() } else { 1 },
             Source::Number(numbers) => {
                 if numbers.size() < wanted
                     && let (false, Some(ends), How::Shape(_) | How::Sequence { .. } | How::Series(_)) =
@@ -181,15 +183,17 @@ impl Uniques<'_> {
                     }
                     numbers.excluded.clone_from(&ends.excluded);
                 }
-                Ok(numbers.size())
+                numbers.size()
             }
             Source::Text(texts) => {
                 let folds = matches!(column.form, Form::Text { folds: true, .. });
-                if let Some(size) = texts.size(folds, draft.fit).filter(|size| *size >= wanted) {
-                    return Ok(size);
+                let size = |texts: &Texts| texts.size(folds, draft.fit, &plain);
+                if let Some(size) = size(texts).filter(|size| *size >= wanted) {
+                    // Numbers that are written out are no larger than they have to be.
+                    return if matches!(texts, Texts::Template(_)) { wanted } else { size };
                 }
                 if draft.fixed || matches!(texts, Texts::Choice { .. }) || (draft.told && matches!(texts, Texts::Pattern(_))) {
-                    return Ok(texts.size(folds, draft.fit).unwrap_or(1));
+                    return size(texts).unwrap_or(1);
                 }
                 let longest = draft.fit.longest.unwrap_or(u64::MAX);
                 *texts = if longest > COUNTED_DIGITS + 1 {
@@ -198,9 +202,18 @@ impl Uniques<'_> {
                     let width = longest.min(12).max(draft.fit.shortest.min(12));
                     Texts::Code(u32::try_from(width).unwrap_or(12))
                 };
-                Ok(texts.size(folds, draft.fit).unwrap_or(COUNTED))
+                size(texts).unwrap_or(COUNTED).min(if matches!(texts, Texts::Numbered(_)) { wanted } else { COUNTED })
             }
         }
+    }
+
+    /// By column, the length of its longest text, where no digit is in them.
+    fn plain(&self) -> Vec<Option<usize>> {
+        let of = |(at, draft): (usize, &Draft)| match &draft.source {
+            Source::Text(Texts::Dictionary(entries)) if self.table.columns[at].references.is_empty() => longest_plain(entries),
+            _ => None,
+        };
+        self.drafts.iter().enumerate().map(of).collect()
     }
 
     fn no_room(&self, parts: &[Part], room: u64) -> Wrong {
