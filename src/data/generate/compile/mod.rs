@@ -1,0 +1,278 @@
+//! Makes tables ready to be evaluated from a schema and a seed. All faults are found at once.
+
+mod cycle;
+mod draft;
+mod ends;
+mod fan_out;
+mod fence;
+mod link;
+mod numbers;
+mod require;
+mod rows;
+mod source;
+mod texts;
+mod unique;
+
+use std::collections::BTreeSet;
+
+pub(in crate::data) use draft::make_name;
+pub(in crate::data) use ends::Ends;
+pub(in crate::data) use link::{Links, links};
+pub(in crate::data) use require::{Required, required};
+
+use super::column::{Column, Pick, Reference, Source, Table, Texts};
+use super::error::{Faults, GenerateError};
+use super::form::Form;
+use super::guess::Known;
+use super::random::Stream;
+use crate::data::schema::{self, Made, Schema};
+use crate::data::seed::{ColumnSeed, FanOut, Make, Seed};
+use draft::{Context, Draft};
+use super::column::{Fit, How};
+
+/// Tables in the schema's order.
+pub(super) fn compile(schema: &Schema, seed: &Seed) -> Result<Vec<Table>, GenerateError> {
+    let mut faults = Faults::default();
+    let rows = rows::rows(schema, seed, &mut faults);
+    let links = links(schema, &mut faults);
+    let required = required(schema, &links, seed.clock);
+    let mut work = Work { schema, seed, links: &links, required: &required, rows: &rows, faults };
+    let tables: Vec<Table> = (0..schema.tables.len()).map(|at| work.table(at)).collect();
+    let mut faults = work.faults;
+    circles(&tables, &mut faults);
+    faults.result().map(|()| tables)
+}
+
+fn circles(tables: &[Table], faults: &mut Faults) {
+    for circle in cycle::circles(tables) {
+        let Some((table, column)) = circle.first() else { continue };
+        let name = |(table, column): &(usize, usize)| format!("{}.{}", tables[*table].name, tables[*table].columns[*column].name);
+        let names: Vec<_> = circle.iter().map(name).collect();
+        let (table, column) = (&tables[*table], &tables[*table].columns[*column]);
+        let message = format!("values need each other in a circle: {}", names.join(", "));
+        faults.add(&table.name, &column.name, message, "let one of them not follow the others");
+    }
+}
+
+struct Work<'a> {
+    schema: &'a Schema,
+    seed: &'a Seed,
+    links: &'a [Links],
+    required: &'a [Required],
+    rows: &'a [u64],
+    faults: Faults,
+}
+
+impl<'a> Work<'a> {
+    fn table(&mut self, at: usize) -> Table {
+        let table = &self.schema.tables[at];
+        let told = self.seed.tables.get(&table.name);
+        let mut drafts: Vec<Draft> = Vec::new();
+        let mut made = Table { name: table.name.clone(), rows: self.rows[at], columns: Vec::new(), references: Vec::new(), groups: Vec::new() };
+        // What is not generated needs no source, and has no faults.
+        if made.rows > 0 {
+            let known = |name: &String| told.is_some_and(|told| told.unchecked.contains(name));
+            for (name, check) in self.required[at].unknown.iter().filter(|(name, _)| !known(name)) {
+                let help = "give its columns values that satisfy it, and name it in the table's `unchecked`";
+                self.faults.add(&table.name, name, format!("it is not understood: {check}"), help);
+            }
+        }
+        for place in 0..table.columns.len() {
+            let (column, draft) = self.column(at, place, made.rows > 0);
+            made.columns.push(column);
+            drafts.push(draft);
+        }
+        if made.rows > 0 {
+            self.references(at, &mut made);
+            self.settle(at, &mut made, &mut drafts);
+        }
+        for (column, draft) in made.columns.iter_mut().zip(drafts) {
+            column.source = draft.source;
+            column.fit = draft.fit;
+        }
+        self.states(&mut made, at);
+        made
+    }
+
+    /// Unique sets and orders.
+    fn settle(&mut self, at: usize, made: &mut Table, drafts: &mut [Draft]) {
+        let table = &self.schema.tables[at];
+        let keys: Vec<Vec<usize>> = self.links[at].keys.iter().map(|key| key.columns.clone()).collect();
+        let own: Vec<(bool, bool)> = self.links[at].keys.iter().map(|key| (key.table == at, key.optional)).collect();
+        let sets = self.sets(table);
+        let mut uniques = unique::Uniques { table: made, drafts, keys: &keys, own: &own, seed: self.seed.seed };
+        let faults = uniques.settle(sets);
+        for (part, (message, help), room) in faults {
+            self.faults.add(&table.name, &part, message, help);
+            self.faults.set_room(room);
+        }
+        for (part, (message, help)) in fence::fences(made, drafts, &self.required[at].orders) {
+            self.faults.add(&table.name, &part, message, help);
+        }
+    }
+
+    fn sets(&self, table: &schema::Table) -> Vec<unique::Set> {
+        let place = |name: &String| table.columns.iter().position(|column| column.name == *name);
+        let set = |columns: &[String], no_nulls| {
+            let columns: Option<BTreeSet<usize>> = columns.iter().map(place).collect();
+            columns.filter(|columns| !columns.is_empty()).map(|columns| unique::Set { columns, no_nulls })
+        };
+        let told = self.seed.tables.get(&table.name).into_iter().flat_map(|told| &told.columns);
+        let told = told.filter(|(_, column)| column.unique).map(|(name, _)| (std::slice::from_ref(name), false));
+        let uniques = table.uniques.iter().map(|unique| (&unique.columns[..], unique.nulls_not_distinct));
+        let all = std::iter::once((&table.primary_key[..], true)).chain(uniques).chain(told);
+        all.filter_map(|(columns, no_nulls)| set(columns, no_nulls)).collect()
+    }
+
+    fn told(&self, table: &schema::Table, column: &str) -> Option<&'a ColumnSeed> {
+        self.seed.tables.get(&table.name)?.columns.get(column)
+    }
+
+    fn column(&mut self, at: usize, place: usize, wanted: bool) -> (Column, Draft) {
+        let table = &self.schema.tables[at];
+        let column = &table.columns[place];
+        let form = Form::of(&column.kind, self.schema);
+        let limits = &self.required[at].limits[place];
+        let refers = !self.links[at].columns[place].is_empty();
+        let told = self.told(table, &column.name).cloned().unwrap_or_default();
+        let unique = |columns: &[String]| columns.len() == 1 && columns.first() == Some(&column.name);
+        let unique = unique(&table.primary_key) || table.uniques.iter().any(|set| unique(&set.columns)) || told.unique;
+        let known = Known { table, column, form: &form, limits, refers: false, unique, clock: self.seed.clock };
+        let guess = known.guess();
+        let is_parent = matches!(told.make, Some(Make::Parent(_)));
+        let said = told.make.clone().filter(|_| !is_parent && !refers);
+        let context = Context { table, form: &form, limits, clock: self.seed.clock, locale: self.seed.locale, told: said.is_some() };
+        let omitted = column.made == Made::Generated
+            || (said.is_none() && !refers && matches!(form, Form::Unknown(_)) && column.default.is_some());
+        let always_null = self.links[at].always_null[place] || column.made == Made::Generated || !wanted || omitted;
+        let make = if always_null { Some(Make::Constant(None)) } else { said.or(guess.make) };
+        let mut fails = false;
+        let draft = source::draft(&context, make.as_ref()).unwrap_or_else(|(message, help)| {
+            fails = true;
+            // A column that a key gives its value is never without one; its own source is not used.
+            if wanted && !(refers && column.not_null) {
+                self.faults.add(&table.name, &column.name, message, help);
+            }
+            Draft { source: Source::Nothing, fit: Fit::default(), ends: None, told: false, fixed: true }
+        });
+        let not_null = limits.not_null || self.referred(at, place) || table.primary_key.contains(&column.name);
+        let guessed = if not_null || told.make.is_some() { 0.0 } else { guess.null };
+        let null = told.null.unwrap_or(guessed);
+        if wanted {
+            self.check_null(at, place, not_null && null > 0.0, not_null && !refers && !fails && matches!(draft.source, Source::Nothing));
+        }
+        let names = [table.name.to_string(), column.name.clone()];
+        let stream = |purpose: &str| Stream::new(self.seed.seed, &[&names[0], &names[1], purpose]);
+        let made = Column {
+            name: column.name.clone(),
+            stream: stream("value"),
+            null: if not_null { 0.0 } else { null },
+            nulls: stream("null"),
+            references: self.links[at].columns[place].clone(),
+            null_unreferred: !column.not_null,
+            source: Source::Nothing,
+            member: None,
+            with: self.with(at, &told),
+            floors: Vec::new(),
+            ceilings: Vec::new(),
+            fit: Fit::default(),
+            omitted,
+            form,
+        };
+        (made, draft)
+    }
+
+    fn with(&mut self, at: usize, told: &ColumnSeed) -> Option<(usize, f64)> {
+        let coupling = told.with.as_ref()?;
+        let table = &self.schema.tables[at];
+        let place = table.columns.iter().position(|column| column.name == coupling.column);
+        if place.is_none() {
+            self.faults.add(&table.name, &coupling.column, "there is no such column to go with", "name a column of the same table");
+        }
+        Some((place?, coupling.strength.clamp(-1.0, 1.0)))
+    }
+
+    fn check_null(&mut self, at: usize, place: usize, share: bool, nothing: bool) {
+        let table = &self.schema.tables[at];
+        let column = &table.columns[place];
+        if share {
+            let help = "leave `nulls` out";
+            self.faults.add(&table.name, &column.name, "a share of nulls is told, and it cannot be null or is referred to", help);
+        } else if nothing && column.made != Made::Generated && !(matches!(Form::of(&column.kind, self.schema), Form::Unknown(_)) && column.default.is_some()) {
+            let message = "it cannot be null, and nothing says how it is made";
+            self.faults.add(&table.name, &column.name, message, "give it a `choice` or a `pattern`");
+        }
+    }
+
+    /// Whether a foreign key refers to a column: then it is never null.
+    fn referred(&self, at: usize, place: usize) -> bool {
+        self.links.iter().flat_map(|links| &links.keys).any(|key| key.table == at && key.references.contains(&place))
+    }
+
+    fn references(&mut self, at: usize, made: &mut Table) {
+        let table = &self.schema.tables[at];
+        for key in &self.links[at].keys {
+            let parents = self.rows[key.table];
+            let names = table.name.to_string();
+            let stream = Stream::new(self.seed.seed, &[&names, &key.name, "parent"]);
+            let told: Vec<&'a ColumnSeed> =
+                key.columns.iter().filter_map(|column| self.told(table, &table.columns[*column].name)).collect();
+            let fan_out = told.iter().find_map(|told| match &told.make {
+                Some(Make::Parent(fan_out)) => Some(fan_out.clone()),
+                _ => None,
+            });
+            let fan_out = fan_out.unwrap_or(FanOut::Uniform);
+            let own = key.table == at;
+            let picked = fan_out::pick(&fan_out, parents.max(1), made.rows, &stream);
+            let pick = picked.unwrap_or_else(|message| {
+                self.faults.add(&table.name, &key.name, message, "give a number of children above 0 a weight");
+                Pick::Uniform
+            });
+            let pick = if own { Pick::Earlier { first: (!key.optional).then_some(0) } } else { pick };
+            let guessed = if told.iter().any(|told| told.make.is_some()) { 0.0 } else { 0.1 };
+            let null = told.iter().find_map(|told| told.null).unwrap_or(guessed);
+            if parents == 0 && !key.optional {
+                let message = format!("it refers to {}, which gets no rows", self.schema.tables[key.table].name);
+                self.faults.add(&table.name, &key.name, message, "give that table rows");
+            }
+            let null = if key.optional { null } else { 0.0 };
+            made.references.push(Reference { table: key.table, parents, pick, null, stream });
+        }
+    }
+
+    /// The number of each state that a time is the time of.
+    fn states(&mut self, made: &mut Table, at: usize) {
+        let table = &self.schema.tables[at];
+        for place in 0..made.columns.len() {
+            let Source::Number(numbers) = &made.columns[place].source else { continue };
+            let How::Reached { states, .. } = numbers.how else { continue };
+            let Some(Make::Reached { state, .. }) = self.told(table, &made.columns[place].name).and_then(|told| told.make.clone())
+            else {
+                continue;
+            };
+            let found = match &made.columns[states].source {
+                Source::Text(Texts::States(walk)) => walk.labels.iter().position(|label| *label == state),
+                _ => None,
+            };
+            let not_null = self.required[at].limits[place].not_null;
+            let name = &table.columns[place].name;
+            match found {
+                None => {
+                    let message = format!("`{}` has no state `{state}`", table.columns[states].name);
+                    self.faults.add(&table.name, name, message, "name a column with `states`, and one of those");
+                }
+                Some(at) if at > 0 && not_null => {
+                    let message = "it cannot be null, and not every row reaches the state";
+                    self.faults.add(&table.name, name, message, "take `after`");
+                }
+                Some(found) => {
+                    if let Source::Number(numbers) = &mut made.columns[place].source
+                        && let How::Reached { state, .. } = &mut numbers.how
+                    {
+                        *state = found;
+                    }
+                }
+            }
+        }
+    }
+}
