@@ -1,3 +1,4 @@
 //! Data that a system is developed with: synthetic data sets and snapshots. Generators and masks do no I/O and know no cluster.
 
+pub mod mask;
 pub mod schema;
