@@ -1,5 +1,7 @@
 //! One column's mask, ready to be applied to values.
 
+use std::borrow::Cow;
+
 use super::form::{
     array, bytes, card, code, date, email, iban, json, name, network, number, phone, prose, uuid,
 };
@@ -14,6 +16,8 @@ pub struct Mask {
     pub(super) limit: Option<usize>,
     /// Whether the column ignores case, so that case must not make a difference.
     pub(super) folds: bool,
+    /// Whether the column ignores spaces at the end, so that they must not make a difference.
+    pub(super) pads: bool,
 }
 
 /// What a mask writes.
@@ -70,12 +74,16 @@ impl Mask {
         let Ok(text) = std::str::from_utf8(value) else {
             return code::opaque(&self.secret, value, self.limit.unwrap_or(usize::MAX), out);
         };
-        if self.folds {
-            self.text(row, &text.to_lowercase(), out);
-        } else {
-            self.text(row, text, out);
-        }
-        self.hold_limit(start, text, out);
+        let text = if self.pads { text.trim_end_matches(' ') } else { text };
+        let folded = if self.folds { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
+        // Spaces around a value are not part of its form.
+        let core = folded.trim_matches(' ');
+        let lead = folded.len() - folded.trim_start_matches(' ').len();
+        let trail = if core.is_empty() { 0 } else { folded.len() - lead - core.len() };
+        out.resize(start + lead, b' ');
+        self.text(row, core, out);
+        out.resize(out.len() + trail, b' ');
+        self.hold_limit(start, &folded, out);
     }
 
     fn text(&self, row: &[u8], text: &str, out: &mut Vec<u8>) {
@@ -109,8 +117,7 @@ impl Mask {
         }
         out.truncate(start);
         let ending: &[u8] = if matches!(self.form, Form::Email) && limit > 20 { b"@a.example" } else { b"" };
-        let folded = if self.folds { text.to_lowercase() } else { text.to_owned() };
-        code::opaque(&self.secret, folded.as_bytes(), limit - ending.len(), out);
+        code::opaque(&self.secret, text.as_bytes(), limit - ending.len(), out);
         out.extend_from_slice(ending);
     }
 }

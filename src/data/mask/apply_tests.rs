@@ -122,3 +122,13 @@ fn a_column_that_ignores_case_is_masked_without_it() {
     let mask = mask_for("{ mask: email }", ColumnType::CiText, true, &Key::new([1; 32]));
     assert_eq!(text(&mask, "Ann@Firm.com"), text(&mask, "ann@firm.COM"));
 }
+
+#[test]
+fn spaces_around_a_value_stay_and_those_that_a_column_ignores_do_not_count() {
+    let key = Key::new([1; 32]);
+    let plain = mask_of("email", &key);
+    assert_eq!(text(&plain, "  ann@firm.com "), format!("  {} ", text(&plain, "ann@firm.com")));
+    assert_eq!(text(&plain, "  "), "  ");
+    let padded = mask_for("{ mask: email }", ColumnType::Char(30), true, &key);
+    assert_eq!(text(&padded, "ann@firm.com     "), text(&plain, "ann@firm.com"));
+}

@@ -61,6 +61,26 @@ impl Classified {
     pub fn table(&self, name: &TableName) -> Option<&TableTreatment> {
         self.tables.get(name)
     }
+
+    /// Every table's and column's rule in words, for a snapshot's manifest: `public.customers.email`, `mask: email`.
+    pub fn rules(&self) -> Vec<(String, String)> {
+        let mut rules = Vec::new();
+        for (table, treatment) in &self.tables {
+            let TableTreatment::Rows(columns) = treatment else {
+                rules.push((table.to_string(), "drop".to_owned()));
+                continue;
+            };
+            rules.extend(columns.iter().map(|(column, treatment)| {
+                let rule = match treatment {
+                    ColumnTreatment::Keep => ColumnRule::Keep,
+                    ColumnTreatment::Empty(_) => ColumnRule::Drop,
+                    ColumnTreatment::Mask(plan) => ColumnRule::Mask(plan.kind.clone()),
+                };
+                (format!("{table}.{column}"), rule.to_string())
+            }));
+        }
+        rules
+    }
 }
 
 /// Holds `policy` against `schema`.

@@ -24,6 +24,8 @@ fn a_whole_policy_is_taken_and_keys_follow() {
     };
     assert_eq!((&follows.kind, &follows.facts), (&key.kind, &key.facts));
     assert!(follows.facts.unique);
+    let rules = classified.rules();
+    assert_eq!((rules.len(), rules[6].0.as_str(), rules[7].1.as_str()), (11, "public.orders.id", "mask: id"));
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //!   came through as a whole is found all the same; a lone value of a sampled column may be missed.
 //! - Values that are shorter, or of columns with few distinct ones, are not looked for: `active` and `Berlin` are everywhere.
 //! - A value in another encoding (base64, hexadecimal, escapes within JSON or XML), split, or compressed is not seen.
-//! - Of a value beyond 64 bytes its first 64 are looked for; JSON and arrays are looked for as a whole only.
+//! - Of a value beyond 64 bytes its first 64 are looked for; of JSON each text that a path masks, and
+//!   of masked arrays each element.
 //! - A masked value may by chance be another's original, as any permutation of ten-digit numbers has it. So each value
 //!   counts by how likely chance is to write it, from its letters and digits; words of the masks' dictionaries count little.
 

@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub(super) limit: Option<usize>,
     /// Whether one of them ignores case.
     pub(super) folds: bool,
+    /// Whether one of them ignores spaces at a text's end.
+    pub(super) pads: bool,
     /// What whole numbers must stay below, where that is less than 16 bits hold.
     pub(super) border: Option<u128>,
 }
@@ -101,6 +103,7 @@ impl Facts {
             _ => {}
         }
         self.folds |= matches!(kind, ColumnType::CiText);
+        self.pads |= matches!(kind, ColumnType::Char(_));
         self.unique |= keys(table).any(|key| key.contains(&column.name));
     }
 }

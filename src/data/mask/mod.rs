@@ -29,7 +29,7 @@ pub use form::json_path::Step;
 pub use form::name::NamePart;
 pub use key::Key;
 pub use kind::{JsonRule, MaskKind};
-pub use leak::{LeakCheck, LeakLimits};
+pub use leak::{LeakCheck, LeakLimits, MOST_VALUES};
 pub use leak_search::{Leak, LeakSearch};
 pub use policy::{ColumnRule, Declared, Policy, PolicyFault, PolicyFaults, TablePolicy, TableRule};
 pub use refused::{Open, Unclassified};

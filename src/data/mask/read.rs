@@ -127,13 +127,7 @@ impl Reader {
             return None;
         };
         let name = text(named).unwrap_or_default();
-        let options: &[&str] = match name {
-            "code" | "postal-code" => &["mask", "keep"],
-            "number" => &["mask", "percent"],
-            "date" => &["mask", "days", "by", "order"],
-            "json" => &["mask", "paths"],
-            _ => &["mask"],
-        };
+        let options = options(name);
         for (key, _) in entries.iter().filter(|(key, _)| text(key).is_none_or(|key| !options.contains(&key)))
         {
             self.unknown(key, options);
@@ -286,6 +280,17 @@ impl Reader {
         let help = nearest(name, known.iter().copied())
             .unwrap_or_else(|| format!("known here: {}", known.join(", ")));
         self.fault(key.start, format!("`{name}` is no key here"), help);
+    }
+}
+
+/// The keys that a kind of mask takes.
+fn options(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "code" | "postal-code" => &["mask", "keep"],
+        "number" => &["mask", "percent"],
+        "date" => &["mask", "days", "by", "order"],
+        "json" => &["mask", "paths"],
+        _ => &["mask"],
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::apply::{Form, Mask};
 use super::classify::{Classified, ColumnTreatment, MaskPlan, TableTreatment};
 use super::copy_text::{Fields, escape, unescape};
+use super::form::array;
 use super::form::date::Moving;
 use super::form::json::{Action, Places};
 use super::key::Key;
@@ -57,6 +58,22 @@ enum ColumnAction {
     Mask { mask: Box<Mask>, row: Option<usize> },
 }
 
+impl Column {
+    /// Shows the check what must not come out of a value: parts of lists and of JSON one by one.
+    fn observe(&self, value: &[u8], check: &mut LeakCheck) {
+        let form = if let ColumnAction::Mask { mask, .. } = &self.action { Some(&mask.form) } else { None };
+        match form {
+            Some(Form::Json(places)) => {
+                places.originals(value, &mut |path, value| {
+                    check.observe(&format!("{} {path}", self.name), value);
+                });
+            }
+            Some(Form::Array(_)) => array::elements(value, |element| check.observe(&self.name, element)),
+            _ => check.observe(&self.name, value),
+        }
+    }
+}
+
 impl Masker {
     /// Makes every mask of a classified schema.
     pub fn new(classified: &Classified, key: &Key) -> Self {
@@ -100,7 +117,13 @@ impl MaskPlan {
         let mask = make(&self.kind, &self.element, &self.facts, key);
         if matches!(self.column, ColumnType::Array(_)) {
             let secret = mask.secret.clone();
-            return Mask { form: Form::Array(Box::new(mask)), secret, limit: None, folds: false };
+            return Mask {
+                form: Form::Array(Box::new(mask)),
+                secret,
+                limit: None,
+                folds: false,
+                pads: false,
+            };
         }
         mask
     }
@@ -116,7 +139,7 @@ fn make(kind: &MaskKind, element: &ColumnType, facts: &Facts, key: &Key) -> Mask
         MaskKind::Name(part) => ("name", Form::Name { part: *part, unique: facts.unique }),
         kind => (kind.name(), plain_form(kind, element, key)),
     };
-    Mask { form, secret: key.secret(purpose), limit: facts.limit, folds: facts.folds }
+    Mask { form, secret: key.secret(purpose), limit: facts.limit, folds: facts.folds, pads: facts.pads }
 }
 
 fn key_form(element: &ColumnType, facts: &Facts) -> Form {
@@ -173,7 +196,13 @@ fn places(paths: &[(Vec<super::Step>, JsonRule)], key: &Key) -> Places {
 /// A mask for values within JSON, which have no type of a column's.
 fn in_json(kind: &MaskKind, key: &Key) -> Mask {
     if let MaskKind::Id | MaskKind::Uuid = kind {
-        return Mask { form: Form::Reference, secret: key.secret("id"), limit: None, folds: false };
+        return Mask {
+            form: Form::Reference,
+            secret: key.secret("id"),
+            limit: None,
+            folds: false,
+            pads: false,
+        };
     }
     let kind = match kind {
         // There is no row to move by: each value moves on its own.
@@ -236,7 +265,7 @@ impl TableMasker<'_> {
             self.value.clear();
             let has_value = unescape(field, &mut self.value);
             if let Some(check) = check.as_deref_mut().filter(|_| has_value) {
-                check.observe(&column.name, &self.value);
+                column.observe(&self.value, check);
             }
             match &column.action {
                 ColumnAction::Empty(Some(value)) => escape(value, out),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::kind::is_text;
+use super::kind::{MaskKind, is_text};
 use super::links;
 use crate::data::schema::{Column, ColumnType, Made, Schema, Table};
 use crate::yaml::reads_as_string;
@@ -41,6 +41,14 @@ const TEXTS: [(&[&str], &str); 20] = [
     (&["currency", "country", "language", "locale", "timezone"], "keep"),
     (&["status", "state", "type", "kind"], "keep"),
 ];
+
+/// Words for days that tell a person.
+const BIRTHS: [&str; 5] = ["birth", "birthday", "birthdate", "born", "dob"];
+/// Words for whole numbers that tell a person.
+const NUMBERS: [&str; 6] = ["phone", "mobile", "ssn", "passport", "card", "account"];
+/// Words for amounts that tell about a person.
+const AMOUNTS: [&str; 11] =
+    ["salary", "income", "wage", "balance", "latitude", "longitude", "lat", "lon", "lng", "weight", "height"];
 
 /// Tables whose `name` is a person's.
 const PEOPLE: [&str; 14] = [
@@ -92,35 +100,13 @@ fn by_type(kind: &ColumnType, column: &Column) -> (&'static str, bool) {
         | ColumnType::TextSearchVector
         | ColumnType::Other(_) => ("drop", true),
         ColumnType::Bytes => ("{ mask: bytes }", true),
-        ColumnType::Date | ColumnType::Timestamp { .. }
-            if has(&["birth", "birthday", "birthdate", "born", "dob"]) =>
-        {
+        ColumnType::Date | ColumnType::Timestamp { .. } if has(&BIRTHS) => {
             ("{ mask: date, days: 365 }", true)
         }
-        ColumnType::BigInt | ColumnType::Integer | ColumnType::Numeric { scale: 0, .. }
-            if has(&["phone", "mobile", "ssn", "passport", "card", "account"]) =>
-        {
+        ColumnType::BigInt | ColumnType::Integer | ColumnType::Numeric { scale: 0, .. } if has(&NUMBERS) => {
             ("{ mask: id }", true)
         }
-        ColumnType::Integer
-        | ColumnType::BigInt
-        | ColumnType::Numeric { .. }
-        | ColumnType::Real
-        | ColumnType::Double
-            if has(&[
-                "salary",
-                "income",
-                "wage",
-                "balance",
-                "latitude",
-                "longitude",
-                "lat",
-                "lon",
-                "lng",
-                "weight",
-                "height",
-            ]) =>
-        {
+        kind if has(&AMOUNTS) && (MaskKind::Number { percent: 20 }).fits(kind) => {
             ("{ mask: number, percent: 20 }", true)
         }
         _ => ("keep", false),

@@ -1,6 +1,7 @@
 //! A database in memory and a plan's meaning on it, written down as the definition has it: for tests.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
@@ -77,7 +78,7 @@ impl Model<'_> {
         let RowKey::Columns(columns) = &self.plan.tables[table].key else { return format!("{row:09}") };
         let mut text = self.plan.seed.to_string();
         for value in self.values(table, row, columns).unwrap() {
-            text += &format!("|{value}");
+            let _ = write!(text, "|{value}");
         }
         Sha256::digest(text).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }

@@ -39,7 +39,6 @@ pub(super) fn check(text: &str) -> Result<(), SubsetFault> {
             // In some strings a backslash takes the quote's meaning, by a setting that is not known here.
             (Some('\''), '\\', _) => return fault("has a backslash in a string; write it as `chr(92)`"),
             (Some(open), close, _) if open == close => quote = None,
-            (Some(_), ..) => {}
             (None, '\'' | '"', _) => quote = Some(character),
             (None, ';', _) => return fault("has more than one statement"),
             (None, '-', Some('-')) | (None, '/', Some('*')) => return fault("has a comment; leave it out"),

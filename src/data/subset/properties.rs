@@ -11,6 +11,17 @@ fn name(number: usize) -> TableName {
     TableName::new("public", format!("t{number}"))
 }
 
+/// A reference from a column of a table. Every second one is to two columns, one of them shared with the table's own.
+fn reference(table: usize, number: usize, column: &str, target: usize) -> ForeignKey {
+    let mut columns = vec![column.to_owned()];
+    let mut references = vec!["id".to_owned()];
+    if number % 2 == 1 {
+        columns.push("twin".to_owned());
+        references.push("twin".to_owned());
+    }
+    ForeignKey { name: format!("t{table}_{number}"), columns, table: name(target), references }
+}
+
 /// Schemas of tables with references to any table, themselves included, single and of two columns, with rows that hold them.
 fn databases() -> impl Strategy<Value = (Schema, Data)> {
     let shape = prop::collection::vec(
@@ -25,21 +36,7 @@ fn databases() -> impl Strategy<Value = (Schema, Data)> {
             let columns = ["id", "twin", "a", "b", "c", "d"];
             let mut made = table(&format!("t{at}"), &columns[..2 + targets.len()], &[]);
             for (column, target) in targets.iter().enumerate() {
-                let target = target.index(count);
-                // Every second reference is to two columns, one of them shared with the table's own.
-                let own = columns[2 + column].to_owned();
-                let (own, other) = if column % 2 == 1 {
-                    (vec![own, "twin".to_owned()], vec!["id".to_owned(), "twin".to_owned()])
-                } else {
-                    (vec![own], vec!["id".to_owned()])
-                };
-                let constraint = format!("t{at}_{column}");
-                made.foreign_keys.push(ForeignKey {
-                    name: constraint,
-                    columns: own,
-                    table: name(target),
-                    references: other,
-                });
+                made.foreign_keys.push(reference(at, column, columns[2 + column], target.index(count)));
             }
             if !has_key {
                 made.primary_key.clear();

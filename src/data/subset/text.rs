@@ -15,7 +15,7 @@ impl fmt::Display for Plan {
                 Pick::All => write!(out, "\n  {table}: all")?,
                 Pick::Where(condition) => write!(out, "\n  {table}: where {condition}")?,
                 Pick::Percent(share) => {
-                    write!(out, "\n  {table}: {} %, picked by key and seed {}", share.per_cent(), self.seed)?
+                    write!(out, "\n  {table}: {} %, picked by key and seed {}", share.per_cent(), self.seed)?;
                 }
             }
         }

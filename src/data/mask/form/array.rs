@@ -12,12 +12,37 @@ pub(in super::super) fn array(mask: &Mask, row: &[u8], value: &[u8], out: &mut V
 }
 
 fn write(mask: &Mask, row: &[u8], value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    read(value, |part| match part {
+        Part::Shape(bytes) => out.extend_from_slice(bytes),
+        Part::Element(element) => quote(&masked(mask, row, element), out),
+    })
+}
+
+/// Gives each element that is not null of an array, as far as it is one.
+pub(in super::super) fn elements(value: &[u8], mut each: impl FnMut(&[u8])) {
+    let _ = read(value, |part| {
+        if let Part::Element(element) = part {
+            each(element);
+        }
+    });
+}
+
+/// A part of an array.
+enum Part<'v> {
+    /// Bounds, braces, commas and nulls.
+    Shape(&'v [u8]),
+    /// An element, not quoted.
+    Element(&'v [u8]),
+}
+
+/// Reads an array; none where it is not one.
+fn read(value: &[u8], mut each: impl FnMut(Part<'_>)) -> Option<()> {
     let open = value.iter().position(|byte| *byte == b'{')?;
     let (bounds, mut rest) = value.split_at(open);
     if !bounds.iter().all(|byte| byte.is_ascii_digit() || b"[]:=-+".contains(byte)) {
         return None;
     }
-    out.extend_from_slice(bounds);
+    each(Part::Shape(bounds));
     let (mut depth, mut element) = (0_usize, Vec::new());
     while let [byte, after @ ..] = rest {
         match byte {
@@ -28,15 +53,12 @@ fn write(mask: &Mask, row: &[u8], value: &[u8], out: &mut Vec<u8>) -> Option<()>
                 let quoted = *byte == b'"';
                 rest =
                     if quoted { read_quoted(after, &mut element)? } else { read_plain(rest, &mut element)? };
-                if !quoted && element.eq_ignore_ascii_case(b"null") {
-                    out.extend_from_slice(b"NULL");
-                } else {
-                    quote(&masked(mask, row, &element), out);
-                }
+                let is_null = !quoted && element.eq_ignore_ascii_case(b"null");
+                each(if is_null { Part::Shape(b"NULL") } else { Part::Element(&element) });
                 continue;
             }
         }
-        out.push(*byte);
+        each(Part::Shape(std::slice::from_ref(byte)));
         rest = after;
         if depth == 0 {
             break;

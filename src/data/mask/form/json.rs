@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserializer as _;
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::super::apply::Mask;
@@ -64,6 +63,77 @@ impl Places {
     }
 }
 
+impl Places {
+    /// Gives each text of a document that is masked, with the path that the policy has for it.
+    pub(in super::super) fn originals(&self, value: &[u8], each: &mut dyn FnMut(&str, &[u8])) {
+        if let Ok(raw) = serde_json::from_slice::<&RawValue>(value) {
+            originals(Some(self), self.action.as_ref(), "$", raw, each);
+        }
+    }
+}
+
+fn originals(
+    place: Option<&Places>,
+    action: Option<&Action>,
+    path: &str,
+    raw: &RawValue,
+    each: &mut dyn FnMut(&str, &[u8]),
+) {
+    match raw.get().as_bytes().first() {
+        Some(b'{') => {
+            let inherited = action.filter(|action| matches!(action, Action::Keep));
+            for (name, raw) in
+                serde_json::from_str::<Pairs<'_>>(raw.get()).map(|pairs| pairs.0).unwrap_or_default()
+            {
+                let known = place.is_some_and(|place| place.fields.iter().any(|(field, _)| *field == name));
+                let place = place.and_then(|place| place.field(&name));
+                let action = place.and_then(|place| place.action.as_ref()).or(inherited);
+                // Only the policy's own names are told: others may be someone's.
+                let shown = if known { name.as_str() } else { "*" };
+                originals(place, action, &format!("{path}.{shown}"), raw, each);
+            }
+        }
+        Some(b'[') => {
+            let place = place.and_then(|place| place.items.as_deref());
+            let action = place.and_then(|place| place.action.as_ref()).or(action);
+            for raw in serde_json::from_str::<Vec<&RawValue>>(raw.get()).unwrap_or_default() {
+                originals(place, action, path, raw, each);
+            }
+        }
+        Some(b'"') if matches!(action, Some(Action::Mask(_))) => {
+            if let Ok(text) = serde_json::from_str::<String>(raw.get()) {
+                each(path, text.as_bytes());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// An object's fields in their order, those that stand twice twice.
+struct Pairs<'r>(Vec<(String, &'r RawValue)>);
+
+impl<'de: 'r, 'r> serde::Deserialize<'de> for Pairs<'r> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(pairs)
+            }
+        }
+        deserializer.deserialize_map(Fields).map(Pairs)
+    }
+}
+
 /// Writes what stays of a value, and says whether anything does.
 fn write(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
     let is_leaf =
@@ -71,14 +141,14 @@ fn write(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &
     let first = raw.get().as_bytes().first();
     match (action, first) {
         (Some(Action::Mask(_)) | None, Some(b'{')) | (None, _) if is_leaf => false,
-        (_, Some(b'{')) if !is_leaf => raw.deserialize_map(Object { place, action, out }).is_ok(),
-        (_, Some(b'[')) if !is_leaf => raw.deserialize_seq(List { place, action, out }).is_ok(),
+        (_, Some(b'{')) if !is_leaf => object(place, action, raw, out),
+        (_, Some(b'[')) if !is_leaf => list(place, action, raw, out),
         (None, _) => false,
         (Some(Action::Keep), _) => {
             out.extend_from_slice(raw.get().as_bytes());
             true
         }
-        (Some(Action::Mask(_)), Some(b'[')) => raw.deserialize_seq(List { place, action, out }).is_ok(),
+        (Some(Action::Mask(_)), Some(b'[')) => list(place, action, raw, out),
         (Some(Action::Mask(mask)), _) => scalar(mask, raw.get(), out),
     }
 }
@@ -105,76 +175,50 @@ fn scalar(mask: &Mask, text: &str, out: &mut Vec<u8>) -> bool {
     serde_json::to_writer(out, &String::from_utf8_lossy(&masked)).is_ok()
 }
 
-struct Object<'a> {
-    place: Option<&'a Places>,
-    action: Option<&'a Action>,
-    out: &'a mut Vec<u8>,
-}
-
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = ();
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        // A mask does not go into objects below its path: their keys may be someone's, too.
-        let inherited = self.action.filter(|action| matches!(action, Action::Keep));
-        self.out.push(b'{');
-        let mut first = true;
-        while let Some((name, raw)) = map.next_entry::<String, &RawValue>()? {
-            let place = self.place.and_then(|place| place.field(&name));
-            let action = place.and_then(|place| place.action.as_ref()).or(inherited);
-            let start = self.out.len();
-            if !first {
-                self.out.push(b',');
-            }
-            serde_json::to_writer(&mut *self.out, &name).map_err(serde::de::Error::custom)?;
-            self.out.push(b':');
-            if write(place, action, raw, self.out) {
-                first = false;
-            } else {
-                self.out.truncate(start);
-            }
+fn object(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
+    let Ok(Pairs(pairs)) = serde_json::from_str(raw.get()) else { return false };
+    // A mask does not go into objects below its path: their keys may be someone's, too.
+    let inherited = action.filter(|action| matches!(action, Action::Keep));
+    out.push(b'{');
+    let mut first = true;
+    for (name, raw) in pairs {
+        let place = place.and_then(|place| place.field(&name));
+        let action = place.and_then(|place| place.action.as_ref()).or(inherited);
+        let start = out.len();
+        if !first {
+            out.push(b',');
         }
-        self.out.push(b'}');
-        Ok(())
-    }
-}
-
-struct List<'a> {
-    place: Option<&'a Places>,
-    action: Option<&'a Action>,
-    out: &'a mut Vec<u8>,
-}
-
-impl<'de> Visitor<'de> for List<'_> {
-    type Value = ();
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a list")
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<(), S::Error> {
-        let place = self.place.and_then(|place| place.items.as_deref());
-        let action = place.and_then(|place| place.action.as_ref()).or(self.action);
-        self.out.push(b'[');
-        let mut first = true;
-        while let Some(raw) = seq.next_element::<&RawValue>()? {
-            let start = self.out.len();
-            if !first {
-                self.out.push(b',');
-            }
-            if write(place, action, raw, self.out) {
-                first = false;
-            } else {
-                self.out.truncate(start);
-            }
+        let named = serde_json::to_writer(&mut *out, &name).is_ok();
+        out.push(b':');
+        if named && write(place, action, raw, out) {
+            first = false;
+        } else {
+            out.truncate(start);
         }
-        self.out.push(b']');
-        Ok(())
     }
+    out.push(b'}');
+    true
+}
+
+fn list(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
+    let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else { return false };
+    let place = place.and_then(|place| place.items.as_deref());
+    let action = place.and_then(|place| place.action.as_ref()).or(action);
+    out.push(b'[');
+    let mut first = true;
+    for raw in items {
+        let start = out.len();
+        if !first {
+            out.push(b',');
+        }
+        if write(place, action, raw, out) {
+            first = false;
+        } else {
+            out.truncate(start);
+        }
+    }
+    out.push(b']');
+    true
 }
 
 #[cfg(test)]
@@ -224,6 +268,21 @@ mod tests {
         let text = masked(&[("$", None), ("$.a", Some("id"))], r#"{"a": 41, "b": 2}"#);
         assert!(text.ends_with(r#","b":2}"#) && !text.contains("41"), "{text}");
         assert_eq!(masked(&[("$.a", Some("id"))], r#"{"a": {"b": 1}}"#), "{}");
+    }
+
+    #[test]
+    fn what_is_masked_is_shown_with_its_path() {
+        let mask = || Action::Mask(Box::new(mask_of("code", &Key::new([1; 32]))));
+        let mut places = Places::default();
+        places.set(&parse("$.a.kept").unwrap(), Action::Keep);
+        places.set(&parse("$.a.b").unwrap(), mask());
+        places.set(&parse("$.by.*").unwrap(), mask());
+        let mut shown = Vec::new();
+        let value = br#"{"a": {"kept": "x", "b": ["1\u0041", {"c": "2"}, 3]}, "d": "e", "by": {"ann": "f"}}"#;
+        places.originals(value, &mut |path, text| {
+            shown.push(format!("{path}={}", String::from_utf8_lossy(text)));
+        });
+        assert_eq!(shown, ["$.a.b=1A", "$.by.*=f"]);
     }
 
     #[test]
