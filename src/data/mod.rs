@@ -1,6 +1,8 @@
 //! Data that a system is developed with: synthetic data sets and snapshots. Generators and masks do no I/O and know no cluster.
 
 pub mod generate;
+pub mod mask;
 pub mod schema;
-pub mod snapshot;
 pub mod seed;
+pub mod snapshot;
+pub mod subset;

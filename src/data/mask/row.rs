@@ -1,0 +1,287 @@
+//! Masks whole rows, one COPY line at a time, in constant memory but for the longest row.
+
+use std::collections::BTreeMap;
+
+use super::apply::{Form, Mask};
+use super::classify::{Classified, ColumnTreatment, MaskPlan, TableTreatment};
+use super::copy_text::{Fields, escape, unescape};
+use super::form::array;
+use super::form::date::Moving;
+use super::form::json::{Action, Places};
+use super::key::Key;
+use super::kind::{JsonRule, MaskKind};
+use super::leak::LeakCheck;
+use super::links::Facts;
+use crate::data::schema::{ColumnType, TableName};
+
+/// Why a row is not masked. No text holds a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MaskError {
+    /// The policy was classified against a schema without this table.
+    #[error("table {table} is not classified; read the schema again and classify it")]
+    UnknownTable {
+        /// The table.
+        table: TableName,
+    },
+    /// A row does not have a field for each column.
+    #[error(
+        "a row of table {table} has {found} fields where {expected} columns were classified; read the schema again"
+    )]
+    Fields {
+        /// The table.
+        table: TableName,
+        /// The fields of the row.
+        found: usize,
+        /// The columns.
+        expected: usize,
+    },
+}
+
+/// The masks of a classified schema, made with a key.
+#[derive(Debug, Clone)]
+pub struct Masker {
+    /// No columns where the table's rows are dropped.
+    tables: BTreeMap<TableName, Option<Vec<Column>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    /// `schema.table.column`, for the leak check.
+    name: String,
+    action: ColumnAction,
+}
+
+#[derive(Debug, Clone)]
+enum ColumnAction {
+    Keep,
+    Empty(Option<Vec<u8>>),
+    Mask { mask: Box<Mask>, row: Option<usize> },
+}
+
+impl Column {
+    /// Shows the check what must not come out of a value: parts of lists and of JSON one by one.
+    fn observe(&self, value: &[u8], check: &mut LeakCheck) {
+        let form = if let ColumnAction::Mask { mask, .. } = &self.action { Some(&mask.form) } else { None };
+        match form {
+            Some(Form::Json(places)) => {
+                places.originals(value, &mut |path, value| {
+                    check.observe(&format!("{} {path}", self.name), value);
+                });
+            }
+            Some(Form::Array(_)) => array::elements(value, |element| check.observe(&self.name, element)),
+            _ => check.observe(&self.name, value),
+        }
+    }
+}
+
+impl Masker {
+    /// Makes every mask of a classified schema.
+    pub fn new(classified: &Classified, key: &Key) -> Self {
+        let tables = classified.tables.iter().map(|(name, treatment)| {
+            let columns = match treatment {
+                TableTreatment::Dropped => None,
+                TableTreatment::Rows(columns) => Some(
+                    columns.iter().map(|(column, treatment)| action(name, column, treatment, key)).collect(),
+                ),
+            };
+            (name.clone(), columns)
+        });
+        Self { tables: tables.collect() }
+    }
+
+    /// What masks the rows of a table; none where no row of it stays.
+    pub fn table(&self, name: &TableName) -> Result<Option<TableMasker<'_>>, MaskError> {
+        let columns = self.tables.get(name).ok_or_else(|| MaskError::UnknownTable { table: name.clone() })?;
+        Ok(columns.as_ref().map(|columns| TableMasker {
+            table: name.clone(),
+            columns,
+            value: Vec::new(),
+            row: Vec::new(),
+            masked: Vec::new(),
+        }))
+    }
+}
+
+fn action(table: &TableName, column: &str, treatment: &ColumnTreatment, key: &Key) -> Column {
+    let action = match treatment {
+        ColumnTreatment::Keep => ColumnAction::Keep,
+        ColumnTreatment::Empty(value) => ColumnAction::Empty(value.clone()),
+        ColumnTreatment::Mask(plan) => ColumnAction::Mask { mask: Box::new(plan.mask(key)), row: plan.row },
+    };
+    Column { name: format!("{table}.{column}"), action }
+}
+
+impl MaskPlan {
+    /// The mask that it becomes with a key.
+    pub fn mask(&self, key: &Key) -> Mask {
+        let mask = make(&self.kind, &self.element, &self.facts, key);
+        if matches!(self.column, ColumnType::Array(_)) {
+            let secret = mask.secret.clone();
+            return Mask {
+                form: Form::Array(Box::new(mask)),
+                secret,
+                limit: None,
+                folds: false,
+                pads: false,
+            };
+        }
+        mask
+    }
+}
+
+fn make(kind: &MaskKind, element: &ColumnType, facts: &Facts, key: &Key) -> Mask {
+    let (purpose, form) = match kind {
+        MaskKind::Id => ("id", key_form(element, facts)),
+        MaskKind::Uuid => ("id", Form::Uuid),
+        MaskKind::Code { keep } => ("id", Form::Code { kept: (*keep).into() }),
+        // Prose may make different texts equal.
+        MaskKind::FreeText if facts.unique => ("id", Form::Code { kept: 0 }),
+        MaskKind::Name(part) => ("name", Form::Name { part: *part, unique: facts.unique }),
+        kind => (kind.name(), plain_form(kind, element, key)),
+    };
+    Mask { form, secret: key.secret(purpose), limit: facts.limit, folds: facts.folds, pads: facts.pads }
+}
+
+fn key_form(element: &ColumnType, facts: &Facts) -> Form {
+    match element {
+        ColumnType::Uuid => Form::Uuid,
+        ColumnType::SmallInt | ColumnType::Integer | ColumnType::BigInt | ColumnType::Numeric { .. } => {
+            Form::Whole { border: facts.border }
+        }
+        _ => Form::Code { kept: 0 },
+    }
+}
+
+fn plain_form(kind: &MaskKind, element: &ColumnType, key: &Key) -> Form {
+    match kind {
+        MaskKind::Email => Form::Email,
+        MaskKind::Phone => Form::Phone,
+        MaskKind::Card => Form::Card,
+        MaskKind::Iban => Form::Iban,
+        MaskKind::Ip => Form::Address,
+        MaskKind::Mac => Form::Ethernet,
+        MaskKind::Bytes => Form::Bytes,
+        MaskKind::FreeText => Form::Prose,
+        MaskKind::Number { percent } => Form::Noise { percent: *percent, most: most(element) },
+        MaskKind::Date { days, moving } => Form::Date { window: *days, moving: moving.clone() },
+        MaskKind::Json { paths } => Form::Json(places(paths, key)),
+        MaskKind::Id | MaskKind::Uuid => Form::Reference,
+        MaskKind::Code { keep } => Form::Code { kept: (*keep).into() },
+        MaskKind::Name(part) => Form::Name { part: *part, unique: false },
+    }
+}
+
+/// The greatest number of a type.
+fn most(element: &ColumnType) -> Option<u64> {
+    match element {
+        ColumnType::SmallInt => Some(i16::MAX.unsigned_abs().into()),
+        ColumnType::Integer => Some(i32::MAX.unsigned_abs().into()),
+        ColumnType::BigInt => Some(i64::MAX.unsigned_abs()),
+        _ => None,
+    }
+}
+
+fn places(paths: &[(Vec<super::Step>, JsonRule)], key: &Key) -> Places {
+    let mut places = Places::default();
+    for (path, rule) in paths {
+        let action = match rule {
+            JsonRule::Keep => Action::Keep,
+            JsonRule::Mask(kind) => Action::Mask(Box::new(in_json(kind, key))),
+        };
+        places.set(path, action);
+    }
+    places
+}
+
+/// A mask for values within JSON, which have no type of a column's.
+fn in_json(kind: &MaskKind, key: &Key) -> Mask {
+    if let MaskKind::Id | MaskKind::Uuid = kind {
+        return Mask {
+            form: Form::Reference,
+            secret: key.secret("id"),
+            limit: None,
+            folds: false,
+            pads: false,
+        };
+    }
+    let kind = match kind {
+        // There is no row to move by: each value moves on its own.
+        MaskKind::Date { days, moving: Moving::By(_) } => {
+            MaskKind::Date { days: *days, moving: Moving::Each }
+        }
+        kind => kind.clone(),
+    };
+    make(&kind, &ColumnType::Text, &Facts::default(), key)
+}
+
+/// Masks the rows of one table.
+#[derive(Debug)]
+pub struct TableMasker<'m> {
+    table: TableName,
+    columns: &'m [Column],
+    value: Vec<u8>,
+    row: Vec<u8>,
+    masked: Vec<u8>,
+}
+
+impl TableMasker<'_> {
+    /// Masks one line of `COPY ... TO STDOUT (FORMAT text)` over the columns that are written, without its line end, and
+    /// appends the masked line with one. On an error nothing is appended.
+    pub fn mask(&mut self, line: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
+        self.run(line, out, None)
+    }
+
+    /// As [`TableMasker::mask`], and shows the check every original value that is masked or dropped.
+    pub fn mask_observed(
+        &mut self,
+        line: &[u8],
+        out: &mut Vec<u8>,
+        check: &mut LeakCheck,
+    ) -> Result<(), MaskError> {
+        self.run(line, out, Some(check))
+    }
+
+    fn run(
+        &mut self,
+        line: &[u8],
+        out: &mut Vec<u8>,
+        mut check: Option<&mut LeakCheck>,
+    ) -> Result<(), MaskError> {
+        let found = Fields::new(line).count();
+        // PostgreSQL writes a row without columns as an empty line.
+        let is_sound = found == self.columns.len() || self.columns.is_empty() && line.is_empty();
+        if !is_sound {
+            return Err(MaskError::Fields { table: self.table.clone(), found, expected: self.columns.len() });
+        }
+        let columns = self.columns;
+        for (at, (column, field)) in columns.iter().zip(Fields::new(line)).enumerate() {
+            if at > 0 {
+                out.push(b'\t');
+            }
+            if let ColumnAction::Keep = column.action {
+                out.extend_from_slice(field);
+                continue;
+            }
+            self.value.clear();
+            let has_value = unescape(field, &mut self.value);
+            if let Some(check) = check.as_deref_mut().filter(|_| has_value) {
+                column.observe(&self.value, check);
+            }
+            match &column.action {
+                ColumnAction::Empty(Some(value)) => escape(value, out),
+                ColumnAction::Mask { mask, row } if has_value => {
+                    self.row.clear();
+                    if let Some(field) = row.and_then(|row| Fields::new(line).nth(row)) {
+                        unescape(field, &mut self.row);
+                    }
+                    self.masked.clear();
+                    mask.apply_in_row(&self.row, &self.value, &mut self.masked);
+                    escape(&self.masked, out);
+                }
+                _ => out.extend_from_slice(b"\\N"),
+            }
+        }
+        out.push(b'\n');
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! A part of a database that is whole in itself: chosen rows, all that they refer to, and of what refers to them as much as
+//! is asked for.
+//!
+//! [`plan`] holds a [`Request`] against a schema. The [`Plan`] is a value: it is shown before anything is done, and
+//! [`Script`] is what it is for PostgreSQL. Nothing here talks to a database.
+
+mod fault;
+mod plan;
+mod postgres;
+mod predicate;
+mod request;
+mod text;
+
+pub use fault::{SubsetFault, SubsetFaults};
+pub use plan::{Cap, Edge, Pick, Plan, PlannedTable, RowKey, Seed, plan};
+pub use postgres::{Export, Script};
+pub use request::{EdgeCap, Request, Root, Share};
+
+#[cfg(test)]
+pub(crate) mod model;
+#[cfg(test)]
+mod properties;
