@@ -40,6 +40,16 @@ static IMAGE_PATTERN: Text = Text::new(
     r"^[A-Za-z0-9*]([A-Za-z0-9._:/*-]*[A-Za-z0-9*])?(@sha256:[0-9a-f]{64})?$",
     512,
 );
+static NAMESPACED: Text = Text::new(
+    "a namespace and a name, such as `shop/postgres`",
+    "^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+    317,
+);
+static SNAPSHOT: Text = Text::new(
+    "a snapshot's name: at most 100 lowercase letters, digits, `-`, `.` and `_`",
+    "^[a-z0-9][a-z0-9._-]*$",
+    100,
+);
 static SUBNET: Text = Text::new(
     "an address range such as `10.244.0.0/16`",
     "^[0-9a-fA-F.:]+/[0-9]{1,3}(,[0-9a-fA-F.:]+/[0-9]{1,3})?$",
@@ -94,6 +104,21 @@ pub(super) static CONFIG: Record = Record {
             "images",
             Shape::List(&Shape::Record(&IMAGE_FIELDS)),
             "Images built from source or stood in for.",
+        ),
+        optional(
+            "data",
+            Shape::List(&Shape::Record(&DATA)),
+            "What the stores hold before the rest of the system starts; a store may get a snapshot and then a seed.",
+        ),
+        optional(
+            "migrations",
+            Shape::List(&Shape::Text(&NAMESPACED)),
+            "The Jobs of the manifests that migrate, `NAMESPACE/NAME`: they run after a snapshot is loaded and before a seed is.",
+        ),
+        optional(
+            "masking",
+            Shape::Text(&PATH),
+            "The policy that says what of data from elsewhere may stay; `snapshots/masking.yaml` by default.",
         ),
         optional(
             "profiles",
@@ -250,6 +275,21 @@ static IMAGE_FIELDS: Record = Record {
             Shape::Either(&[Shape::True, Shape::Record(&STAND_IN)]),
             "A server that answers probes and callers stands in for the image.",
         ),
+    ],
+};
+
+static DATA: Record = Record {
+    name: "data",
+    doc: "What a store holds before the rest of the system starts: a snapshot, or synthetic data.",
+    one_of: &["snapshot", "seed"],
+    fields: &[
+        required(
+            "store",
+            Shape::Text(&NAMESPACED),
+            "The store's workload in the manifests, `NAMESPACE/NAME`, such as `shop/postgres`.",
+        ),
+        optional("snapshot", Shape::Text(&SNAPSHOT), "A snapshot of the catalogue in `snapshots`."),
+        optional("seed", Shape::Text(&PATH), "A seed.yaml, such as `snapshots/demo/seed.yaml`."),
     ],
 };
 

@@ -19,6 +19,12 @@ pub struct Config {
     pub production: Production,
     /// Images built from source or stood in for.
     pub images: Vec<Image>,
+    /// What the stores hold before the rest of the system starts, in this order.
+    pub data: Vec<DataSet>,
+    /// The Jobs that migrate, `NAMESPACE/NAME`.
+    pub migrations: Vec<String>,
+    /// The masking policy's file, absolute; it need not exist where no data comes from elsewhere.
+    pub masking: PathBuf,
     /// The profile's settings.
     pub profile: Profile,
 }
@@ -27,6 +33,11 @@ impl Config {
     /// The directory that relative paths in the file start from.
     pub fn directory(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// The catalogue of the project's snapshots, with its seeds beside them.
+    pub fn snapshots(&self) -> PathBuf {
+        self.directory().join("snapshots")
     }
 }
 
@@ -159,6 +170,26 @@ pub struct SyncRule {
     pub ignore: Vec<String>,
     /// What the container needs to take notice.
     pub then: Then,
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataSet {
+    /// The store's workload, `NAMESPACE/NAME`.
+    pub store: String,
+    /// Where its data comes from.
+    pub from: DataFrom,
+}
+
+/// Where data comes from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DataFrom {
+    /// A snapshot of the catalogue.
+    Snapshot(String),
+    /// A seed.yaml, absolute.
+    Seed(PathBuf),
 }
 
 /// What is done in a container once its files are there.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::fault::{ConfigError, Document, Faults};
 use super::model::{
-    Build, Cluster, Config, HelmSource, Image, ImageFrom, Production, ProviderKind, Source, SyncRule, Then,
+    Build, Cluster, Config, DataFrom, DataSet, HelmSource, Image, ImageFrom, Production, ProviderKind, Source, SyncRule, Then,
 };
 use super::paths::Paths;
 use super::profile::Profiles;
@@ -43,6 +43,8 @@ impl<'a> Reader<'a> {
         let cluster = self.cluster(tree.get("cluster"), &name);
         let manifests = items(tree, "manifests").iter().filter_map(|node| self.source(node)).collect();
         let images = self.images(items(tree, "images"));
+        let data = items(tree, "data").iter().filter_map(|node| self.data(node)).collect();
+        let masking = text(tree, "masking").unwrap_or_else(|| "snapshots/masking.yaml".into());
         Ok(profile.map(|profile| Config {
             file: self.file.to_owned(),
             name,
@@ -50,8 +52,19 @@ impl<'a> Reader<'a> {
             manifests,
             production: production(tree.get("production")),
             images,
+            data,
+            migrations: texts(tree, "migrations"),
+            masking: self.paths.directory.join(masking),
             profile,
         }))
+    }
+
+    fn data(&self, node: &Spanned) -> Option<DataSet> {
+        let from = match text(node, "snapshot") {
+            Some(name) => DataFrom::Snapshot(name),
+            None => DataFrom::Seed(self.paths.file(node.get("seed")?)?),
+        };
+        Some(DataSet { store: text(node, "store")?, from })
     }
 
     fn cluster(&self, node: Option<&Spanned>, project: &str) -> Cluster {

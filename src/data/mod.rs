@@ -1,5 +1,6 @@
 //! Data that a system is developed with: synthetic data sets and snapshots. Generators and masks do no I/O and know no cluster.
 
+pub mod discover;
 pub mod generate;
 pub mod mask;
 pub mod reach;

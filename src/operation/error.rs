@@ -8,6 +8,8 @@ use crate::apply::retry::transient;
 use crate::apply::wait::NotReady;
 use crate::cluster::state::StateError;
 use crate::cluster::{ClusterError, EngineError};
+use crate::data::postgres::PostgresError;
+use crate::data::snapshot::{NameError, SnapshotError};
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
 use crate::watch::WatchError;
@@ -94,6 +96,57 @@ pub enum OperationError {
         /// Why it was not.
         reason: String,
     },
+    /// The manifests run no store that data can be brought to.
+    #[error("there is no PostgreSQL to work with: {help}")]
+    NoStore {
+        /// What there is.
+        help: String,
+    },
+    /// There are several.
+    #[error("name the store with --store: {help}")]
+    WhichStore {
+        /// What there is.
+        help: String,
+    },
+    /// There is no such store.
+    #[error("no store is called {name}: {help}")]
+    UnknownStore {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        help: String,
+    },
+    /// A store of a kind that this cannot be done with.
+    #[error("{store} cannot be worked with yet: PostgreSQL can")]
+    OtherStore {
+        /// The store.
+        store: String,
+    },
+    /// What it takes to log in is not there.
+    #[error("{store} cannot be logged in to: there is no {what}")]
+    NoCredentials {
+        /// The store.
+        store: String,
+        /// What is missing.
+        what: String,
+    },
+    /// A store of data.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// A text that names no snapshot.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A place that snapshots are in.
+    #[error("{place} cannot be opened: {reason}")]
+    Place {
+        /// The place.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// Snapshots.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Files cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),

@@ -1,0 +1,108 @@
+//! The stores of the system: found among production's objects, logged in to with what their containers are given.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{Api, Client};
+use tokio::io::AsyncReadExt;
+
+use super::error::OperationError;
+use super::gather::Desired;
+use super::reach::ClusterReach;
+use super::session::Existing;
+use crate::data::discover::{self, Given, Store, StoreKind};
+use crate::data::postgres::{Credentials, Server};
+use crate::data::reach::Reach;
+
+/// The stores of the system, in the order of the manifests.
+pub fn all(desired: &Desired) -> Vec<Store> {
+    discover::stores(&desired.rendered.objects)
+}
+
+/// The store called `name` (`NAMESPACE/NAME`), or the only one of a kind that can do what is asked.
+pub fn choose(desired: &Desired, name: Option<&str>) -> Result<Store, OperationError> {
+    let all = all(desired);
+    let Some(name) = name else {
+        let mut postgres = all.iter().filter(|store| store.kind == StoreKind::Postgres);
+        return match (postgres.next(), postgres.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            (None, _) => Err(OperationError::NoStore { help: names(&all) }),
+            (Some(_), Some(_)) => Err(OperationError::WhichStore { help: names(&all) }),
+        };
+    };
+    named(&all, name)
+}
+
+/// The one of `stores` that is called so.
+pub fn named(stores: &[Store], name: &str) -> Result<Store, OperationError> {
+    let found = stores.iter().find(|store| store.name() == name);
+    found.cloned().ok_or_else(|| OperationError::UnknownStore { name: name.to_owned(), help: names(stores) })
+}
+
+fn names(stores: &[Store]) -> String {
+    if stores.is_empty() {
+        return "the manifests run no store that is known".into();
+    }
+    let names: Vec<String> = stores.iter().map(|store| format!("{} ({})", store.name(), store.kind)).collect();
+    format!("the manifests run {}", names.join(", "))
+}
+
+/// A way to a store in the cluster.
+pub fn reach(existing: &Existing, store: &Store) -> Arc<dyn Reach> {
+    Arc::new(ClusterReach::new(existing.cluster.client.clone(), store.clone()))
+}
+
+/// A PostgreSQL store in the cluster, logged in to.
+pub async fn postgres(existing: &Existing, store: &Store) -> Result<Server, OperationError> {
+    if store.kind != StoreKind::Postgres {
+        return Err(OperationError::OtherStore { store: store.to_string() });
+    }
+    let reach = reach(existing, store);
+    let lookup = Lookup { client: &existing.cluster.client, store, reach: reach.as_ref() };
+    let user = lookup.text(store.user.as_ref()).await?.unwrap_or_else(|| "postgres".into());
+    let password = lookup.text(store.password.as_ref()).await?.unwrap_or_default();
+    let database = lookup.text(store.database.as_ref()).await?.unwrap_or_else(|| user.clone());
+    Ok(Server::connect(reach, Credentials::new(user, password, database)).await?)
+}
+
+/// Finds what a store's container is given.
+struct Lookup<'a> {
+    client: &'a Client,
+    store: &'a Store,
+    reach: &'a dyn Reach,
+}
+
+impl Lookup<'_> {
+    async fn text(&self, given: Option<&Given>) -> Result<Option<String>, OperationError> {
+        let namespace = &self.store.workload.namespace;
+        let missing = |what: String| OperationError::NoCredentials { store: self.store.to_string(), what };
+        match given {
+            None => Ok(None),
+            Some(Given::Literal(text)) => Ok(Some(text.clone())),
+            Some(Given::Secret { name, key }) => {
+                let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
+                let what = || format!("key {key} of Secret {namespace}/{name}");
+                let found =
+                    api.get_opt(name).await.map_err(|error| OperationError::request(format!("read {}", what()), error))?;
+                let bytes = found.and_then(|secret| secret.data?.remove(key)).ok_or_else(|| missing(what()))?;
+                String::from_utf8(bytes.0).map(Some).map_err(|_| missing(what() + ", which is not text"))
+            }
+            Some(Given::ConfigMap { name, key }) => {
+                let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
+                let what = || format!("key {key} of ConfigMap {namespace}/{name}");
+                let found =
+                    api.get_opt(name).await.map_err(|error| OperationError::request(format!("read {}", what()), error))?;
+                found.and_then(|map| map.data?.remove(key)).map(Some).ok_or_else(|| missing(what()))
+            }
+            Some(Given::File(path)) => {
+                let read = async {
+                    let mut text = String::new();
+                    self.reach.run(&["cat", path], &[], None).await?.read_to_string(&mut text).await?;
+                    Ok::<_, std::io::Error>(text)
+                };
+                let text = read.await.map_err(|error| missing(format!("file {path}: {error}")))?;
+                Ok(Some(text.trim_end_matches('\n').to_owned()))
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Brings data to stores before what uses them is applied: the stores and all that makes no Pods first, then snapshots, then
+//! the Jobs that migrate, then seeds. What is left is applied by the caller.
+
+use std::time::{Duration, Instant};
+
+use super::data_load::{self, Fresh};
+use super::datasets::{self, Wanted};
+use super::error::OperationError;
+use super::gather::Desired;
+use super::session::{Existing, Session};
+use crate::apply::wait::{Target, WaitOptions, Wanted as Awaited, wait};
+use crate::apply::{self, ApplyOptions, Inventory};
+use crate::config::DataFrom;
+use crate::event::Event;
+use crate::manifest::Object;
+
+/// What it takes.
+pub(super) struct Bring<'a> {
+    pub session: &'a Session,
+    pub desired: &'a Desired,
+    pub existing: &'a Existing,
+    pub objects: &'a [Object],
+    pub inventory: &'a mut Inventory,
+    pub timeout: Duration,
+}
+
+/// What of the configuration's data was never given to its store. What was given and has changed since is said: it is for
+/// the developer to replace what the store holds now.
+pub(super) fn due(session: &Session, desired: &Desired, new: bool) -> Result<Vec<Wanted>, OperationError> {
+    let recorded = datasets::recorded(session);
+    let mut due = Vec::new();
+    for wanted in datasets::wanted(session, &desired.rendered.objects)? {
+        let store = wanted.store.name();
+        let before = recorded.get(&store).into_iter().flatten().find(|one| one.from == wanted.loaded.from);
+        match before {
+            Some(before) if !new => {
+                if before.digest != wanted.loaded.digest {
+                    let note = format!(
+                        "{} has changed since {store} was given it; `devcluster {}` replaces what is there",
+                        wanted.loaded.from,
+                        again(&wanted)
+                    );
+                    session.reporter.report(Event::Note(note));
+                }
+            }
+            _ => due.push(wanted),
+        }
+    }
+    Ok(due)
+}
+
+/// The command that gives a store its data again.
+fn again(wanted: &Wanted) -> String {
+    match &wanted.from {
+        DataFrom::Snapshot(name) => format!("snapshot load {name} --store {}", wanted.store.name()),
+        DataFrom::Seed(_) => {
+            let path = wanted.loaded.from.trim_start_matches("seed ");
+            format!("seed load {path} --store {}", wanted.store.name())
+        }
+    }
+}
+
+impl Bring<'_> {
+    /// Brings all that is due, in the order in which it has to be.
+    pub async fn run(mut self, due: &[Wanted]) -> Result<(), OperationError> {
+        let stores = super::stores::all(self.desired);
+        let first = |object: &&Object| datasets::comes_first(object, &stores);
+        let runs_store = |object: &Object| stores.iter().any(|store| store.workload == object.id());
+        let own: Vec<Object> = self.objects.iter().filter(first).cloned().collect();
+        self.stand(&own, runs_store, "the stores").await?;
+        let mut fresh = Vec::new();
+        for wanted in due {
+            fresh.push(data_load::fresh(self.existing, &wanted.store).await?);
+        }
+        for (wanted, fresh) in due.iter().zip(&fresh) {
+            if let DataFrom::Snapshot(_) = wanted.from {
+                self.give(wanted, *fresh).await?;
+            }
+        }
+        let session = self.session;
+        let migrates = |object: &Object| datasets::migrates(session, object);
+        let own: Vec<Object> =
+            self.objects.iter().filter(|object| first(object) || migrates(object)).cloned().collect();
+        if own.iter().any(migrates) {
+            self.stand(&own, migrates, "the migrations").await?;
+        }
+        for (wanted, fresh) in due.iter().zip(&fresh) {
+            if let DataFrom::Seed(_) = wanted.from {
+                self.give(wanted, *fresh).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a store its data, unless it holds some: nobody's work is replaced unasked.
+    async fn give(&self, wanted: &Wanted, fresh: Fresh) -> Result<(), OperationError> {
+        let store = wanted.store.name();
+        if fresh == Fresh::HoldsData {
+            let recorded = datasets::recorded(self.session);
+            let ours = recorded.get(&store).into_iter().flatten().any(|one| one.from == wanted.loaded.from);
+            if !ours {
+                let note = format!(
+                    "{store} holds data already: {} is not loaded; `devcluster {}` replaces what is there",
+                    wanted.loaded.from,
+                    again(wanted)
+                );
+                self.session.reporter.report(Event::Note(note));
+            }
+            return Ok(());
+        }
+        match &wanted.from {
+            DataFrom::Snapshot(name) => {
+                data_load::snapshot(self.session, self.existing, &wanted.store, &name.parse()?).await?;
+            }
+            DataFrom::Seed(path) => {
+                data_load::seed(self.session, self.existing, &wanted.store, path).await?;
+            }
+        }
+        datasets::record(self.session, &store, wanted.loaded.clone())
+    }
+
+    /// Applies objects and waits until those that `counts` picks are ready.
+    async fn stand(
+        &mut self,
+        objects: &[Object],
+        counts: impl Fn(&Object) -> bool,
+        what: &str,
+    ) -> Result<(), OperationError> {
+        let (cluster, reporter) = (&self.existing.cluster, self.session.reporter.as_ref());
+        apply::apply(cluster, objects, &ApplyOptions::default(), self.inventory, reporter).await?;
+        let targets: Vec<Target> = objects
+            .iter()
+            .filter(|object| counts(object) && !self.inventory.has_run(object))
+            .filter_map(|object| Target::of(cluster, object, Awaited::Ready))
+            .collect();
+        let (step, started) = ("data", Instant::now());
+        reporter.report(Event::Started { step: step.into(), what: format!("waiting for {what}") });
+        let options = WaitOptions { timeout: self.timeout, wait_for_jobs: true, step: step.into() };
+        let waited = wait(&cluster.client, &targets, &options, reporter).await?;
+        for id in &waited.completed_jobs {
+            if let Some(entry) = self.inventory.entries.get_mut(id) {
+                entry.completed = true;
+            }
+        }
+        self.inventory.save(cluster).await?;
+        reporter.report(Event::Done { step: step.into(), what: format!("{what} are ready"), took: started.elapsed() });
+        Ok(())
+    }
+}
