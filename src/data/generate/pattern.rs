@@ -143,7 +143,9 @@ impl Node {
     fn is_injective(&self) -> bool {
         match self {
             Self::Literal(_) | Self::Class { .. } => true,
-            Self::Repeat { node, .. } => node.is_injective() && node.shortest() == node.longest() && node.shortest() > 0,
+            Self::Repeat { node, .. } => {
+                node.is_injective() && node.shortest() == node.longest() && node.shortest() > 0
+            }
             Self::Concat { nodes, .. } => {
                 let fixed = |node: &Node| node.shortest() == node.longest();
                 let but_last = nodes.split_last().map_or(&[][..], |(_, before)| before);
@@ -266,7 +268,8 @@ mod tests {
     fn every_text_matches_and_counts_once_where_that_is_said() {
         for pattern in [r"[A-Z]{2}-\d{1,3}", "(ab|c)d*", r"^\+49 [1-9][0-9]{6,8}$", "[^a-y]{1,2}", "."] {
             let found = texts(pattern);
-            let regex = regex::bytes::RegexBuilder::new(&format!("^(?:{pattern})$")).unicode(false).build().unwrap();
+            let regex =
+                regex::bytes::RegexBuilder::new(&format!("^(?:{pattern})$")).unicode(false).build().unwrap();
             assert!(found.iter().all(|text| regex.is_match(text.as_bytes())), "{pattern}: {found:?}");
             let distinct: BTreeSet<_> = found.iter().collect();
             let injective = Pattern::new(pattern).unwrap().is_injective();
