@@ -115,6 +115,7 @@ impl Maker {
         for _ in 0..self.draws.below(6) {
             self.free(&mut made);
         }
+        self.together(&mut made);
         if made.primary_key.is_empty() && made.uniques.is_empty() && self.chance(60) {
             self.partition(&mut made);
         }
@@ -122,6 +123,30 @@ impl Maker {
             made.columns.push(column("sole", ColumnType::Boolean));
         }
         made
+    }
+
+    /// A reference and another column that are unique together.
+    fn together(&mut self, made: &mut Table) {
+        let checked: Vec<String> = self.rules.iter().map(|(_, rule)| format!("{rule:?}")).collect();
+        let free = made.columns.iter().find(|column| {
+            let kinds = [
+                ColumnType::Integer,
+                ColumnType::Text,
+                ColumnType::Date,
+                ColumnType::Enum("public.mood".into()),
+            ];
+            let told = checked.iter().any(|rule| rule.contains(&format!("{:?}", column.name)));
+            let taken = made.uniques.iter().any(|unique| unique.columns.contains(&column.name));
+            let key = made.primary_key.contains(&column.name)
+                || made.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
+            kinds.contains(&column.kind) && !told && !taken && !key
+        });
+        let Some(free) = free.map(|column| column.name.clone()) else { return };
+        if let (true, Some(key)) = (self.chance(40), made.foreign_keys.first()) {
+            let columns = key.columns.iter().cloned().chain([free]).collect();
+            let nulls_not_distinct = self.chance(50);
+            made.uniques.push(Unique { columns, nulls_not_distinct });
+        }
     }
 
     fn own_key(&mut self, made: &mut Table, columns: usize) {

@@ -130,7 +130,11 @@ fn assert_constraints(schema: &Schema, rules: &[(TableName, Rule)], generator: &
             assert_types(schema, table, row);
         }
         assert_unique(found, &table.primary_key, table);
-        table.uniques.iter().for_each(|unique| assert_unique(found, &unique.columns, table));
+        for unique in &table.uniques {
+            assert_unique(found, &unique.columns, table);
+            let null = |row: &&Row| unique.columns.iter().any(|column| row[column].is_none());
+            assert!(!unique.nulls_not_distinct || found.iter().filter(null).count() < 2, "{unique:?}");
+        }
         for key in &table.foreign_keys {
             let parents: BTreeSet<_> =
                 all[&key.table].iter().filter_map(|row| tuple(row, &key.references)).collect();

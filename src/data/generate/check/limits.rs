@@ -235,6 +235,7 @@ mod tests {
     fn common_checks_are_understood() {
         let price = limits("(((price >= (0)::numeric) AND (price < 9.5)))", "price");
         assert_eq!((price.low, price.high), (vec![bound("0", true)], vec![bound("9.5", false)]));
+        assert_eq!(limits("((TRIM(BOTH FROM t) <> ''::text))", "t").excluded, [""]);
         let state =
             limits("(((s)::text = 'a'::text) OR ((s)::text = ANY (ARRAY['b'::text, 'c'::text])))", "s");
         assert_eq!(state.allowed, Some(vec!["a".into(), "b".into(), "c".into()]));

@@ -293,6 +293,11 @@ impl Parser {
     fn named(&mut self, word: &str) -> Option<Expr> {
         let lower = word.to_ascii_lowercase();
         if self.symbol("(") {
+            // `TRIM(BOTH FROM a)`
+            if lower == "trim" {
+                let _ = self.word("both") || self.word("leading") || self.word("trailing");
+                self.word("from");
+            }
             let arguments = self.list(")")?;
             return Some(call(&lower, arguments));
         }

@@ -68,13 +68,18 @@ impl Context<'_> {
         Ok(Some(ends))
     }
 
-    /// What texts are made to fit, and whether constraints ask what cannot be given.
-    pub(super) fn fit(&self) -> Result<Fit, Wrong> {
+    /// The characters that a text has at most.
+    pub(super) fn longest(&self) -> Option<u64> {
         let by_type = if let Form::Text { longest, .. } = self.form { *longest } else { None };
-        let longest = match (by_type, self.limits.longest) {
+        match (by_type, self.limits.longest) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
-        };
+        }
+    }
+
+    /// What texts are made to fit, and whether constraints ask what cannot be given.
+    pub(super) fn fit(&self) -> Result<Fit, Wrong> {
+        let longest = self.longest();
         let empty_excluded = self.limits.excluded.iter().any(String::is_empty) || !self.limits.low.is_empty();
         let shortest = self.limits.shortest.max(u64::from(empty_excluded));
         if longest.is_some_and(|longest| longest < shortest) || shortest > 10_000_000 {

@@ -15,12 +15,14 @@ pub(super) fn texts(context: &Context<'_>, make: &Make) -> Result<Texts, Wrong> 
         Make::Constant(Some(text)) => weighted(&[(text.clone(), 1.0)]),
         Make::Choice(entries) => weighted(entries),
         Make::Dictionary(name) => entries(context, name).map(Texts::Dictionary),
-        Make::Pattern(pattern) => Pattern::new(pattern).map(Texts::Pattern).map_err(|why| {
-            (
-                format!("the pattern `{pattern}` cannot be made: {why}"),
-                "write a simpler regular expression".to_owned(),
-            )
-        }),
+        Make::Pattern(pattern) => {
+            Pattern::within(pattern, context.longest()).map(Texts::Pattern).map_err(|why| {
+                (
+                    format!("the pattern `{pattern}` cannot be made: {why}"),
+                    "write a simpler regular expression".to_owned(),
+                )
+            })
+        }
         Make::Template(text) => template(context, text).map(Texts::Template),
         Make::Words { min, max } => {
             if min > max || *max > 1_000_000 {
@@ -178,7 +180,7 @@ pub(super) fn keeps(context: &Context<'_>, texts: &Texts, fit: Fit) -> Result<()
     }
     if let Some(wanted) = &context.limits.pattern {
         let same = matches!(texts, Texts::Pattern(_)) && !context.told;
-        if !same && !matches_all(wanted, texts) {
+        if !same && !matches_all(wanted, texts, context.longest()) {
             return wrong(format!("it is told other than its constraint's pattern `{wanted}`"));
         }
     }
@@ -196,13 +198,13 @@ pub(super) fn keeps(context: &Context<'_>, texts: &Texts, fit: Fit) -> Result<()
 }
 
 /// Whether told texts match; of patterns only the same one is known to.
-fn matches_all(wanted: &str, texts: &Texts) -> bool {
+fn matches_all(wanted: &str, texts: &Texts, longest: Option<u64>) -> bool {
     match texts {
         Texts::Choice { entries, .. } => {
             let regex = regex::bytes::RegexBuilder::new(wanted).unicode(false).build();
             regex.is_ok_and(|regex| entries.iter().all(|entry| regex.is_match(entry.as_bytes())))
         }
-        Texts::Pattern(pattern) => Pattern::new(wanted).is_ok_and(|wanted| wanted == *pattern),
+        Texts::Pattern(pattern) => Pattern::within(wanted, longest).is_ok_and(|wanted| wanted == *pattern),
         _ => false,
     }
 }

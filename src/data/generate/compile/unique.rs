@@ -50,6 +50,11 @@ impl Uniques<'_> {
                 for column in &set.columns {
                     self.table.columns[*column].null = 0.0;
                 }
+                for (key, columns) in self.keys.iter().enumerate() {
+                    if columns.iter().any(|column| set.columns.contains(column)) {
+                        self.table.references[key].null = 0.0;
+                    }
+                }
             }
             let held = done.iter().any(|done| done.is_subset(&set.columns));
             if held || self.table.rows < 2 || self.never_whole(&set) {
@@ -270,6 +275,13 @@ fn texts_domain(draft: &mut Draft, folds: bool, plain: &[Option<usize>], wanted:
     if let Some(size) = size(texts).filter(|size| *size >= wanted) {
         // Numbers that are written out are no larger than they have to be.
         return if matches!(texts, Texts::Template(_)) { wanted } else { size };
+    }
+    if let Texts::Pattern(pattern) = texts {
+        let counted = Texts::Pattern(pattern.counted());
+        if let Some(size) = size(&counted).filter(|size| *size >= wanted) {
+            *texts = counted;
+            return size;
+        }
     }
     let told_exactly =
         matches!(texts, Texts::Choice { .. }) || (draft.told && matches!(texts, Texts::Pattern(_)));
