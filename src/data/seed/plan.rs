@@ -69,8 +69,9 @@ fn until_it_runs(schema: &Schema, seed: &mut Seed) {
 fn give_way(fault: GenerateFault, seed: &mut Seed) {
     let Some(table) = seed.tables.get_mut(&fault.table) else { return };
     match fault.room {
-        Some(room) if room > 0 && table.rows != Rows::Count(room) => {
-            table.rows = Rows::Count(room);
+        Some(room) if room > 0 => {
+            let known = if let Rows::Count(rows) = table.rows { rows } else { room };
+            table.rows = Rows::Count(room.min(known));
             seed.notes.insert((fault.table, None), format!("{} cannot be unique in more", fault.part));
         }
         _ => {
