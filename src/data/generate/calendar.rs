@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn spans_are_read() {
-        let cases = [("90s", Some(90 * SECOND)), ("1.5h", Some(HOUR + HOUR / 2)), ("1d 12h", Some(DAY + DAY / 2))];
+        let cases =
+            [("90s", Some(90 * SECOND)), ("1.5h", Some(HOUR + HOUR / 2)), ("1d 12h", Some(DAY + DAY / 2))];
         for (text, micros) in cases.into_iter().chain([("", None), ("5", None), ("h", None), ("3y", None)]) {
             assert_eq!(parse_span(text), micros, "{text}");
         }

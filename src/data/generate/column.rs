@@ -101,11 +101,18 @@ pub(super) enum How {
 /// Texts.
 #[derive(Debug, Clone)]
 pub(super) enum Texts {
-    Choice { entries: Vec<String>, weights: Weights },
+    Choice {
+        entries: Vec<String>,
+        weights: Weights,
+    },
     Dictionary(&'static [&'static str]),
     Pattern(Pattern),
     Template(Vec<Part>),
-    Words { words: &'static [&'static str], min: u64, max: u64 },
+    Words {
+        words: &'static [&'static str],
+        min: u64,
+        max: u64,
+    },
     States(Walk),
     /// As many digits of base 36.
     Code(u32),
@@ -117,8 +124,14 @@ pub(super) enum Texts {
 #[derive(Debug, Clone)]
 pub(super) enum Part {
     Literal(String),
-    Dictionary { entries: &'static [&'static str], slug: bool },
-    Column { column: usize, slug: bool },
+    Dictionary {
+        entries: &'static [&'static str],
+        slug: bool,
+    },
+    Column {
+        column: usize,
+        slug: bool,
+    },
     /// A house's number.
     Number,
     Unique,
@@ -197,11 +210,20 @@ pub(super) enum Pick {
     Uniform,
     /// The same number for each, side by side: rows in all.
     Even(u64),
-    Zipf { exponent: f64, order: Permutation },
-    Counts { classes: Vec<Class>, order: Permutation, rows: u64 },
+    Zipf {
+        exponent: f64,
+        order: Permutation,
+    },
+    Counts {
+        classes: Vec<Class>,
+        order: Permutation,
+        rows: u64,
+    },
     Member(Member),
     /// An earlier row of the same table; the first refers to none, or to itself.
-    Earlier { first: Option<u64> },
+    Earlier {
+        first: Option<u64>,
+    },
     /// The row before it, likewise: each is referred to once.
     Previous,
     /// The row itself.
@@ -225,7 +247,9 @@ impl Reference {
         if self.parents == 0 {
             return None;
         }
-        let number = if self.null > 0.0 || matches!(self.pick, Pick::Uniform | Pick::Zipf { .. } | Pick::Earlier { .. }) {
+        let number = if self.null > 0.0
+            || matches!(self.pick, Pick::Uniform | Pick::Zipf { .. } | Pick::Earlier { .. })
+        {
             let mut draws = self.stream.draws(row);
             let number = draws.number();
             if self.null > 0.0 && draws.unit() < self.null {
@@ -261,7 +285,9 @@ impl Reference {
 
 fn counted(classes: &[Class], row: u64) -> u64 {
     let at = classes.partition_point(|class| class.rows_before <= row).saturating_sub(1);
-    classes.get(at).map_or(0, |class| class.parents_before + (row - class.rows_before) / class.children.max(1))
+    classes
+        .get(at)
+        .map_or(0, |class| class.parents_before + (row - class.rows_before) / class.children.max(1))
 }
 
 impl Numbers {
@@ -313,10 +339,13 @@ impl Texts {
                 let differ = distinct.len() == entries.len() || !(folds || fit.lower.is_some());
                 (differ && all_fit(&mut entries.iter().map(String::as_str))).then_some(entries.len() as u64)
             }
-            Self::Dictionary(entries) => all_fit(&mut entries.iter().copied()).then_some(entries.len() as u64),
+            Self::Dictionary(entries) => {
+                all_fit(&mut entries.iter().copied()).then_some(entries.len() as u64)
+            }
             Self::Pattern(pattern) => {
                 let (shortest, longest) = pattern.lengths();
-                let counts = pattern.is_injective() && fits(shortest, longest) && !folds && fit.lower.is_none();
+                let counts =
+                    pattern.is_injective() && fits(shortest, longest) && !folds && fit.lower.is_none();
                 counts.then(|| pattern.size())
             }
             Self::Code(width) => Some(36_u64.pow((*width).min(12))),

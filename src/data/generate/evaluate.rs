@@ -2,6 +2,7 @@
 
 use super::column::{Column, Fence, How, Numbers, Part, Source, Table, Texts};
 use super::distribution::{Shape, coupled};
+use super::fit::{fit, write_slug};
 use super::form::{Form, Unit};
 use super::random::{Draws, scaled};
 use super::special;
@@ -38,7 +39,9 @@ impl<'g> At<'g> {
             let value = At { table, row, ..*self }.value(parent, scratch);
             return converted(value, &parent.form, &column.form);
         }
-        if (column.null_unreferred && !column.references.is_empty()) || (column.null > 0.0 && column.nulls.unit(self.row) < column.null) {
+        if (column.null_unreferred && !column.references.is_empty())
+            || (column.null > 0.0 && column.nulls.unit(self.row) < column.null)
+        {
             return Value::Null;
         }
         match &column.source {
@@ -91,7 +94,8 @@ impl<'g> At<'g> {
         }
         let mut draws = column.stream.draws(self.row);
         let part = self.rank(column, &mut draws);
-        let unit = if let Form::Number { unit, .. } = column.form { unit } else { Unit::Decimal { scale: 0 } };
+        let unit =
+            if let Form::Number { unit, .. } = column.form { unit } else { Unit::Decimal { scale: 0 } };
         let (low, high) = (numbers.low, numbers.high);
         let value = match &numbers.how {
             How::Sequence { start, .. } => *start,
@@ -120,7 +124,15 @@ impl<'g> At<'g> {
     }
 
     /// The value where it keeps to the columns that bound it; another that does, where it does not.
-    fn fenced(&self, column: &Column, numbers: &Numbers, unit: Unit, value: i64, near: bool, scratch: &mut Vec<u8>) -> i64 {
+    fn fenced(
+        &self,
+        column: &Column,
+        numbers: &Numbers,
+        unit: Unit,
+        value: i64,
+        near: bool,
+        scratch: &mut Vec<u8>,
+    ) -> i64 {
         let (mut low, mut high) = (numbers.low, numbers.high);
         let limit = |fence: &Fence, up: bool, scratch: &mut Vec<u8>| {
             self.other(fence.column, unit, up, scratch).map(|limit| (limit, i64::from(fence.strict)))
@@ -181,14 +193,17 @@ impl<'g> At<'g> {
             }
             _ => out.len(),
         };
-        fit(column, start, ending, out);
+        fit(column.fit, start, ending, out);
     }
 
-    fn write_text(&self, column: &'g Column, texts: &'g Texts, index: Option<u64>, draws: &mut Draws, out: &mut Vec<u8>) {
-        let of = |entries: &[&str], index: u64, out: &mut Vec<u8>| {
-            let entry = usize::try_from(index).ok().and_then(|at| entries.get(at));
-            out.extend_from_slice(entry.map_or(&[], |entry| entry.as_bytes()));
-        };
+    fn write_text(
+        &self,
+        column: &'g Column,
+        texts: &'g Texts,
+        index: Option<u64>,
+        draws: &mut Draws,
+        out: &mut Vec<u8>,
+    ) {
         match texts {
             Texts::Choice { entries, weights } => {
                 let at = match index {
@@ -199,7 +214,7 @@ impl<'g> At<'g> {
             }
             Texts::Dictionary(entries) => {
                 let index = index.unwrap_or_else(|| scaled(draws.number(), entries.len() as u64));
-                of(entries, index, out);
+                entry(entries, index, out);
             }
             Texts::Pattern(pattern) => match index {
                 Some(index) => pattern.write(index, out),
@@ -207,13 +222,7 @@ impl<'g> At<'g> {
             },
             Texts::Template(parts) => self.template(column, parts, index, draws, out),
             Texts::Words { words, min, max } => {
-                let start = out.len();
-                for _ in 0..min + draws.below(max - min + 1) {
-                    if out.len() > start {
-                        out.push(b' ');
-                    }
-                    of(words, draws.below(words.len() as u64), out);
-                }
+                write_words(words, min + draws.below(max - min + 1), draws, out);
             }
             Texts::States(walk) => {
                 let last = walk.path(&column.stream, self.row).last();
@@ -229,7 +238,14 @@ impl<'g> At<'g> {
     }
 
     /// A template; what stands before its number gives way where all is too long.
-    fn template(&self, column: &Column, parts: &'g [Part], index: Option<u64>, draws: &mut Draws, out: &mut Vec<u8>) {
+    fn template(
+        &self,
+        column: &Column,
+        parts: &'g [Part],
+        index: Option<u64>,
+        draws: &mut Draws,
+        out: &mut Vec<u8>,
+    ) {
         let start = out.len();
         let mut number = None;
         for part in parts {
@@ -249,10 +265,16 @@ impl<'g> At<'g> {
             }
         }
         if let (Some(number), Some(longest)) = (number, column.fit.longest) {
-            let over = out.len().saturating_sub(start).saturating_sub(usize::try_from(longest).unwrap_or(usize::MAX));
+            let over = out
+                .len()
+                .saturating_sub(start)
+                .saturating_sub(usize::try_from(longest).unwrap_or(usize::MAX));
             let from = number.saturating_sub(over).max(start);
             // Slugs are ASCII; other text is cut before a character.
-            let from = (start..=from).rev().find(|at| out.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80)).unwrap_or(start);
+            let from = (start..=from)
+                .rev()
+                .find(|at| out.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80))
+                .unwrap_or(start);
             if over > 0 {
                 out.drain(from..number);
             }
@@ -263,7 +285,6 @@ impl<'g> At<'g> {
         let other = &self.table.columns[other];
         let start = out.len();
         match self.value(other, out) {
-            Value::Null => {}
             Value::Boolean(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
             Value::Number(number) => {
                 if let Form::Number { unit, .. } = other.form {
@@ -275,7 +296,7 @@ impl<'g> At<'g> {
                 out.truncate(start);
                 write_slug(&text, out);
             }
-            Value::Text(_) => {}
+            Value::Null | Value::Text(_) => {}
         }
     }
 }
@@ -283,7 +304,9 @@ impl<'g> At<'g> {
 /// A referred value in the referring column's units; both have the same type unless the schema mixes them.
 fn converted(value: Value, from: &Form, to: &Form) -> Value {
     match (value, from, to) {
-        (Value::Number(number), Form::Number { unit: from, .. }, Form::Number { unit: to, .. }) if from != to => {
+        (Value::Number(number), Form::Number { unit: from, .. }, Form::Number { unit: to, .. })
+            if from != to =>
+        {
             Value::Number(from.convert(number, *to, false).unwrap_or(number))
         }
         _ => value,
@@ -303,55 +326,17 @@ fn step_length(states: &Column, row: u64, step: u32, mean: f64) -> i64 {
     Shape::Exponential { mean }.at(part, 1, i64::MAX / 64)
 }
 
-/// Cuts, pads and folds a text to what the column allows; what stands from `ending` on stays.
-fn fit(column: &Column, start: usize, ending: usize, out: &mut Vec<u8>) {
-    let fit = column.fit;
-    let characters = |bytes: &[u8]| bytes.iter().filter(|byte| *byte & 0xc0 != 0x80).count() as u64;
-    if let Some(longest) = fit.longest {
-        let over = characters(&out[start..]).saturating_sub(longest);
-        if over > 0 {
-            let keep = characters(&out[start..ending]).saturating_sub(over);
-            let at = position(&out[start..ending], keep) + start;
-            out.drain(at..ending);
-            if at == out.len() {
-                while out.len() > start && out.last() == Some(&b' ') {
-                    out.pop();
-                }
-            }
-        }
-    }
-    let missing = fit.shortest.saturating_sub(characters(&out[start..]));
-    if missing > 0 {
-        let at = ending.min(out.len());
-        out.splice(at..at, std::iter::repeat_n(b'x', usize::try_from(missing).unwrap_or(0)));
-    }
-    if let Some(lower) = fit.lower {
-        let text = String::from_utf8_lossy(&out[start..]);
-        let folded = if lower { text.to_lowercase() } else { text.to_uppercase() };
-        out.truncate(start);
-        out.extend_from_slice(folded.as_bytes());
-    }
+/// The `index`-th entry.
+fn entry(entries: &[&str], index: u64, out: &mut Vec<u8>) {
+    let entry = usize::try_from(index).ok().and_then(|at| entries.get(at));
+    out.extend_from_slice(entry.map_or(&[], |entry| entry.as_bytes()));
 }
 
-/// Where the character after the first `keep` begins.
-fn position(text: &[u8], keep: u64) -> usize {
-    let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-    let starts = text.iter().enumerate().filter(|(_, byte)| *byte & 0xc0 != 0x80);
-    starts.map(|(at, _)| at).nth(keep).unwrap_or(text.len())
-}
-
-/// Lower ASCII letters, digits and hyphens: what addresses are made of.
-fn write_slug(text: &str, out: &mut Vec<u8>) {
-    for character in text.chars().flat_map(char::to_lowercase) {
-        match character {
-            'a'..='z' | '0'..='9' | '.' => out.push(u8::try_from(character).unwrap_or(b'x')),
-            'ä' => out.extend_from_slice(b"ae"),
-            'ö' => out.extend_from_slice(b"oe"),
-            'ü' => out.extend_from_slice(b"ue"),
-            'ß' => out.extend_from_slice(b"ss"),
-            'é' | 'è' | 'ê' => out.push(b'e'),
-            ' ' | '-' | '_' => out.push(b'-'),
-            _ => {}
+fn write_words(words: &[&str], count: u64, draws: &mut Draws, out: &mut Vec<u8>) {
+    for at in 0..count {
+        if at > 0 {
+            out.push(b' ');
         }
+        entry(words, draws.below(words.len() as u64), out);
     }
 }

@@ -1,6 +1,7 @@
 //! How a column's values are held while they are made: numbers as whole units (cents, days, microseconds), all else as text.
 
-use super::calendar::{self, DAY, HOUR, SECOND};
+use super::calendar::{self, DAY, SECOND};
+use super::digits::{write_date, write_decimal, write_time};
 use super::distribution::span;
 use crate::data::schema::{ColumnType, Schema};
 
@@ -104,7 +105,9 @@ impl Form {
             ColumnType::BigInt => number(0, (-MOST, MOST)),
             ColumnType::Numeric { precision, scale } => {
                 let scale = if precision.is_none() && *scale == 0 { 2 } else { u32::from(*scale).min(17) };
-                let most = 10_i64.checked_pow(precision.map_or(18, u32::from).min(18)).map_or(MOST, |power| power - 1);
+                let most = 10_i64
+                    .checked_pow(precision.map_or(18, u32::from).min(18))
+                    .map_or(MOST, |power| power - 1);
                 number(scale, (-most, most))
             }
             // Seven digits are exact in 32 bits, fifteen in 64.
@@ -239,7 +242,8 @@ impl Unit {
 fn decimal(text: &str, scale: u32) -> Option<(i64, bool)> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let digits = digits.strip_prefix('+').unwrap_or(digits);
-    let (digits, exponent) = digits.split_once(['e', 'E']).map_or((digits, "0"), |(digits, power)| (digits, power));
+    let (digits, exponent) =
+        digits.split_once(['e', 'E']).map_or((digits, "0"), |(digits, power)| (digits, power));
     let exponent: i32 = exponent.parse().ok().filter(|power| (-40..=18).contains(power))?;
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let fits = whole.len() + part.len() <= 30 && !(whole.is_empty() && part.is_empty());
@@ -256,63 +260,6 @@ fn decimal(text: &str, scale: u32) -> Option<(i64, bool)> {
     };
     let most = i128::from(MOST);
     Some((i64::try_from(units.clamp(-most, most)).ok()?, exact))
-}
-
-/// Writes a whole number.
-pub(in crate::data) fn write_integer(value: u64, out: &mut Vec<u8>) {
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    let mut rest = value;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
-
-fn write_padded(value: i64, width: usize, out: &mut Vec<u8>) {
-    let start = out.len();
-    write_integer(value.unsigned_abs(), out);
-    let missing = width.saturating_sub(out.len() - start);
-    out.splice(start..start, std::iter::repeat_n(b'0', missing));
-}
-
-fn write_decimal(value: i64, scale: u32, out: &mut Vec<u8>) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    let power = 10_u64.pow(scale.min(18));
-    write_integer(value.unsigned_abs() / power, out);
-    if scale > 0 {
-        out.push(b'.');
-        let part = i64::try_from(value.unsigned_abs() % power).unwrap_or(0);
-        write_padded(part, scale as usize, out);
-    }
-}
-
-fn write_date(day: i64, out: &mut Vec<u8>) {
-    let (year, month, day) = calendar::date(day);
-    write_padded(year, 4, out);
-    out.push(b'-');
-    write_padded(month, 2, out);
-    out.push(b'-');
-    write_padded(day, 2, out);
-}
-
-fn write_time(micros: i64, out: &mut Vec<u8>) {
-    write_padded(micros / HOUR, 2, out);
-    out.push(b':');
-    write_padded(micros / (60 * SECOND) % 60, 2, out);
-    out.push(b':');
-    write_padded(micros / SECOND % 60, 2, out);
-    if micros % SECOND != 0 {
-        out.push(b'.');
-        write_padded(micros % SECOND, 6, out);
-    }
 }
 
 impl Special {
@@ -340,6 +287,7 @@ impl Special {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::generate::calendar::HOUR;
     use proptest::prelude::*;
 
     fn written(unit: Unit, value: i64) -> String {

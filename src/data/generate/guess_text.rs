@@ -36,13 +36,28 @@ const CASES: [Case; 26] = [
     ),
     case(&["first_name", "firstname", "given_name", "forename"], Dictionary, "first_name", "a first name"),
     case(&["last_name", "lastname", "surname", "family_name"], Dictionary, "last_name", "a last name"),
-    case(&["username", "user_name", "login", "nickname", "handle"], Template, "{first_name:slug}{unique}", "a user's name"),
-    case(&["phone", "mobile", "fax", "telephone"], Regex, r"\+1 555 01[0-9]{2} [0-9]{4}", "a phone number that is no one's"),
+    case(
+        &["username", "user_name", "login", "nickname", "handle"],
+        Template,
+        "{first_name:slug}{unique}",
+        "a user's name",
+    ),
+    case(
+        &["phone", "mobile", "fax", "telephone"],
+        Regex,
+        r"\+1 555 01[0-9]{2} [0-9]{4}",
+        "a phone number that is no one's",
+    ),
     case(&["city", "town"], Dictionary, "city", "a city"),
     case(&["country_code"], Dictionary, "country_code", "a country's code"),
     case(&["country"], Dictionary, "country", "a country"),
     case(&["currency"], Dictionary, "currency_code", "a currency"),
-    case(&["street", "address", "address1", "address_line"], Template, "{street} {number}", "a street and a number"),
+    case(
+        &["street", "address", "address1", "address_line"],
+        Template,
+        "{street} {number}",
+        "a street and a number",
+    ),
     case(&["zip", "postcode", "postal_code", "zipcode", "plz"], Regex, "[0-9]{5}", "a postal code"),
     case(&["state", "province", "region", "district"], Dictionary, "state", "a state"),
     case(&["company", "organization", "organisation", "employer"], Dictionary, "company", "a company"),
@@ -59,7 +74,12 @@ const CASES: [Case; 26] = [
         "an address at a reserved domain",
     ),
     case(&["slug", "permalink"], Template, "{word:slug}-{word:slug}-{unique}", "words for an address"),
-    case(&["sku", "code", "reference", "ref", "barcode", "serial", "isbn", "number"], Regex, "[A-Z]{3}-[0-9]{6}", "a code"),
+    case(
+        &["sku", "code", "reference", "ref", "barcode", "serial", "isbn", "number"],
+        Regex,
+        "[A-Z]{3}-[0-9]{6}",
+        "a code",
+    ),
     case(
         &["hash", "token", "checksum", "digest", "api_key", "secret", "password", "encrypted_password"],
         Regex,
@@ -109,9 +129,13 @@ fn name(known: &Known<'_>) -> Guess {
     let table = known.table.name.name.to_ascii_lowercase();
     let is = |words: &[&str]| words.iter().any(|word| table.contains(word));
     let dictionary = |name: &str| Make::Dictionary(name.to_owned());
-    if is(&["customer", "user", "person", "people", "employee", "author", "actor", "contact", "staff", "member"]) {
+    if is(&[
+        "customer", "user", "person", "people", "employee", "author", "actor", "contact", "staff", "member",
+    ]) {
         guess(Make::Template("{first_name} {last_name}".to_owned()), 0.05, "a person's name")
-    } else if is(&["compan", "supplier", "vendor", "organi", "tenant", "account", "merchant", "brand", "store"]) {
+    } else if is(&[
+        "compan", "supplier", "vendor", "organi", "tenant", "account", "merchant", "brand", "store",
+    ]) {
         guess(dictionary("company"), 0.05, "a company's name")
     } else if is(&["product", "item", "part", "article"]) {
         guess(dictionary("product"), 0.05, "a product's name")

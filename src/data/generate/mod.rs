@@ -8,12 +8,15 @@ mod check;
 mod column;
 mod compile;
 mod dictionary;
+mod digits;
 mod distribution;
 mod error;
 mod evaluate;
+mod fit;
 mod form;
 mod guess;
 mod guess_text;
+mod guess_time;
 mod order;
 mod pattern;
 mod permute;
@@ -22,6 +25,8 @@ mod random;
 pub(crate) mod random_schema;
 mod series;
 mod special;
+#[cfg(test)]
+pub(crate) mod test_schema;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -67,7 +72,8 @@ impl Generator {
     /// Brings a schema and a seed together. All that does not fit is named at once.
     pub fn new(schema: &Schema, seed: &Seed) -> Result<Self, GenerateError> {
         let tables: Arc<[Table]> = compile::compile(schema, seed)?.into();
-        let rows = |step: &Step| tables.iter().find(|table| table.name == step.table).map_or(0, |table| table.rows);
+        let rows =
+            |step: &Step| tables.iter().find(|table| table.name == step.table).map_or(0, |table| table.rows);
         let plan = order(schema)
             .into_iter()
             .map(|step| TablePlan { rows: rows(&step), table: step.table, in_circle: step.in_circle })

@@ -38,13 +38,16 @@ pub fn order(schema: &Schema) -> Vec<Step> {
         let same = |to: Option<usize>| to.is_some_and(|to| circle_of[to] == circle_of[at]);
         table.foreign_keys.iter().filter(|key| same(place(&key.table))).map(|key| key.name.clone()).collect()
     };
-    steps.into_iter().map(|at| Step { table: schema.tables[at].name.clone(), in_circle: in_circle(at) }).collect()
+    steps
+        .into_iter()
+        .map(|at| Step { table: schema.tables[at].name.clone(), in_circle: in_circle(at) })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::generate::random_schema::{key, table};
+    use crate::data::generate::test_schema::{key, table};
 
     #[test]
     fn referred_tables_come_first_and_circles_are_named() {
@@ -55,7 +58,8 @@ mod tests {
             tables[from].foreign_keys.push(key(&name, &["x"], &to, &["id"]));
         }
         let steps = order(&Schema { tables, ..Schema::default() });
-        let found: Vec<(&str, usize)> = steps.iter().map(|step| (step.table.name.as_str(), step.in_circle.len())).collect();
+        let found: Vec<(&str, usize)> =
+            steps.iter().map(|step| (step.table.name.as_str(), step.in_circle.len())).collect();
         assert_eq!(found, [("b", 1), ("c", 1), ("a", 0), ("d", 1)]);
     }
 }

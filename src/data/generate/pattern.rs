@@ -5,8 +5,8 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::random::scaled;
 
-/// How much longer than its least a repetition without an end becomes.
-const OPEN: u32 = 8;
+/// How much longer than its least a repetition without an end becomes; less where the text has to be short.
+const OPEN: [u32; 5] = [8, 4, 2, 1, 0];
 
 /// A pattern: characters, classes, `?`, `*`, `+`, `{n,m}`, groups and alternatives of printable ASCII.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,17 +26,30 @@ enum Node {
 impl Pattern {
     /// Of a regular expression. Anchors are taken as given; the error says what cannot be had.
     pub(in crate::data) fn new(text: &str) -> Result<Self, String> {
+        Self::within(text, None)
+    }
+
+    /// The same, with texts of at most `longest` bytes where repetitions without an end leave that open.
+    pub(in crate::data) fn within(text: &str, longest: Option<u64>) -> Result<Self, String> {
         let mut parser = ParserBuilder::new().unicode(false).utf8(false).nest_limit(50).build();
         let hir = parser.parse(text).map_err(|error| match error {
             regex_syntax::Error::Parse(error) => error.kind().to_string(),
             regex_syntax::Error::Translate(error) => error.kind().to_string(),
             _ => "it is no regular expression".to_owned(),
         })?;
-        let node = Node::new(&hir)?;
+        let made = OPEN.map(|open| Node::new(&hir, open));
+        let fits = |node: &Node| longest.is_none_or(|longest| node.longest() as u64 <= longest);
+        let fitting = made.iter().flatten().position(fits).unwrap_or(0);
+        let node = made.into_iter().nth(fitting).ok_or("it has no texts")??;
         if node.longest() > 10_000 {
             return Err("its texts become longer than 10000 characters".to_owned());
         }
         Ok(Self { node })
+    }
+
+    /// The part of its texts that counts each once: repetitions of one length, and of alternatives the richest.
+    pub(in crate::data) fn counted(&self) -> Self {
+        Self { node: self.node.counted() }
     }
 
     /// How many texts it counts; 2^63 where there are more. Two of them may be the same where alternatives overlap.
@@ -46,7 +59,7 @@ impl Pattern {
 
     /// Whether each of its texts counts once: no choice between texts that begin the same.
     pub(in crate::data) fn is_injective(&self) -> bool {
-        self.node.is_injective() && self.size() < 1 << 63
+        self.node.is_injective()
     }
 
     /// Lengths of its shortest and longest text, in bytes.
@@ -71,8 +84,8 @@ fn capped(value: Option<u64>) -> u64 {
 }
 
 impl Node {
-    fn new(hir: &Hir) -> Result<Self, String> {
-        let all = |hirs: &[Hir]| hirs.iter().map(Self::new).collect::<Result<Vec<_>, _>>();
+    fn new(hir: &Hir, open: u32) -> Result<Self, String> {
+        let all = |hirs: &[Hir]| hirs.iter().map(|hir| Self::new(hir, open)).collect::<Result<Vec<_>, _>>();
         Ok(match hir.kind() {
             HirKind::Empty | HirKind::Look(_) => Self::Literal(Vec::new()),
             HirKind::Literal(literal) => {
@@ -83,21 +96,38 @@ impl Node {
             }
             HirKind::Class(class) => Self::class(class)?,
             HirKind::Repetition(repetition) => {
-                let most = repetition.max.unwrap_or(repetition.min.saturating_add(OPEN));
-                Self::repeat(Self::new(&repetition.sub)?, repetition.min, most)?
+                let most = repetition.max.unwrap_or(repetition.min.saturating_add(open));
+                Self::repeat(Self::new(&repetition.sub, open)?, repetition.min, most)?
             }
-            HirKind::Capture(capture) => Self::new(&capture.sub)?,
-            HirKind::Concat(hirs) => {
-                let nodes = all(hirs)?;
-                let size = nodes.iter().fold(1, |size: u64, node| capped(size.checked_mul(node.size())));
-                Self::Concat { nodes, size }
-            }
+            HirKind::Capture(capture) => Self::new(&capture.sub, open)?,
+            HirKind::Concat(hirs) => Self::concat(all(hirs)?),
             HirKind::Alternation(hirs) => {
                 let nodes = all(hirs)?;
                 let size = nodes.iter().fold(0, |size: u64, node| capped(size.checked_add(node.size())));
                 Self::Either { nodes, size }
             }
         })
+    }
+
+    fn concat(nodes: Vec<Self>) -> Self {
+        let size = nodes.iter().fold(1, |size: u64, node| capped(size.checked_mul(node.size())));
+        Self::Concat { nodes, size }
+    }
+
+    fn counted(&self) -> Self {
+        match self {
+            Self::Literal(_) | Self::Class { .. } => self.clone(),
+            Self::Repeat { node, most, .. } => {
+                let node = node.counted();
+                let size = (0..*most).fold(1, |size: u64, _| capped(size.checked_mul(node.size())));
+                Self::Repeat { node: Box::new(node), least: *most, most: *most, size }
+            }
+            Self::Concat { nodes, .. } => Self::concat(nodes.iter().map(Self::counted).collect()),
+            Self::Either { nodes, .. } => {
+                let richest = nodes.iter().map(Self::counted).max_by_key(Self::size);
+                richest.unwrap_or_else(|| Self::Literal(Vec::new()))
+            }
+        }
     }
 
     /// Only printable ASCII of a class is used: `.` and `[^x]` mean those here.
@@ -143,7 +173,9 @@ impl Node {
     fn is_injective(&self) -> bool {
         match self {
             Self::Literal(_) | Self::Class { .. } => true,
-            Self::Repeat { node, .. } => node.is_injective() && node.shortest() == node.longest() && node.shortest() > 0,
+            Self::Repeat { node, .. } => {
+                node.is_injective() && node.shortest() == node.longest() && node.shortest() > 0
+            }
             Self::Concat { nodes, .. } => {
                 let fixed = |node: &Node| node.shortest() == node.longest();
                 let but_last = nodes.split_last().map_or(&[][..], |(_, before)| before);
@@ -266,7 +298,8 @@ mod tests {
     fn every_text_matches_and_counts_once_where_that_is_said() {
         for pattern in [r"[A-Z]{2}-\d{1,3}", "(ab|c)d*", r"^\+49 [1-9][0-9]{6,8}$", "[^a-y]{1,2}", "."] {
             let found = texts(pattern);
-            let regex = regex::bytes::RegexBuilder::new(&format!("^(?:{pattern})$")).unicode(false).build().unwrap();
+            let regex =
+                regex::bytes::RegexBuilder::new(&format!("^(?:{pattern})$")).unicode(false).build().unwrap();
             assert!(found.iter().all(|text| regex.is_match(text.as_bytes())), "{pattern}: {found:?}");
             let distinct: BTreeSet<_> = found.iter().collect();
             let injective = Pattern::new(pattern).unwrap().is_injective();
@@ -274,6 +307,16 @@ mod tests {
         }
         assert!(Pattern::new("[A-Z]{3}-[0-9]{1,4}").unwrap().is_injective());
         assert!(!Pattern::new("a?a?").unwrap().is_injective());
+        let counted = Pattern::new("([a-z]+@[a-z]+|x)[.]example").unwrap().counted();
+        assert!(counted.is_injective() && counted.lengths() == (27, 27) && counted.size() == 1 << 63);
+        assert_eq!(Pattern::new("[a-c]{1,2}|d").unwrap().counted().size(), 9);
+    }
+
+    #[test]
+    fn open_ends_are_cut_to_what_fits() {
+        assert_eq!(Pattern::within("[a-z]+", Some(5)).unwrap().lengths(), (1, 5));
+        assert_eq!(Pattern::within("[a-z]+", Some(4)).unwrap().lengths(), (1, 3));
+        assert_eq!(Pattern::within("[a-z]+", None).unwrap().lengths(), (1, 9));
     }
 
     #[test]

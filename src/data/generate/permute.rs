@@ -26,11 +26,6 @@ impl Permutation {
         Self { size, right: bits - bits / 2, left: bits / 2, keys: std::array::from_fn(|_| draws.number()) }
     }
 
-    /// The size of its domain.
-    pub(in crate::data) fn size(&self) -> u64 {
-        self.size
-    }
-
     /// Where `index` goes. An index beyond the domain counts from the start again.
     pub(in crate::data) fn at(&self, index: u64) -> u64 {
         if self.size < 2 {

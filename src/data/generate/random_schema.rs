@@ -1,101 +1,12 @@
-//! Schemas to test with: a shop, and random ones with rules that their rows have to keep.
+//! Random schemas, with rules that their rows have to keep.
 
 use std::collections::BTreeMap;
 
 use super::random::{Draws, Stream};
+use super::test_schema::{column, key, table, unique};
 use crate::data::schema::{
-    Column, ColumnType, Domain, ForeignKey, Made, PartitionBy, Partitioning, Schema, Table, TableName, Unique,
+    Column, ColumnType, Domain, PartitionBy, Partitioning, Schema, Table, TableName, Unique,
 };
-
-/// A column that cannot be null.
-pub(crate) fn column(name: &str, kind: ColumnType) -> Column {
-    Column { name: name.into(), kind, not_null: true, default: None, made: Made::Plain }
-}
-
-/// A table of the schema `public`.
-pub(crate) fn table(name: &str, columns: Vec<Column>) -> Table {
-    Table {
-        name: TableName::new("public", name),
-        columns,
-        primary_key: Vec::new(),
-        uniques: Vec::new(),
-        foreign_keys: Vec::new(),
-        checks: BTreeMap::new(),
-        partitioning: None,
-        inherits: None,
-        rows: 0,
-    }
-}
-
-/// A foreign key of the table `from`.
-pub(crate) fn key(from: &str, columns: &[&str], table: &str, references: &[&str]) -> ForeignKey {
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    ForeignKey {
-        name: format!("{from}_{}_fkey", columns.join("_")),
-        columns: owned(columns),
-        table: TableName::new("public", table),
-        references: owned(references),
-    }
-}
-
-fn nullable(name: &str, kind: ColumnType) -> Column {
-    Column { not_null: false, ..column(name, kind) }
-}
-
-fn unique(columns: &[&str]) -> Unique {
-    Unique { columns: columns.iter().map(|name| (*name).to_owned()).collect(), nulls_not_distinct: false }
-}
-
-/// Customers, products, orders and their items.
-pub(crate) fn shop() -> Schema {
-    use ColumnType::{Enum, Integer, Numeric, Text, Timestamp, VarChar};
-    let amount = Numeric { precision: Some(10), scale: 2 };
-    let time = Timestamp { zoned: true };
-    let id = || column("id", Integer);
-    let mut customers = table(
-        "customers",
-        vec![id(), column("email", VarChar(80)), column("first_name", Text), column("last_name", Text), nullable("age", Integer), column("created_at", time.clone())],
-    );
-    customers.uniques.push(unique(&["email"]));
-    customers.checks.insert("customers_age_check".into(), "(((age >= 18) AND (age <= 120)))".into());
-    let mut products = table(
-        "products",
-        vec![id(), column("sku", VarChar(20)), column("name", Text), column("price", amount.clone()), nullable("sale_price", amount.clone())],
-    );
-    products.uniques.push(unique(&["sku"]));
-    products.checks.insert("products_price_check".into(), "((price > (0)::numeric))".into());
-    products.checks.insert("products_check".into(), "((sale_price <= price))".into());
-    let mut orders = table(
-        "orders",
-        vec![
-            id(),
-            column("customer_id", Integer),
-            column("status", Enum("public.order_status".into())),
-            column("created_at", time.clone()),
-            nullable("paid_at", time.clone()),
-            nullable("shipped_at", time),
-            column("total", amount.clone()),
-            nullable("note", Text),
-        ],
-    );
-    orders.foreign_keys.push(key("orders", &["customer_id"], "customers", &["id"]));
-    orders.checks.insert("orders_check".into(), "((paid_at >= created_at))".into());
-    let mut items = table(
-        "order_items",
-        vec![column("order_id", Integer), column("product_id", Integer), column("quantity", Integer), nullable("discount", amount)],
-    );
-    items.foreign_keys.push(key("order_items", &["order_id"], "orders", &["id"]));
-    items.foreign_keys.push(key("order_items", &["product_id"], "products", &["id"]));
-    items.checks.insert("order_items_quantity_check".into(), "((quantity > 0))".into());
-    let mut categories = table("categories", vec![id(), nullable("parent_id", Integer), column("name", Text)]);
-    categories.foreign_keys.push(key("categories", &["parent_id"], "categories", &["id"]));
-    let mut tables = vec![categories, customers, items, orders, products];
-    for table in &mut tables {
-        table.primary_key = if table.name.name == "order_items" { vec!["order_id".into(), "product_id".into()] } else { vec!["id".into()] };
-    }
-    let labels = ["new", "paid", "shipped", "cancelled"].map(str::to_owned).to_vec();
-    Schema { tables, enums: BTreeMap::from([("public.order_status".into(), labels)]), ..Schema::default() }
-}
 
 /// What rows have to keep, as the test checks it on its own.
 #[derive(Debug, Clone)]
@@ -125,7 +36,8 @@ pub(crate) struct RandomSchema {
 
 /// The schema of a number.
 pub(crate) fn random(seed: u64) -> RandomSchema {
-    let mut maker = Maker { draws: Stream::new(seed, &["random schema"]).draws(0), rules: Vec::new(), names: 0 };
+    let mut maker =
+        Maker { draws: Stream::new(seed, &["random schema"]).draws(0), rules: Vec::new(), names: 0 };
     let mut tables: Vec<Table> = Vec::new();
     for at in 0..=maker.draws.below(5) {
         let made = maker.table(&format!("t{at}"), &tables);
@@ -134,7 +46,11 @@ pub(crate) fn random(seed: u64) -> RandomSchema {
     maker.circles(&mut tables);
     tables.sort_by(|one, other| one.name.cmp(&other.name));
     let labels = ["new", "it's", "done, \"quoted\""].map(str::to_owned).to_vec();
-    let short = Domain { base: ColumnType::Text, not_null: false, checks: vec!["((length(VALUE) >= 3) AND (length(VALUE) <= 12))".into()] };
+    let short = Domain {
+        base: ColumnType::Text,
+        not_null: false,
+        checks: vec!["((length(VALUE) >= 3) AND (length(VALUE) <= 12))".into()],
+    };
     let schema = Schema {
         tables,
         enums: BTreeMap::from([("public.mood".into(), labels)]),
@@ -165,9 +81,9 @@ impl Maker {
 
     fn table(&mut self, name: &str, before: &[Table]) -> Table {
         let mut made = table(name, Vec::new());
-        let with_key: Vec<Table> = before.iter().filter(|table| !table.primary_key.is_empty()).cloned().collect();
+        let with_key: Vec<Table> =
+            before.iter().filter(|table| !table.primary_key.is_empty()).cloned().collect();
         match self.draws.below(7) {
-            0 | 1 => self.own_key(&mut made, 1),
             2 => self.own_key(&mut made, 2),
             3 if with_key.len() > 1 => {
                 for _ in 0..2 {
@@ -199,17 +115,49 @@ impl Maker {
         for _ in 0..self.draws.below(6) {
             self.free(&mut made);
         }
+        self.together(&mut made);
         if made.primary_key.is_empty() && made.uniques.is_empty() && self.chance(60) {
             self.partition(&mut made);
         }
         if made.columns.is_empty() {
-            made.columns.push(column("only", ColumnType::Boolean));
+            made.columns.push(column("sole", ColumnType::Boolean));
         }
         made
     }
 
+    /// A reference and another column that are unique together.
+    fn together(&mut self, made: &mut Table) {
+        let checked: Vec<String> = self.rules.iter().map(|(_, rule)| format!("{rule:?}")).collect();
+        let free = made.columns.iter().find(|column| {
+            let kinds = [
+                ColumnType::Integer,
+                ColumnType::Text,
+                ColumnType::Date,
+                ColumnType::Enum("public.mood".into()),
+            ];
+            let told = checked.iter().any(|rule| rule.contains(&format!("{:?}", column.name)));
+            let taken = made.uniques.iter().any(|unique| unique.columns.contains(&column.name));
+            let key = made.primary_key.contains(&column.name)
+                || made.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
+            kinds.contains(&column.kind) && !told && !taken && !key
+        });
+        let Some(free) = free.map(|column| column.name.clone()) else { return };
+        if let (true, Some(key)) = (self.chance(40), made.foreign_keys.first()) {
+            let columns = key.columns.iter().cloned().chain([free]).collect();
+            let nulls_not_distinct = self.chance(50);
+            made.uniques.push(Unique { columns, nulls_not_distinct });
+        }
+    }
+
     fn own_key(&mut self, made: &mut Table, columns: usize) {
-        let kinds = [ColumnType::Integer, ColumnType::BigInt, ColumnType::Uuid, ColumnType::VarChar(12), ColumnType::Text, ColumnType::SmallInt];
+        let kinds = [
+            ColumnType::Integer,
+            ColumnType::BigInt,
+            ColumnType::Uuid,
+            ColumnType::VarChar(12),
+            ColumnType::Text,
+            ColumnType::SmallInt,
+        ];
         for _ in 0..columns {
             let (name, kind) = (self.name("key"), self.pick(&kinds));
             made.columns.push(column(&name, kind));
@@ -243,7 +191,8 @@ impl Maker {
                     tables[at].uniques.push(Unique { columns, nulls_not_distinct: false });
                 }
             }
-            let later: Vec<Table> = tables[at + 1..].iter().filter(|table| !table.primary_key.is_empty()).cloned().collect();
+            let later: Vec<Table> =
+                tables[at + 1..].iter().filter(|table| !table.primary_key.is_empty()).cloned().collect();
             if self.chance(30) && !later.is_empty() {
                 let (parent, optional) = (self.pick(&later), self.chance(70));
                 self.reference(&mut tables[at], &parent, optional);
@@ -255,13 +204,44 @@ impl Maker {
         use ColumnType as T;
         let numeric = |scale| T::Numeric { precision: Some(9), scale };
         let kinds = [
-            T::Boolean, T::SmallInt, T::Integer, T::BigInt, numeric(0), numeric(2), T::Real, T::Double, T::Money, T::Text,
-            T::VarChar(3), T::VarChar(40), T::Char(5), T::Bytes, T::Uuid, T::Date, T::Time { zoned: false }, T::Time { zoned: true },
-            T::Timestamp { zoned: false }, T::Timestamp { zoned: true }, T::Interval, T::Json, T::Jsonb, T::Inet, T::Cidr,
-            T::MacAddress, T::Bit(7), T::VarBit(Some(9)), T::TextSearchVector, T::Enum("public.mood".into()),
-            T::Domain("public.short".into()), T::Array(Box::new(T::Integer)), T::Array(Box::new(T::Text)),
-            T::Array(Box::new(T::Enum("public.mood".into()))), T::Range(Box::new(T::Integer)), T::Range(Box::new(T::Date)),
-            T::Range(Box::new(T::Timestamp { zoned: true })), T::Numeric { precision: None, scale: 0 },
+            T::Boolean,
+            T::SmallInt,
+            T::Integer,
+            T::BigInt,
+            numeric(0),
+            numeric(2),
+            T::Real,
+            T::Double,
+            T::Money,
+            T::Text,
+            T::VarChar(3),
+            T::VarChar(40),
+            T::Char(5),
+            T::Bytes,
+            T::Uuid,
+            T::Date,
+            T::Time { zoned: false },
+            T::Time { zoned: true },
+            T::Timestamp { zoned: false },
+            T::Timestamp { zoned: true },
+            T::Interval,
+            T::Json,
+            T::Jsonb,
+            T::Inet,
+            T::Cidr,
+            T::MacAddress,
+            T::Bit(7),
+            T::VarBit(Some(9)),
+            T::TextSearchVector,
+            T::Enum("public.mood".into()),
+            T::Domain("public.short".into()),
+            T::Array(Box::new(T::Integer)),
+            T::Array(Box::new(T::Text)),
+            T::Array(Box::new(T::Enum("public.mood".into()))),
+            T::Range(Box::new(T::Integer)),
+            T::Range(Box::new(T::Date)),
+            T::Range(Box::new(T::Timestamp { zoned: true })),
+            T::Numeric { precision: None, scale: 0 },
         ];
         let start = self.pick(&["c", "name_", "email_", "price_", "created_at_", "status_", "code_", "url_"]);
         let (name, kind) = (self.name(start), self.pick(&kinds));
@@ -281,12 +261,23 @@ impl Maker {
     fn check(&mut self, made: &mut Table, name: &str, kind: &ColumnType) {
         use ColumnType as T;
         let column = name.to_owned();
-        let earlier = made.columns.iter().rev().skip(1).find(|other| other.kind == *kind && !made.primary_key.contains(&other.name));
+        let earlier = made
+            .columns
+            .iter()
+            .rev()
+            .skip(1)
+            .find(|other| other.kind == *kind && !made.primary_key.contains(&other.name));
         let earlier = earlier.map(|other| other.name.clone());
-        let referring = earlier.as_ref().is_some_and(|earlier| made.foreign_keys.iter().any(|key| key.columns.contains(earlier)));
-        let unique = earlier.as_ref().is_some_and(|earlier| made.uniques.iter().any(|unique| unique.columns.contains(earlier)));
+        let referring = earlier
+            .as_ref()
+            .is_some_and(|earlier| made.foreign_keys.iter().any(|key| key.columns.contains(earlier)));
+        let unique = earlier
+            .as_ref()
+            .is_some_and(|earlier| made.uniques.iter().any(|unique| unique.columns.contains(earlier)));
         let (text, rule) = match (kind, self.draws.below(4)) {
-            (T::Integer | T::BigInt | T::SmallInt | T::Numeric { .. } | T::Date | T::Timestamp { .. }, 0) if earlier.is_some() && !referring && !unique => {
+            (T::Integer | T::BigInt | T::SmallInt | T::Numeric { .. } | T::Date | T::Timestamp { .. }, 0)
+                if earlier.is_some() && !referring && !unique =>
+            {
                 let earlier = earlier.unwrap();
                 // One order for each pair and no circle: always from the earlier column to the later one.
                 (format!("({earlier} <= {name})"), Rule::Ordered(earlier, column, false))
@@ -296,16 +287,32 @@ impl Maker {
                 let items = ["3", "5", "8"].map(str::to_owned).to_vec();
                 (format!("({name} = ANY (ARRAY[3, 5, 8]))"), Rule::In(column, items))
             }
-            (T::SmallInt | T::Integer | T::BigInt, _) => (format!("(({name} >= 10) AND ({name} < 5000))"), Rule::Between(column, 10.0, 4999.0)),
-            (T::Numeric { .. }, _) => (format!("(({name} > (0)::numeric) AND ({name} <= 99.5))"), Rule::Between(column, 0.001, 99.5)),
-            (T::Text, 1) => (format!("({name} ~ '^[A-Z]{{2}}-[0-9]{{2,6}}$'::text)"), Rule::Matches(column, "^[A-Z]{2}-[0-9]{2,6}$".into())),
+            (T::SmallInt | T::Integer | T::BigInt, _) => {
+                (format!("(({name} >= 10) AND ({name} < 5000))"), Rule::Between(column, 10.0, 4999.0))
+            }
+            (T::Numeric { .. }, _) => (
+                format!("(({name} > (0)::numeric) AND ({name} <= 99.5))"),
+                Rule::Between(column, 0.001, 99.5),
+            ),
+            (T::Text, 1) => (
+                format!("({name} ~ '^[A-Z]{{2}}-[0-9]{{2,6}}$'::text)"),
+                Rule::Matches(column, "^[A-Z]{2}-[0-9]{2,6}$".into()),
+            ),
             (T::Text, 2) => (format!("({name} = lower({name}))"), Rule::Lower(column)),
             (T::VarChar(3), _) => {
                 let items = ["a", "it's"].map(str::to_owned).to_vec();
                 let _ = &items;
-                (format!("(({name})::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))"), Rule::In(column, vec!["a".into(), "b".into()]))
+                (
+                    format!(
+                        "(({name})::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))"
+                    ),
+                    Rule::In(column, vec!["a".into(), "b".into()]),
+                )
             }
-            (T::Text | T::VarChar(_), _) => (format!("((length(({name})::text) >= 15) AND ({name} <> ''::text))"), Rule::Length(column, 15, 10_000)),
+            (T::Text | T::VarChar(_), _) => (
+                format!("((length(({name})::text) >= 15) AND ({name} <> ''::text))"),
+                Rule::Length(column, 15, 10_000),
+            ),
             (T::Date, _) => (
                 format!("(({name} >= '2020-02-01'::date) AND ({name} < '2020-03-01'::date))"),
                 Rule::In(column, (1..=29).map(|day| format!("2020-02-{day:02}")).collect()),
@@ -325,13 +332,18 @@ impl Maker {
                 "FOR VALUES FROM ('2024-01-01') TO ('2024-02-01')".into(),
                 "FOR VALUES FROM ('2024-02-01') TO ('2024-02-11')".into(),
             ];
-            let days = (1..=31).map(|day| format!("2024-01-{day:02}")).chain((1..=10).map(|day| format!("2024-02-{day:02}")));
+            let days = (1..=31)
+                .map(|day| format!("2024-01-{day:02}"))
+                .chain((1..=10).map(|day| format!("2024-02-{day:02}")));
             self.rules.push((made.name.clone(), Rule::In(name.clone(), days.collect())));
             made.partitioning = Some(Partitioning { by: PartitionBy::Range, columns: vec![name], bounds });
         } else {
             made.columns.push(column(&name, ColumnType::Text));
             let bounds = vec!["FOR VALUES IN ('eu', 'us')".into(), "FOR VALUES IN ('apac')".into()];
-            self.rules.push((made.name.clone(), Rule::In(name.clone(), ["eu", "us", "apac"].map(str::to_owned).to_vec())));
+            self.rules.push((
+                made.name.clone(),
+                Rule::In(name.clone(), ["eu", "us", "apac"].map(str::to_owned).to_vec()),
+            ));
             made.partitioning = Some(Partitioning { by: PartitionBy::List, columns: vec![name], bounds });
         }
     }

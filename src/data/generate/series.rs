@@ -21,7 +21,11 @@ pub(super) struct Series {
 
 impl Series {
     /// The time at `part` of the series; what the part leaves open is drawn.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "whole seconds are meant")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "whole seconds are meant"
+    )]
     pub(super) fn at(&self, part: f64, draws: &mut Draws) -> i64 {
         let length = self.to.saturating_sub(self.from).max(0);
         let mut time = self.from + (grown(part, self.growth) * length as f64) as i64;
@@ -80,7 +84,7 @@ mod tests {
         assert!(times.iter().all(|time| (series.from..=series.to).contains(time)));
         assert!(share(&|time| weekday(time.div_euclid(DAY)) > 4) < 40);
         assert!((2800..3200).contains(&share(&|time| time.rem_euclid(DAY) / HOUR == 17)));
-        let second_half = share(&|time| time > (series.from + series.to) / 2);
+        let second_half = share(&|time| time > i64::midpoint(series.from, series.to));
         assert!((2350..2650).contains(&second_half), "{second_half}");
     }
 }

@@ -3,8 +3,9 @@
 use std::io::Write as _;
 
 use super::dictionary::{Locale, entries};
+use super::digits::write_integer;
 use super::distribution::span;
-use super::form::{Form, Special, Unit, write_integer};
+use super::form::{Form, Special, Unit};
 use super::random::Draws;
 
 /// Appends the literal that `index` counts, below the type's size; what the index leaves open is drawn.
@@ -66,7 +67,7 @@ fn array(of: &Form, index: u64, draws: &mut Draws, out: &mut Vec<u8>) {
 
 fn element(of: &Form, index: u64, draws: &mut Draws, out: &mut Vec<u8>) {
     match of {
-        Form::Boolean => out.push(if index % 2 == 0 { b'f' } else { b't' }),
+        Form::Boolean => out.push(if index.is_multiple_of(2) { b'f' } else { b't' }),
         Form::Number { unit, range: (low, high) } => {
             // From 0 on upward where that is in the range.
             let start = if matches!(unit, Unit::Decimal { .. }) { 0.clamp(*low, *high) } else { *low };

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::random_schema::{Rule, random, shop};
+use super::random_schema::{Rule, random};
+use super::test_schema::shop;
 use super::*;
 use crate::data::schema::{ColumnType, Table as SchemaTable};
 use crate::data::seed::{PlanOptions, plan};
@@ -38,8 +39,13 @@ fn rows(generator: &Generator, table: &TableName) -> Vec<Row> {
 
 fn generator(schema: &Schema, options: &PlanOptions) -> Generator {
     let seed = plan(schema, options);
-    let left_out: Vec<_> = schema.tables.iter().filter(|table| !seed.tables.contains_key(&table.name)).collect();
-    assert!(left_out.is_empty(), "{:?}", seed.notes.iter().filter(|((_, column), _)| column.is_none()).collect::<Vec<_>>());
+    let left_out: Vec<_> =
+        schema.tables.iter().filter(|table| !seed.tables.contains_key(&table.name)).collect();
+    assert!(
+        left_out.is_empty(),
+        "{:?}",
+        seed.notes.iter().filter(|((_, column), _)| column.is_none()).collect::<Vec<_>>()
+    );
     Generator::new(schema, &seed).unwrap_or_else(|error| panic!("{error}\n{}", seed.to_yaml(schema)))
 }
 
@@ -60,14 +66,21 @@ fn assert_unique(rows: &[Row], columns: &[String], table: &SchemaTable) {
 fn assert_types(schema: &Schema, table: &SchemaTable, row: &Row) {
     for column in &table.columns {
         let Some(value) = &row[&column.name] else {
-            assert!(!column.not_null && !table.primary_key.contains(&column.name), "{} {}", table.name, column.name);
+            assert!(
+                !column.not_null && !table.primary_key.contains(&column.name),
+                "{} {}",
+                table.name,
+                column.name
+            );
             continue;
         };
         let good = match &column.kind {
             ColumnType::SmallInt => value.parse::<i16>().is_ok(),
             ColumnType::Integer => value.parse::<i32>().is_ok(),
             ColumnType::BigInt => value.parse::<i64>().is_ok(),
-            ColumnType::Numeric { .. } | ColumnType::Real | ColumnType::Double => value.parse::<f64>().is_ok(),
+            ColumnType::Numeric { .. } | ColumnType::Real | ColumnType::Double => {
+                value.parse::<f64>().is_ok()
+            }
             ColumnType::VarChar(most) | ColumnType::Char(most) => value.chars().count() <= *most as usize,
             ColumnType::Enum(name) => schema.enums[name].contains(value),
             ColumnType::Date => calendar::parse_date(value).is_some(),
@@ -108,22 +121,36 @@ fn assert_rule(rule: &Rule, row: &Row) {
 }
 
 fn assert_constraints(schema: &Schema, rules: &[(TableName, Rule)], generator: &Generator) {
-    let all: BTreeMap<&TableName, Vec<Row>> = schema.tables.iter().map(|table| (&table.name, rows(generator, &table.name))).collect();
+    let all: BTreeMap<&TableName, Vec<Row>> =
+        schema.tables.iter().map(|table| (&table.name, rows(generator, &table.name))).collect();
     for table in &schema.tables {
         let found = &all[&table.name];
         assert!(!found.is_empty(), "{}", table.name);
-        found.iter().for_each(|row| assert_types(schema, table, row));
+        for row in found {
+            assert_types(schema, table, row);
+        }
         assert_unique(found, &table.primary_key, table);
-        table.uniques.iter().for_each(|unique| assert_unique(found, &unique.columns, table));
+        for unique in &table.uniques {
+            assert_unique(found, &unique.columns, table);
+            let null = |row: &&Row| unique.columns.iter().any(|column| row[column].is_none());
+            assert!(!unique.nulls_not_distinct || found.iter().filter(null).count() < 2, "{unique:?}");
+        }
         for key in &table.foreign_keys {
-            let parents: BTreeSet<_> = all[&key.table].iter().filter_map(|row| tuple(row, &key.references)).collect();
+            let parents: BTreeSet<_> =
+                all[&key.table].iter().filter_map(|row| tuple(row, &key.references)).collect();
             for row in found {
                 let refers = tuple(row, &key.columns);
-                assert!(refers.as_ref().is_none_or(|refers| parents.contains(refers)), "{} {refers:?}", key.name);
+                assert!(
+                    refers.as_ref().is_none_or(|refers| parents.contains(refers)),
+                    "{} {refers:?}",
+                    key.name
+                );
             }
         }
         for (_, rule) in rules.iter().filter(|(name, _)| *name == table.name) {
-            found.iter().for_each(|row| assert_rule(rule, row));
+            for row in found {
+                assert_rule(rule, row);
+            }
         }
     }
 }
@@ -176,7 +203,9 @@ fn a_shop_is_the_same_on_every_version() {
     let generator = generator(&schema, &PlanOptions { rows: 4, ..PlanOptions::default() });
     let mut all = Vec::new();
     for plan in generator.tables() {
-        all.extend(format!("{} {}\n", plan.table, generator.columns(&plan.table).unwrap().join(" ")).into_bytes());
+        all.extend(
+            format!("{} {}\n", plan.table, generator.columns(&plan.table).unwrap().join(" ")).into_bytes(),
+        );
         all.extend(bytes(&generator, &plan.table, 1, Format::Copy));
     }
     assert_eq!(String::from_utf8(all).unwrap(), include_str!("testdata/shop.txt"));
@@ -185,21 +214,23 @@ fn a_shop_is_the_same_on_every_version() {
 #[test]
 fn states_and_their_times_fit() {
     let schema = shop();
-    let seed = crate::data::seed::read(include_str!("../seed/testdata/whole.yaml"), "whole.yaml", &schema).unwrap();
+    let seed =
+        crate::data::seed::read(include_str!("../seed/testdata/whole.yaml"), "whole.yaml", &schema).unwrap();
     let generator = Generator::new(&schema, &seed).unwrap();
     let orders = rows(&generator, &TableName::new("public", "orders"));
     assert_eq!(orders.len(), 700);
-    let mut seen = BTreeSet::new();
+    let mut statuses = BTreeSet::new();
     for row in &orders {
         let status = row["status"].as_deref().unwrap();
-        let (created, paid, shipped) = (row["created_at"].as_ref(), row["paid_at"].as_ref(), row["shipped_at"].as_ref());
+        let (created, paid, shipped) =
+            (row["created_at"].as_ref(), row["paid_at"].as_ref(), row["shipped_at"].as_ref());
         assert_eq!(paid.is_some(), matches!(status, "paid" | "shipped"), "{row:?}");
         assert_eq!(shipped.is_some(), status == "shipped", "{row:?}");
         assert!(paid.is_none_or(|paid| Some(paid) > created), "{row:?}");
         assert!(shipped.is_none_or(|shipped| Some(shipped) > paid), "{row:?}");
-        seen.insert(status);
+        statuses.insert(status);
     }
-    assert_eq!(seen.len(), 4);
+    assert_eq!(statuses.len(), 4);
     let mut children: BTreeMap<_, u32> = BTreeMap::new();
     for row in &orders {
         *children.entry(row["customer_id"].clone()).or_default() += 1;
@@ -211,13 +242,16 @@ fn states_and_their_times_fit() {
 #[test]
 fn prices_go_together_as_told() {
     let schema = shop();
-    let mut seed = crate::data::seed::read(include_str!("../seed/testdata/whole.yaml"), "whole.yaml", &schema).unwrap();
+    let mut seed =
+        crate::data::seed::read(include_str!("../seed/testdata/whole.yaml"), "whole.yaml", &schema).unwrap();
     let products = TableName::new("public", "products");
     seed.tables.get_mut(&products).unwrap().rows = crate::data::seed::Rows::Count(500);
     let generator = Generator::new(&schema, &seed).unwrap();
     let pairs: Vec<(f64, f64)> = rows(&generator, &products)
         .iter()
-        .filter_map(|row| Some((row["price"].as_ref()?.parse().ok()?, row["sale_price"].as_ref()?.parse().ok()?)))
+        .filter_map(|row| {
+            Some((row["price"].as_ref()?.parse().ok()?, row["sale_price"].as_ref()?.parse().ok()?))
+        })
         .collect();
     assert!(pairs.len() > 400 && pairs.iter().all(|(price, sale)| sale <= price));
 }
@@ -230,7 +264,10 @@ fn what_is_not_understood_is_named_unless_it_is_said_to_hold() {
     let products = seed.tables.get_mut(&schema.tables[4].name).unwrap();
     assert!(products.unchecked.remove("odd"));
     let error = Generator::new(&schema, &seed).unwrap_err().to_string();
-    assert!(error.contains("public.products, odd: it is not understood: ((id % 2) = 1); give its columns"), "{error}");
+    assert!(
+        error.contains("public.products, odd: it is not understood: ((id % 2) = 1); give its columns"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -39,7 +39,14 @@ pub(super) fn row(at: At<'_>, columns: &[&Column], format: Format, scratch: &mut
 
 type WriteValue = fn(Value, &Column, &[u8], &mut Vec<u8>);
 
-fn separated(at: At<'_>, columns: &[&Column], by: u8, write: WriteValue, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
+fn separated(
+    at: At<'_>,
+    columns: &[&Column],
+    by: u8,
+    write: WriteValue,
+    scratch: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) {
     for (place, column) in columns.iter().enumerate() {
         if place > 0 {
             out.push(by);
@@ -79,7 +86,9 @@ fn csv(value: Value, column: &Column, scratch: &[u8], out: &mut Vec<u8>) {
         Value::Number(value) => number(value, column, out),
         Value::Text(start) => {
             let text = &scratch[start..];
-            let quotes = text.is_empty() || text == b"\\." || text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+            let quotes = text.is_empty()
+                || text == b"\\."
+                || text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
             if quotes {
                 out.push(b'"');
                 escaped(text, out, |byte| (byte == b'"').then_some(b"\"\""));
@@ -102,7 +111,9 @@ fn json(value: Value, column: &Column, scratch: &[u8], out: &mut Vec<u8>) {
             out.push(b'"');
         }
         // What the generator made is JSON; what the seed's author wrote may be anything.
-        Value::Text(start) if is_json(column) && serde_json::from_slice::<serde_json::Value>(&scratch[start..]).is_ok() => {
+        Value::Text(start)
+            if is_json(column) && serde_json::from_slice::<serde_json::Value>(&scratch[start..]).is_ok() =>
+        {
             out.extend_from_slice(&scratch[start..]);
         }
         Value::Text(start) => json_text(&scratch[start..], out),
@@ -155,7 +166,9 @@ fn insert(at: At<'_>, columns: &[&Column], scratch: &mut Vec<u8>, out: &mut Vec<
             value => {
                 out.push(b'\'');
                 match value {
-                    Value::Text(start) => escaped(&scratch[start..], out, |byte| (byte == b'\'').then_some(b"''")),
+                    Value::Text(start) => {
+                        escaped(&scratch[start..], out, |byte| (byte == b'\'').then_some(b"''"));
+                    }
                     Value::Number(value) => number(value, column, out),
                     _ => {}
                 }
@@ -178,7 +191,9 @@ fn escaped<const N: usize>(text: &[u8], out: &mut Vec<u8>, instead: impl Fn(u8) 
     while let Some(at) = rest.iter().position(|byte| instead(*byte).is_some()) {
         let (before, after) = rest.split_at(at);
         out.extend_from_slice(before);
-        out.extend_from_slice(after.first().and_then(|byte| instead(*byte)).map_or(&[][..], |bytes| &bytes[..]));
+        out.extend_from_slice(
+            after.first().and_then(|byte| instead(*byte)).map_or(&[][..], |bytes| &bytes[..]),
+        );
         rest = after.get(1..).unwrap_or_default();
     }
     out.extend_from_slice(rest);

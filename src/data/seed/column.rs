@@ -1,15 +1,29 @@
 //! Reads what makes a column's values.
 
 use super::fault::suggest;
-use super::node::{Entry, Reader};
+use super::node::{Entry, Reader, get};
 use super::{FanOut, Make, Series, Spread, States};
 use crate::data::schema::Table;
 use crate::yaml::{Spanned, SpannedValue};
 
 /// The makers, as they are written.
 pub(super) const MAKERS: [&str; 16] = [
-    "constant", "sequence", "uniform", "normal", "exponential", "zipf", "choice", "dictionary", "pattern", "template", "words",
-    "series", "after", "states", "reached", "parent",
+    "constant",
+    "sequence",
+    "uniform",
+    "normal",
+    "exponential",
+    "zipf",
+    "choice",
+    "dictionary",
+    "pattern",
+    "template",
+    "words",
+    "series",
+    "after",
+    "states",
+    "reached",
+    "parent",
 ];
 
 /// The maker of this name.
@@ -61,7 +75,8 @@ fn sequence(reader: &Reader<'_>, node: &Spanned) -> Option<Make> {
         return Some(Make::Sequence { start: reader.whole(node, i64::MIN)?, step: 1 });
     }
     let entries = reader.map(node, Some(&["start", "step"]));
-    let whole = |key, otherwise| reader.get(entries, key).map_or(Some(otherwise), |node| reader.whole(node, i64::MIN));
+    let whole =
+        |key, otherwise| get(entries, key).map_or(Some(otherwise), |node| reader.whole(node, i64::MIN));
     Some(Make::Sequence { start: whole("start", 1)?, step: whole("step", 1)? })
 }
 
@@ -72,7 +87,11 @@ fn range(reader: &Reader<'_>, maker: &str, node: &Spanned) -> Option<Make> {
             reader.wrong(node, "two values `[least, most]`");
             return None;
         };
-        return Some(Make::Range { shape: Spread::Uniform, min: Some(reader.text(min)?), max: Some(reader.text(max)?) });
+        return Some(Make::Range {
+            shape: Spread::Uniform,
+            min: Some(reader.text(min)?),
+            max: Some(reader.text(max)?),
+        });
     }
     let keys: &[&str] = match maker {
         "uniform" => &["min", "max"],
@@ -88,7 +107,7 @@ fn range(reader: &Reader<'_>, maker: &str, node: &Spanned) -> Option<Make> {
         "exponential" => Spread::Exponential { mean: needed("mean")? },
         _ => Spread::Zipf { exponent: exponent(reader, reader.need(node, entries, "exponent")?)? },
     };
-    let end = |key| reader.get(entries, key).and_then(|node| reader.text(node));
+    let end = |key| get(entries, key).and_then(|node| reader.text(node));
     Some(Make::Range { shape, min: end("min"), max: end("max") })
 }
 
@@ -108,16 +127,16 @@ fn dictionary(reader: &Reader<'_>, node: &Spanned) -> Option<Make> {
 
 fn series(reader: &Reader<'_>, node: &Spanned) -> Series {
     let entries = reader.map(node, Some(&["from", "to", "growth", "days", "hours"]));
-    let time = |key| reader.get(entries, key).and_then(|node| reader.text(node));
+    let time = |key| get(entries, key).and_then(|node| reader.text(node));
     let weights = |key, count: usize| {
-        let Some(node) = reader.get(entries, key) else { return Vec::new() };
+        let Some(node) = get(entries, key) else { return Vec::new() };
         let items = reader.items(node);
         if items.len() != count {
             reader.wrong(node, &format!("a sequence of {count} weights"));
         }
         items.iter().filter_map(|item| reader.number(item, "a weight from 0 on", |n| n >= 0.0)).collect()
     };
-    let growth = reader.get(entries, "growth");
+    let growth = get(entries, "growth");
     Series {
         from: time("from"),
         to: time("to"),
@@ -131,14 +150,15 @@ fn after(reader: &Reader<'_>, node: &Spanned, table: &Table) -> Option<Make> {
     let entries = reader.map(node, Some(&["column", "mean", "max"]));
     let column = reader.need(node, entries, "column").and_then(|node| sibling(reader, node, table));
     let mean = reader.need(node, entries, "mean").and_then(|node| reader.text(node));
-    let max = reader.get(entries, "max").and_then(|node| reader.text(node));
+    let max = get(entries, "max").and_then(|node| reader.text(node));
     Some(Make::After { column: column?, mean: mean?, max })
 }
 
 fn states(reader: &Reader<'_>, node: &Spanned) -> Option<Make> {
     let entries = reader.map(node, Some(&["start", "transitions"]));
     let start = reader.need(node, entries, "start").and_then(|node| reader.text(node));
-    let transitions = reader.need(node, entries, "transitions").map_or(&[][..], |node| reader.map(node, None));
+    let transitions =
+        reader.need(node, entries, "transitions").map_or(&[][..], |node| reader.map(node, None));
     let from = |(key, node): &Entry| Some((reader.text(key)?, reader.weights(node)));
     let transitions = transitions.iter().filter_map(from).collect();
     Some(Make::States(States { start: start?, transitions }))
@@ -164,10 +184,12 @@ fn fan_out(reader: &Reader<'_>, node: &Spanned) -> Option<FanOut> {
         None => {}
     }
     let entries = reader.map(node, Some(&["zipf", "counts"]));
-    if let Some(node) = reader.get(entries, "zipf") {
+    if let Some(node) = get(entries, "zipf") {
         return Some(FanOut::Zipf { exponent: exponent(reader, node)? });
     }
-    let counts = reader.get(entries, "counts").map_or(&[][..], |node| reader.map(node, None));
-    let count = |(key, node): &Entry| Some((reader.count(key)?, reader.number(node, "a weight from 0 on", |n| n >= 0.0)?));
+    let counts = get(entries, "counts").map_or(&[][..], |node| reader.map(node, None));
+    let count = |(key, node): &Entry| {
+        Some((reader.count(key)?, reader.number(node, "a weight from 0 on", |n| n >= 0.0)?))
+    };
     Some(FanOut::Counts(counts.iter().filter_map(count).collect()))
 }

@@ -68,11 +68,9 @@ pub(super) fn suggest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clo
         .map(|known| (strsim::damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase()), known))
         .filter(|(distance, known)| *distance <= allowed && *distance < known.len())
         .min();
-    match near {
-        Some((_, near)) => format!("did you mean `{near}`?"),
-        None => {
-            let names: Vec<_> = known.map(|known| format!("`{known}`")).collect();
-            if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) }
-        }
+    if let Some((_, near)) = near {
+        return format!("did you mean `{near}`?");
     }
+    let names: Vec<_> = known.map(|known| format!("`{known}`")).collect();
+    if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) }
 }

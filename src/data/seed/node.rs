@@ -6,6 +6,12 @@ use crate::yaml::{Spanned, SpannedValue};
 /// A key and its value.
 pub(super) type Entry = (Spanned, Spanned);
 
+/// A mapping's value under `key`.
+pub(super) fn get<'n>(entries: &'n [Entry], key: &str) -> Option<&'n Spanned> {
+    let is = |found: &Spanned| matches!(&found.value, SpannedValue::String(text) if text == key);
+    entries.iter().find(|(found, _)| is(found)).map(|(_, value)| value)
+}
+
 /// Reads nodes of one text.
 pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
@@ -26,21 +32,20 @@ impl Reader<'_> {
             if seen.contains(&name) {
                 self.faults.add(key, format!("`{name}` stands twice"), "keep one of them");
             } else if let Some(keys) = keys.filter(|keys| !keys.contains(&name.as_str())) {
-                self.faults.add(key, format!("`{name}` is not known here"), suggest(&name, keys.iter().copied()));
+                self.faults.add(
+                    key,
+                    format!("`{name}` is not known here"),
+                    suggest(&name, keys.iter().copied()),
+                );
             }
             seen.push(name);
         }
         entries
     }
 
-    /// A mapping's value under `key`.
-    pub(super) fn get<'n>(&self, entries: &'n [Entry], key: &str) -> Option<&'n Spanned> {
-        entries.iter().find(|(found, _)| matches!(&found.value, SpannedValue::String(text) if text == key)).map(|(_, value)| value)
-    }
-
-    /// The same; a fault at `node` where it is not there.
+    /// A mapping's value under `key`; a fault at `node` where it is not there.
     pub(super) fn need<'n>(&self, node: &Spanned, entries: &'n [Entry], key: &str) -> Option<&'n Spanned> {
-        let found = self.get(entries, key);
+        let found = get(entries, key);
         if found.is_none() {
             self.faults.add(node, format!("`{key}` is missing"), format!("write `{key}`"));
         }
@@ -87,7 +92,11 @@ impl Reader<'_> {
         let found = if let SpannedValue::Int(number) = node.value { Some(number) } else { None };
         let found = found.filter(|number| *number >= least);
         if found.is_none() {
-            let wanted = if least == i64::MIN { "a whole number".to_owned() } else { format!("a whole number from {least} on") };
+            let wanted = if least == i64::MIN {
+                "a whole number".to_owned()
+            } else {
+                format!("a whole number from {least} on")
+            };
             self.wrong(node, &wanted);
         }
         found
@@ -118,7 +127,9 @@ impl Reader<'_> {
         if let SpannedValue::Seq(items) = &node.value {
             return items.iter().filter_map(|item| Some((self.text(item)?, 1.0))).collect();
         }
-        let weight = |(key, value): &Entry| Some((self.text(key)?, self.number(value, "a weight from 0 on", |n| n >= 0.0)?));
+        let weight = |(key, value): &Entry| {
+            Some((self.text(key)?, self.number(value, "a weight from 0 on", |n| n >= 0.0)?))
+        };
         self.map(node, None).iter().filter_map(weight).collect()
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{ColumnSeed, FanOut, Make, Rows, Seed, TableSeed};
-use crate::data::generate::{self, Form, GenerateError, GenerateFault, Generator, Known, Links, Locale, Required};
+use crate::data::generate::{
+    self, Form, GenerateError, GenerateFault, Generator, Known, Links, Locale, Required,
+};
 use crate::data::schema::{Made, Schema, Table, TableName};
 
 /// What a plan starts from.
@@ -40,7 +42,13 @@ pub fn plan(schema: &Schema, options: &PlanOptions) -> Seed {
     let mut seed = Seed { seed, clock, locale, tables: BTreeMap::new(), notes: BTreeMap::new() };
     for step in generate::order(schema) {
         let Some(at) = schema.tables.iter().position(|table| table.name == step.table) else { continue };
-        let planner = Planner { schema, table: &schema.tables[at], links: &links[at], required: &required[at], options };
+        let planner = Planner {
+            schema,
+            table: &schema.tables[at],
+            links: &links[at],
+            required: &required[at],
+            options,
+        };
         planner.table(&step.in_circle, &mut seed);
     }
     until_it_runs(schema, &mut seed);
@@ -61,8 +69,9 @@ fn until_it_runs(schema: &Schema, seed: &mut Seed) {
 fn give_way(fault: GenerateFault, seed: &mut Seed) {
     let Some(table) = seed.tables.get_mut(&fault.table) else { return };
     match fault.room {
-        Some(room) if room > 0 && table.rows != Rows::Count(room) => {
-            table.rows = Rows::Count(room);
+        Some(room) if room > 0 => {
+            let known = if let Rows::Count(rows) = table.rows { rows } else { room };
+            table.rows = Rows::Count(room.min(known));
             seed.notes.insert((fault.table, None), format!("{} cannot be unique in more", fault.part));
         }
         _ => {
@@ -112,10 +121,12 @@ impl Planner<'_> {
     /// So many for each row of a table that it refers to, if it refers to one outside of a circle.
     fn rows(&self, in_circle: &[String], seed: &Seed) -> (Rows, Option<&'static str>) {
         let known = |name: &TableName| seed.tables.contains_key(name) && *name != self.table.name;
-        let key = self.table.foreign_keys.iter().find(|key| !in_circle.contains(&key.name) && known(&key.table));
+        let key =
+            self.table.foreign_keys.iter().find(|key| !in_circle.contains(&key.name) && known(&key.table));
         let Some(key) = key else { return (Rows::Count(self.options.rows), None) };
         let refers = |column: &String| self.table.foreign_keys.iter().any(|key| key.columns.contains(column));
-        let sets = std::iter::once(&self.table.primary_key).chain(self.table.uniques.iter().map(|unique| &unique.columns));
+        let sets = std::iter::once(&self.table.primary_key)
+            .chain(self.table.uniques.iter().map(|unique| &unique.columns));
         let mut sets = sets.filter(|set| !set.is_empty());
         let one = sets.clone().any(|set| set.iter().all(|column| key.columns.contains(column)));
         let joined = sets.any(|set| set.iter().all(refers));
@@ -135,8 +146,9 @@ impl Planner<'_> {
             return None;
         }
         let references = &self.links.columns[at];
-        let sets: Vec<&Vec<String>> =
-            std::iter::once(&self.table.primary_key).chain(self.table.uniques.iter().map(|unique| &unique.columns)).collect();
+        let sets: Vec<&Vec<String>> = std::iter::once(&self.table.primary_key)
+            .chain(self.table.uniques.iter().map(|unique| &unique.columns))
+            .collect();
         let known = Known {
             table: self.table,
             column,
@@ -152,14 +164,16 @@ impl Planner<'_> {
             let link = &self.links.keys[*key];
             let share = link.optional.then_some(guess.null);
             let make = Some(Make::Parent(FanOut::Uniform));
-            return (link.columns.first() == Some(&at)).then(|| (ColumnSeed { make, null: share, ..ColumnSeed::default() }, guess.why));
+            return (link.columns.first() == Some(&at))
+                .then(|| (ColumnSeed { make, null: share, ..ColumnSeed::default() }, guess.why));
         }
         let referred = self.schema.tables.iter().flat_map(|table| &table.foreign_keys);
         let mut referred = referred.filter(|key| key.table == self.table.name);
         let never_null = self.required.limits[at].not_null
             || self.table.primary_key.contains(&column.name)
             || referred.any(|key| key.references.contains(&column.name));
-        let null = (!never_null && guess.null > 0.0 && guess.make != Some(Make::Constant(None))).then_some(guess.null);
+        let null = (!never_null && guess.null > 0.0 && guess.make != Some(Make::Constant(None)))
+            .then_some(guess.null);
         let in_set = sets.iter().any(|set| set.contains(&column.name));
         // A range that is not told is widened until it has room for all rows.
         let widens = in_set && matches!(guess.make, Some(Make::Range { .. } | Make::Series(_)));

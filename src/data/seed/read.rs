@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::fault::{Faults, SeedFaults, suggest};
-use super::node::Reader;
+use super::node::{Reader, get};
 use super::{ColumnSeed, Coupling, Rows, Seed, TableSeed, column};
 use crate::data::generate::{Locale, parse_timestamp};
 use crate::data::schema::{Schema, Table, TableName};
-use crate::yaml::{Spanned, parse_spanned};
+use crate::yaml::{Position, Spanned, SpannedValue, parse_spanned};
 
 /// Reads `text`, shown as `name` in faults.
 pub fn read(text: &str, name: &str, schema: &Schema) -> Result<Seed, SeedFaults> {
@@ -17,13 +17,20 @@ pub fn read(text: &str, name: &str, schema: &Schema) -> Result<Seed, SeedFaults>
         reader.faults.add_at(error.position, error.message, help);
         Vec::new()
     });
-    let mut seed = Seed { seed: 0, clock: 0, locale: Locale::En, tables: BTreeMap::new(), notes: BTreeMap::new() };
+    let mut seed =
+        Seed { seed: 0, clock: 0, locale: Locale::En, tables: BTreeMap::new(), notes: BTreeMap::new() };
     match documents.as_slice() {
         [document] => whole(&reader, &document.root, schema, &mut seed),
-        [_, second, ..] => reader.faults.add(&second.root, "there is a second document", "one file has one seed"),
+        [_, second, ..] => {
+            reader.faults.add(&second.root, "there is a second document", "one file has one seed");
+        }
         [] => {
-            let at = crate::yaml::Position { line: 1, column: 1, offset: 0 };
-            reader.faults.add_at(at, "there is nothing in it".to_owned(), "`seed plan` writes one".to_owned());
+            let at = Position { line: 1, column: 1, offset: 0 };
+            reader.faults.add_at(
+                at,
+                "there is nothing in it".to_owned(),
+                "`seed plan` writes one".to_owned(),
+            );
         }
     }
     reader.faults.result(name, seed)
@@ -42,12 +49,16 @@ fn whole(reader: &Reader<'_>, root: &Spanned, schema: &Schema, seed: &mut Seed) 
             None => reader.wrong(node, "a time such as `2025-01-01 00:00:00`, in UTC"),
         }
     }
-    if let Some(node) = reader.get(entries, "locale")
+    if let Some(node) = get(entries, "locale")
         && let Some(text) = reader.text(node)
     {
         match Locale::ALL.iter().find(|(name, _)| *name == text) {
             Some((_, locale)) => seed.locale = *locale,
-            None => reader.faults.add(node, format!("there is no locale `{text}`"), suggest(&text, Locale::ALL.iter().map(|(name, _)| *name))),
+            None => reader.faults.add(
+                node,
+                format!("there is no locale `{text}`"),
+                suggest(&text, Locale::ALL.iter().map(|(name, _)| *name)),
+            ),
         }
     }
     let Some(tables) = reader.need(root, entries, "tables") else { return };
@@ -60,7 +71,11 @@ fn whole(reader: &Reader<'_>, root: &Spanned, schema: &Schema, seed: &mut Seed) 
                     seed.tables.insert(found.name.clone(), read);
                 }
             }
-            None => reader.faults.add(key, format!("there is no table `{name}`"), suggest(&name, names.iter().map(String::as_str))),
+            None => reader.faults.add(
+                key,
+                format!("there is no table `{name}`"),
+                suggest(&name, names.iter().map(String::as_str)),
+            ),
         }
     }
 }
@@ -71,11 +86,15 @@ fn find<'s>(schema: &'s Schema, name: &str) -> Option<&'s Table> {
 
 fn table(reader: &Reader<'_>, node: &Spanned, table: &Table, schema: &Schema) -> Option<TableSeed> {
     let entries = reader.map(node, Some(&["rows", "per", "ratio", "unchecked", "columns"]));
-    let mut read = TableSeed { rows: rows(reader, node, schema)?, columns: BTreeMap::new(), unchecked: std::collections::BTreeSet::new() };
-    for item in reader.get(entries, "unchecked").map_or(&[][..], |node| reader.items(node)) {
+    let mut read = TableSeed {
+        rows: rows(reader, node, schema)?,
+        columns: BTreeMap::new(),
+        unchecked: std::collections::BTreeSet::new(),
+    };
+    for item in get(entries, "unchecked").map_or(&[][..], |node| reader.items(node)) {
         read.unchecked.extend(reader.text(item));
     }
-    let columns = reader.get(entries, "columns").map_or(&[][..], |node| reader.map(node, None));
+    let columns = get(entries, "columns").map_or(&[][..], |node| reader.map(node, None));
     for (key, node) in columns {
         let Some(name) = reader.text(key) else { continue };
         if table.column(&name).is_none() {
@@ -89,12 +108,12 @@ fn table(reader: &Reader<'_>, node: &Spanned, table: &Table, schema: &Schema) ->
 
 /// `rows: 1000`, or `per: public.customers` with `ratio: 3.5`.
 fn rows(reader: &Reader<'_>, node: &Spanned, schema: &Schema) -> Option<Rows> {
-    let entries = if let crate::yaml::SpannedValue::Map(entries) = &node.value { entries } else { return None };
-    let (rows, per) = (reader.get(entries, "rows"), reader.get(entries, "per"));
+    let SpannedValue::Map(entries) = &node.value else { return None };
+    let (rows, per) = (get(entries, "rows"), get(entries, "per"));
     match (rows, per) {
         (Some(rows), None) => Some(Rows::Count(reader.count(rows)?)),
         (None, Some(per)) => {
-            let ratio = match reader.get(entries, "ratio") {
+            let ratio = match get(entries, "ratio") {
                 Some(node) => reader.number(node, "a number above 0", |ratio| ratio > 0.0)?,
                 None => 1.0,
             };
@@ -105,7 +124,11 @@ fn rows(reader: &Reader<'_>, node: &Spanned, schema: &Schema) -> Option<Rows> {
             None
         }
         (None, None) => {
-            reader.faults.add(node, "nothing says how many rows it gets", "write `rows`, or `per` and `ratio`");
+            reader.faults.add(
+                node,
+                "nothing says how many rows it gets",
+                "write `rows`, or `per` and `ratio`",
+            );
             None
         }
     }
@@ -116,7 +139,11 @@ fn per_table(reader: &Reader<'_>, node: &Spanned, schema: &Schema) -> Option<Tab
     let found = find(schema, &name);
     if found.is_none() {
         let names: Vec<String> = schema.tables.iter().map(|table| table.name.to_string()).collect();
-        reader.faults.add(node, format!("there is no table `{name}`"), suggest(&name, names.iter().map(String::as_str)));
+        reader.faults.add(
+            node,
+            format!("there is no table `{name}`"),
+            suggest(&name, names.iter().map(String::as_str)),
+        );
     }
     found.map(|table| table.name.clone())
 }
@@ -126,16 +153,22 @@ fn seed_column(reader: &Reader<'_>, node: &Spanned, table: &Table) -> ColumnSeed
     let keys: Vec<&str> = column::MAKERS.iter().copied().chain(["nulls", "unique", "with"]).collect();
     for (key, value) in reader.map(node, Some(&keys)) {
         match reader.scalar(key).as_deref() {
-            Some("nulls") => read.null = reader.number(value, "a share from 0 to 1", |share| (0.0..=1.0).contains(&share)),
+            Some("nulls") => {
+                read.null = reader.number(value, "a share from 0 to 1", |share| (0.0..=1.0).contains(&share));
+            }
             Some("unique") => match value.value {
-                crate::yaml::SpannedValue::Bool(unique) => read.unique = unique,
+                SpannedValue::Bool(unique) => read.unique = unique,
                 _ => reader.wrong(value, "`true` or `false`"),
             },
             Some("with") => {
                 let entries = reader.map(value, Some(&["column", "strength"]));
-                let column = reader.need(value, entries, "column").and_then(|node| column::sibling(reader, node, table));
-                let strength = reader.get(entries, "strength");
-                let strength = strength.map_or(Some(0.8), |node| reader.number(node, "a number from -1 to 1", |n| (-1.0..=1.0).contains(&n)));
+                let column = reader
+                    .need(value, entries, "column")
+                    .and_then(|node| column::sibling(reader, node, table));
+                let strength = get(entries, "strength");
+                let strength = strength.map_or(Some(0.8), |node| {
+                    reader.number(node, "a number from -1 to 1", |n| (-1.0..=1.0).contains(&n))
+                });
                 read.with = column.zip(strength).map(|(column, strength)| Coupling { column, strength });
             }
             Some(maker) if read.make.is_none() => read.make = column::make(reader, maker, value, table),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::data::generate::Generator;
-use crate::data::generate::random_schema::{column, key, shop, table};
+use crate::data::generate::test_schema::{column, key, shop, table};
 use crate::data::schema::{ColumnType, Schema};
 
 fn schema() -> Schema {
@@ -23,7 +23,10 @@ fn a_plan_runs_and_reads_back_as_it_was() {
     assert_eq!(read, without_notes(seed), "{text}");
     let generator = Generator::new(&schema, &read).unwrap_or_else(|error| panic!("{error}\n{text}"));
     assert_eq!(generator.tables().len(), schema.tables.len());
-    assert!(text.contains("email: {template: \"{first_name:slug}.{last_name:slug}{unique}@{domain}\""), "{text}");
+    assert!(
+        text.contains("email: {template: \"{first_name:slug}.{last_name:slug}{unique}@{domain}\""),
+        "{text}"
+    );
 }
 
 #[test]
@@ -32,7 +35,10 @@ fn every_way_to_say_something_reads_back_as_it_was() {
     let schema = schema();
     let seed = read(text, "seed.yaml", &schema).unwrap_or_else(|faults| panic!("{faults}"));
     let again = seed.to_yaml(&schema);
-    assert_eq!(read(&again, "again.yaml", &schema).unwrap_or_else(|faults| panic!("{faults}\n{again}")), seed);
+    assert_eq!(
+        read(&again, "again.yaml", &schema).unwrap_or_else(|faults| panic!("{faults}\n{again}")),
+        seed
+    );
     Generator::new(&schema, &seed).unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -77,14 +83,24 @@ tables:
 
 #[test]
 fn broken_yaml_and_empty_files_are_faults_too() {
-    for text in ["", "# nothing\n", "seed: [1", "seed: 1\n---\nseed: 2\n", "[]", "seed: 1\nclock: 2025-01-01\ntables: 5\n"] {
+    for text in [
+        "",
+        "# nothing\n",
+        "seed: [1",
+        "seed: 1\n---\nseed: 2\n",
+        "[]",
+        "seed: 1\nclock: 2025-01-01\ntables: 5\n",
+    ] {
         assert!(read(text, "seed.yaml", &schema()).is_err(), "{text}");
     }
 }
 
 #[test]
 fn what_cannot_be_made_is_left_out_and_said() {
-    let mut odd = table("odd", vec![column("id", ColumnType::Integer), column("shape", ColumnType::Other("geometry".into()))]);
+    let mut odd = table(
+        "odd",
+        vec![column("id", ColumnType::Integer), column("shape", ColumnType::Other("geometry".into()))],
+    );
     odd.primary_key = vec!["id".into()];
     odd.checks.insert("odd_check".into(), "((id % 2) = 1)".into());
     let mut child = table("child", vec![column("odd_id", ColumnType::Integer)]);
@@ -93,6 +109,9 @@ fn what_cannot_be_made_is_left_out_and_said() {
     let seed = plan(&schema, &PlanOptions::default());
     assert!(seed.tables.is_empty());
     let text = seed.to_yaml(&schema);
-    assert!(text.contains("# public.odd is left out: shape: it cannot be null, and nothing says how it is made"), "{text}");
+    assert!(
+        text.contains("# public.odd is left out: shape: it cannot be null, and nothing says how it is made"),
+        "{text}"
+    );
     assert!(text.contains("# public.child is left out"), "{text}");
 }

@@ -47,12 +47,18 @@ impl Seed {
         let _ = write!(out, "  {}:\n    ", text(&table.name.to_string()));
         let _ = match &told.rows {
             Rows::Count(rows) => write!(out, "rows: {rows}"),
-            Rows::Per { table, ratio } => write!(out, "per: {}\n    ratio: {ratio}", text(&table.to_string())),
+            Rows::Per { table, ratio } => {
+                write!(out, "per: {}\n    ratio: {ratio}", text(&table.to_string()))
+            }
         };
         let _ = writeln!(out, "{}", note.map_or(String::new(), |note| format!("  # {}", line(note))));
         if !told.unchecked.is_empty() {
             let names: Vec<_> = told.unchecked.iter().map(|name| text(name)).collect();
-            let _ = writeln!(out, "    unchecked: [{}]  # not understood: see that the columns satisfy them", names.join(", "));
+            let _ = writeln!(
+                out,
+                "    unchecked: [{}]  # not understood: see that the columns satisfy them",
+                names.join(", ")
+            );
         }
         if told.columns.is_empty() {
             return;
@@ -76,7 +82,12 @@ fn seeded(column: &ColumnSeed) -> String {
     let mut parts: Vec<String> = column.make.iter().map(made).collect();
     parts.extend(column.null.map(|share| format!("nulls: {share}")));
     parts.extend(column.unique.then(|| "unique: true".to_owned()));
-    parts.extend(column.with.as_ref().map(|with| format!("with: {{column: {}, strength: {}}}", text(&with.column), with.strength)));
+    parts.extend(
+        column
+            .with
+            .as_ref()
+            .map(|with| format!("with: {{column: {}, strength: {}}}", text(&with.column), with.strength)),
+    );
     parts.join(", ")
 }
 
@@ -84,10 +95,15 @@ fn made(make: &Make) -> String {
     let name = generate::make_name(make);
     let value = match make {
         Make::Constant(None) => "null".to_owned(),
-        Make::Constant(Some(value)) | Make::Dictionary(value) | Make::Pattern(value) | Make::Template(value) => text(value),
+        Make::Constant(Some(value))
+        | Make::Dictionary(value)
+        | Make::Pattern(value)
+        | Make::Template(value) => text(value),
         Make::Sequence { start, step: 1 } => start.to_string(),
         Make::Sequence { start, step } => format!("{{start: {start}, step: {step}}}"),
-        Make::Range { shape: Spread::Uniform, min: Some(min), max: Some(max) } => format!("[{}, {}]", text(min), text(max)),
+        Make::Range { shape: Spread::Uniform, min: Some(min), max: Some(max) } => {
+            format!("[{}, {}]", text(min), text(max))
+        }
         Make::Range { shape, min, max } => range(shape, min.as_ref(), max.as_ref()),
         Make::Choice(entries) => choice(entries),
         Make::Words { min, max } => format!("[{min}, {max}]"),
@@ -102,7 +118,13 @@ fn made(make: &Make) -> String {
             format!("{{start: {}, transitions: {{{}}}}}", text(&states.start), transitions.join(", "))
         }
         Make::Reached { column, state, after, mean } => {
-            format!("{{column: {}, state: {}, after: {}, mean: {}}}", text(column), text(state), text(after), text(mean))
+            format!(
+                "{{column: {}, state: {}, after: {}, mean: {}}}",
+                text(column),
+                text(state),
+                text(after),
+                text(mean)
+            )
         }
         Make::Parent(fan_out) => parent(fan_out),
     };
@@ -112,7 +134,9 @@ fn made(make: &Make) -> String {
 fn range(shape: &Spread, min: Option<&String>, max: Option<&String>) -> String {
     let mut parts = match shape {
         Spread::Uniform => Vec::new(),
-        Spread::Normal { mean, deviation } => vec![format!("mean: {}", text(mean)), format!("deviation: {}", text(deviation))],
+        Spread::Normal { mean, deviation } => {
+            vec![format!("mean: {}", text(mean)), format!("deviation: {}", text(deviation))]
+        }
         Spread::Exponential { mean } => vec![format!("mean: {}", text(mean))],
         Spread::Zipf { exponent } => vec![format!("exponent: {exponent}")],
     };
@@ -131,7 +155,8 @@ fn choice(entries: &[(String, f64)]) -> String {
 }
 
 fn weights(entries: &[(String, f64)]) -> String {
-    let entries: Vec<_> = entries.iter().map(|(entry, weight)| format!("{}: {weight}", text(entry))).collect();
+    let entries: Vec<_> =
+        entries.iter().map(|(entry, weight)| format!("{}: {weight}", text(entry))).collect();
     format!("{{{}}}", entries.join(", "))
 }
 
@@ -152,7 +177,8 @@ fn parent(fan_out: &FanOut) -> String {
         FanOut::Even => "even".to_owned(),
         FanOut::Zipf { exponent } => format!("{{zipf: {exponent}}}"),
         FanOut::Counts(counts) => {
-            let counts: Vec<_> = counts.iter().map(|(children, weight)| format!("{children}: {weight}")).collect();
+            let counts: Vec<_> =
+                counts.iter().map(|(children, weight)| format!("{children}: {weight}")).collect();
             format!("{{counts: {{{}}}}}", counts.join(", "))
         }
     }
@@ -160,10 +186,15 @@ fn parent(fan_out: &FanOut) -> String {
 
 /// A text or number that reads back as the same text, quoted where it has to be.
 fn text(value: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-' | '+');
-    let starts = value.chars().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == '_' || (first == '-' && value.len() > 1));
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-' | '+');
+    let starts = value.chars().next().is_some_and(|first| {
+        first.is_ascii_alphanumeric() || first == '_' || (first == '-' && value.len() > 1)
+    });
     // Numbers and dates may stand bare: they are read as they are written.
     let number = value.chars().all(|character| character.is_ascii_digit() || matches!(character, '.' | '-'));
-    let bare = value.chars().all(plain) && starts && (number && value != "-" && !value.starts_with("--") || reads_as_string(value));
+    let bare = value.chars().all(plain)
+        && starts
+        && (number && value != "-" && !value.starts_with("--") || reads_as_string(value));
     if bare { value.to_owned() } else { serde_json::Value::String(value.to_owned()).to_string() }
 }

@@ -43,7 +43,9 @@ impl Limits {
         self.high.extend(other.high);
         self.excluded.extend(other.excluded);
         self.allowed = match (self.allowed.take(), other.allowed) {
-            (Some(mine), Some(theirs)) => Some(mine.into_iter().filter(|item| theirs.contains(item)).collect()),
+            (Some(mine), Some(theirs)) => {
+                Some(mine.into_iter().filter(|item| theirs.contains(item)).collect())
+            }
             (mine, theirs) => mine.or(theirs),
         };
         self.shortest = self.shortest.max(other.shortest);
@@ -51,8 +53,11 @@ impl Limits {
             (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
             (mine, theirs) => mine.or(theirs),
         };
-        let one = |mine: &Option<String>, theirs: &Option<String>| mine.is_none() || theirs.is_none() || mine == theirs;
-        (one(&self.pattern, &other.pattern) && (self.lower.is_none() || other.lower.is_none() || self.lower == other.lower))
+        let one = |mine: &Option<String>, theirs: &Option<String>| {
+            mine.is_none() || theirs.is_none() || mine == theirs
+        };
+        (one(&self.pattern, &other.pattern)
+            && (self.lower.is_none() || other.lower.is_none() || self.lower == other.lower))
             .then_some(())?;
         self.pattern = self.pattern.take().or(other.pattern);
         self.lower = self.lower.or(other.lower);
@@ -171,11 +176,14 @@ fn compare(op: Op, left: &Expr, right: &Expr) -> Option<Understood> {
             Some(single(column, |limits| bound(limits, op, "now")))
         }
         (Expr::Length(column), Expr::Literal(text)) => length(column, op, text.parse().ok()?),
-        (Expr::Column(column), Expr::Folded { column: folded, lower }) if op == Op::Equal && column == folded => {
+        (Expr::Column(column), Expr::Folded { column: folded, lower })
+            if op == Op::Equal && column == folded =>
+        {
             Some(single(column, |limits| limits.lower = Some(*lower)))
         }
         (Expr::Column(one), Expr::Column(other)) => {
-            let (lower, higher) = if matches!(op, Op::More | Op::AtLeast) { (other, one) } else { (one, other) };
+            let (lower, higher) =
+                if matches!(op, Op::More | Op::AtLeast) { (other, one) } else { (one, other) };
             let strict = matches!(op, Op::Less | Op::More | Op::Differs);
             let order = Order { lower: lower.clone(), higher: higher.clone(), strict };
             (op != Op::Equal && one != other)
@@ -205,8 +213,8 @@ fn length(column: &str, op: Op, number: u64) -> Option<Understood> {
         Op::AtMost => (0, Some(number)),
         Op::Equal => (number, Some(number)),
         Op::AtLeast => (number, None),
-        Op::More => (number.checked_add(1)?, None),
-        Op::Differs => (number.checked_add(1)?, None),
+        // Another length is longer.
+        Op::More | Op::Differs => (number.checked_add(1)?, None),
     };
     Some(single(column, |limits| (limits.shortest, limits.longest) = (shortest, longest)))
 }
@@ -227,7 +235,9 @@ mod tests {
     fn common_checks_are_understood() {
         let price = limits("(((price >= (0)::numeric) AND (price < 9.5)))", "price");
         assert_eq!((price.low, price.high), (vec![bound("0", true)], vec![bound("9.5", false)]));
-        let state = limits("(((s)::text = 'a'::text) OR ((s)::text = ANY (ARRAY['b'::text, 'c'::text])))", "s");
+        assert_eq!(limits("((TRIM(BOTH FROM t) <> ''::text))", "t").excluded, [""]);
+        let state =
+            limits("(((s)::text = 'a'::text) OR ((s)::text = ANY (ARRAY['b'::text, 'c'::text])))", "s");
         assert_eq!(state.allowed, Some(vec!["a".into(), "b".into(), "c".into()]));
         assert_eq!(limits("((a IS NULL) OR (a > 0))", "a").low, [bound("0", false)]);
         assert_eq!(limits("((born <= CURRENT_DATE))", "born").high, [bound("now", true)]);
@@ -244,7 +254,14 @@ mod tests {
 
     #[test]
     fn others_are_not_guessed_at() {
-        for text in ["((a + b) > 3)", "(a = b)", "(num_nonnulls(a, b) = 1)", "(a > now())", "((a ~ 'x') AND (a ~ 'y'))", "(a > NULL)"] {
+        for text in [
+            "((a + b) > 3)",
+            "(a = b)",
+            "(num_nonnulls(a, b) = 1)",
+            "(a > now())",
+            "((a ~ 'x') AND (a ~ 'y'))",
+            "(a > NULL)",
+        ] {
             assert_eq!(understand(text), None, "{text}");
         }
     }

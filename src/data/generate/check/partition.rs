@@ -1,6 +1,7 @@
 //! Partition bounds as limits: rows have to fall into a partition that is there.
 
 use super::limits::{Bound, Limits};
+use super::token::quoted;
 use crate::data::schema::{PartitionBy, Partitioning};
 
 /// What a partitioned table asks of its key's first column: limits, one of which has to be kept. None where a row cannot be
@@ -32,7 +33,12 @@ pub(in crate::data) fn partitions(partitioning: &Partitioning) -> Option<Vec<Lim
 fn covers_all(bounds: &[String]) -> bool {
     let modulus = |bound: &String| {
         let (_, rest) = bound.split_once("modulus")?;
-        rest.trim_start().split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok().filter(|modulus| *modulus > 0)
+        rest.trim_start()
+            .split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse::<u64>()
+            .ok()
+            .filter(|modulus| *modulus > 0)
     };
     let moduli: Option<Vec<u64>> = bounds.iter().map(modulus).collect();
     // Each modulus divides the largest: PostgreSQL asks for that.
@@ -74,7 +80,8 @@ fn joined(mut ranges: Vec<Limits>) -> Vec<Limits> {
             };
             let Some(at) = ranges.iter().position(touches) else { break };
             let other = ranges.swap_remove(at);
-            if range.high.first().map(|bound| &bound.text) == other.low.first().map(|bound| &bound.text) && !range.high.is_empty()
+            if range.high.first().map(|bound| &bound.text) == other.low.first().map(|bound| &bound.text)
+                && !range.high.is_empty()
             {
                 range.high = other.high;
             } else {
@@ -106,23 +113,10 @@ fn list(text: &str) -> Option<Vec<Item>> {
     let mut rest = text.trim().strip_prefix('(')?.strip_suffix(')')?.trim();
     let mut items = Vec::new();
     while !rest.is_empty() {
-        if let Some(mut inside) = rest.strip_prefix('\'') {
-            let mut text = String::new();
-            loop {
-                let (part, after) = inside.split_once('\'')?;
-                text.push_str(part);
-                match after.strip_prefix('\'') {
-                    Some(again) => {
-                        text.push('\'');
-                        inside = again;
-                    }
-                    None => {
-                        rest = after;
-                        break;
-                    }
-                }
-            }
+        if rest.starts_with('\'') {
+            let (text, after) = quoted(rest, '\'')?;
             items.push(Item { text, quoted: true });
+            rest = after;
         } else {
             let end = rest.find(',').unwrap_or(rest.len());
             items.push(Item { text: rest.get(..end)?.trim().to_owned(), quoted: false });
@@ -140,7 +134,11 @@ mod tests {
 
     fn read(by: PartitionBy, columns: usize, bounds: &[&str]) -> Option<Vec<Limits>> {
         let columns = (0..columns).map(|n| format!("c{n}")).collect();
-        partitions(&Partitioning { by, columns, bounds: bounds.iter().map(|bound| (*bound).into()).collect() })
+        partitions(&Partitioning {
+            by,
+            columns,
+            bounds: bounds.iter().map(|bound| (*bound).into()).collect(),
+        })
     }
 
     #[test]
@@ -159,7 +157,8 @@ mod tests {
 
     #[test]
     fn lists_and_hashes_are_read() {
-        let found = read(PartitionBy::List, 1, &["FOR VALUES IN ('a', 'it''s', NULL)", "FOR VALUES IN (3)"]).unwrap();
+        let found =
+            read(PartitionBy::List, 1, &["FOR VALUES IN ('a', 'it''s', NULL)", "FOR VALUES IN (3)"]).unwrap();
         assert_eq!(found[0].allowed, Some(vec!["a".into(), "it's".into(), "3".into()]));
         assert_eq!(read(PartitionBy::List, 1, &["FOR VALUES IN (1)", "DEFAULT"]), Some(vec![]));
         let hash = |n: u32| format!("FOR VALUES WITH (modulus 2, remainder {n})");

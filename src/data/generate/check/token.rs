@@ -52,7 +52,7 @@ fn cut(text: &str, belongs: impl Fn(char) -> bool, make: impl Fn(String) -> Toke
 }
 
 /// What stands between `quote`s, where two of them mean one; and what follows.
-fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
+pub(super) fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
     let mut inside = String::new();
     let mut rest = text.strip_prefix(quote)?;
     loop {

@@ -13,7 +13,9 @@ pub(super) fn circles(tables: &[Table]) -> Vec<Vec<Place>> {
     let nodes: Vec<Vec<_>> = tables
         .iter()
         .enumerate()
-        .map(|(table, found)| (0..found.columns.len()).map(|column| graph.add_node((table, column))).collect())
+        .map(|(table, found)| {
+            (0..found.columns.len()).map(|column| graph.add_node((table, column))).collect()
+        })
         .collect();
     for (table, found) in tables.iter().enumerate() {
         for column in 0..found.columns.len() {

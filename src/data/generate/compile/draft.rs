@@ -33,11 +33,20 @@ pub(super) struct Draft {
     pub(super) fixed: bool,
 }
 
+impl Draft {
+    /// Always null.
+    pub(super) fn nothing() -> Self {
+        Self { source: Source::Nothing, fit: Fit::default(), ends: None, told: false, fixed: true }
+    }
+}
+
 impl Context<'_> {
     /// A sibling column's place.
     pub(super) fn sibling(&self, name: &str) -> Result<usize, Wrong> {
         let found = self.table.columns.iter().position(|column| column.name == name);
-        found.ok_or_else(|| (format!("there is no column `{name}`"), "name a column of the same table".to_owned()))
+        found.ok_or_else(|| {
+            (format!("there is no column `{name}`"), "name a column of the same table".to_owned())
+        })
     }
 
     /// The numbers that constraints allow.
@@ -59,17 +68,25 @@ impl Context<'_> {
         Ok(Some(ends))
     }
 
-    /// What texts are made to fit, and whether constraints ask what cannot be given.
-    pub(super) fn fit(&self) -> Result<Fit, Wrong> {
+    /// The characters that a text has at most.
+    pub(super) fn longest(&self) -> Option<u64> {
         let by_type = if let Form::Text { longest, .. } = self.form { *longest } else { None };
-        let longest = match (by_type, self.limits.longest) {
+        match (by_type, self.limits.longest) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
-        };
+        }
+    }
+
+    /// What texts are made to fit, and whether constraints ask what cannot be given.
+    pub(super) fn fit(&self) -> Result<Fit, Wrong> {
+        let longest = self.longest();
         let empty_excluded = self.limits.excluded.iter().any(String::is_empty) || !self.limits.low.is_empty();
         let shortest = self.limits.shortest.max(u64::from(empty_excluded));
         if longest.is_some_and(|longest| longest < shortest) || shortest > 10_000_000 {
-            return Err((format!("no text has {shortest} characters at least and fits"), "see its constraints".to_owned()));
+            return Err((
+                format!("no text has {shortest} characters at least and fits"),
+                "see its constraints".to_owned(),
+            ));
         }
         let asks_length = self.limits.shortest > 0 || self.limits.longest.is_some();
         if asks_length && !matches!(self.form, Form::Text { .. }) {

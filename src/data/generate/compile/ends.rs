@@ -40,7 +40,8 @@ impl Ends {
         }
         let exactly = |texts: &[String]| {
             let all: Option<Vec<_>> = texts.iter().map(|text| units(text)).collect();
-            let mut found: Vec<i64> = all?.into_iter().filter(|(_, exact)| *exact).map(|(units, _)| units).collect();
+            let mut found: Vec<i64> =
+                all?.into_iter().filter(|(_, exact)| *exact).map(|(units, _)| units).collect();
             found.sort_unstable();
             found.dedup();
             Some(found)

@@ -75,7 +75,8 @@ fn shrink(table: &Table, drafts: &mut [Draft], lower: usize, higher: usize, stri
         } else if let Some(ends) = drafts[lower].ends.as_ref().filter(|ends| ends.low <= high)
             && !drafts[lower].told
         {
-            (numbers.low, numbers.high) = (ends.low.max(high.saturating_sub(numbers.high - numbers.low)), high);
+            (numbers.low, numbers.high) =
+                (ends.low.max(high.saturating_sub(numbers.high - numbers.low)), high);
         }
     }
     if gives_way(table, drafts, higher)
@@ -105,8 +106,15 @@ fn depends(table: &Table, drafts: &[Draft], one: usize, other: usize) -> bool {
     follows || fenced || column.with.is_some_and(|(with, _)| with == other)
 }
 
-fn keep(table: &mut Table, drafts: &mut [Draft], lower: usize, higher: usize, strict: bool) -> Result<(), Wrong> {
-    let help = || "give both ranges that leave room, or name the constraint in the table's `unchecked`".to_owned();
+fn keep(
+    table: &mut Table,
+    drafts: &mut [Draft],
+    lower: usize,
+    higher: usize,
+    strict: bool,
+) -> Result<(), Wrong> {
+    let help =
+        || "give both ranges that leave room, or name the constraint in the table's `unchecked`".to_owned();
     let comparable = match (unit(table, lower), unit(table, higher)) {
         (Some(from), Some(to)) => from.convert(0, to, false).is_some(),
         _ => false,
@@ -119,7 +127,9 @@ fn keep(table: &mut Table, drafts: &mut [Draft], lower: usize, higher: usize, st
         (Some(bound), Some(room)) => bound < room || (bound == room && inclusive),
         _ => false,
     };
-    let to_higher = |value: i64, up| unit(table, lower).zip(unit(table, higher)).and_then(|(from, to)| from.convert(value, to, up));
+    let to_higher = |value: i64, up| {
+        unit(table, lower).zip(unit(table, higher)).and_then(|(from, to)| from.convert(value, to, up))
+    };
     let top = low.and_then(|(_, top)| to_higher(top, true));
     if below(top, high.map(|(bottom, _)| bottom), !strict) {
         return Ok(());

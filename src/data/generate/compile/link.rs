@@ -62,7 +62,8 @@ fn of(schema: &Schema, table: &Table, faults: &mut Faults) -> Links {
     }
     for at in 0..links.keys.len() {
         let own = |column: &&usize| {
-            links.columns[**column].len() == 1 && table.columns.get(**column).is_some_and(|column| !column.not_null)
+            links.columns[**column].len() == 1
+                && table.columns.get(**column).is_some_and(|column| !column.not_null)
         };
         links.keys[at].optional = links.keys[at].columns.iter().any(|column| own(&column));
     }
@@ -72,13 +73,23 @@ fn of(schema: &Schema, table: &Table, faults: &mut Faults) -> Links {
 /// A key that cannot be kept holds where one of its columns is null, if one can be.
 fn leave_out(table: &Table, key: &ForeignKey, found: bool, links: &mut Links, faults: &mut Faults) {
     let free = table.columns.iter().position(|column| {
-        key.columns.contains(&column.name) && !column.not_null && links.columns[place(table, &column.name)].is_empty()
+        key.columns.contains(&column.name)
+            && !column.not_null
+            && links.columns[place(table, &column.name)].is_empty()
     });
     if let Some(column) = free {
         links.always_null[column] = true;
     } else if found {
-        let message = format!("it shares columns with another foreign key, and neither implies the other ({})", key.columns.join(", "));
-        faults.add(&table.name, &key.name, message, "leave the table out of seed.yaml, or make a column of one key nullable");
+        let message = format!(
+            "it shares columns with another foreign key, and neither implies the other ({})",
+            key.columns.join(", ")
+        );
+        faults.add(
+            &table.name,
+            &key.name,
+            message,
+            "leave the table out of seed.yaml, or make a column of one key nullable",
+        );
     } else {
         let message = format!("it refers to {}, which is not there", key.table);
         faults.add(&table.name, &key.name, message, "leave the table out of seed.yaml");
@@ -92,16 +103,27 @@ fn place(table: &Table, name: &str) -> usize {
 fn locate(schema: &Schema, table: &Table, key: &ForeignKey) -> Option<Link> {
     let at = schema.tables.iter().position(|other| other.name == key.table)?;
     let places = |of: &Table, names: &[String]| {
-        names.iter().map(|name| of.columns.iter().position(|column| column.name == *name)).collect::<Option<Vec<_>>>()
+        names
+            .iter()
+            .map(|name| of.columns.iter().position(|column| column.name == *name))
+            .collect::<Option<Vec<_>>>()
     };
-    let (columns, references) = (places(table, &key.columns)?, places(schema.tables.get(at)?, &key.references)?);
-    (columns.len() == references.len() && !columns.is_empty())
-        .then(|| Link { name: key.name.clone(), table: at, columns, references, optional: false })
+    let (columns, references) =
+        (places(table, &key.columns)?, places(schema.tables.get(at)?, &key.references)?);
+    (columns.len() == references.len() && !columns.is_empty()).then(|| Link {
+        name: key.name.clone(),
+        table: at,
+        columns,
+        references,
+        optional: false,
+    })
 }
 
 /// Whether rows that keep `one` keep `other`: it is about columns of `one`, and the rows referred to keep it themselves.
 fn implies(schema: &Schema, table: &Table, one: &ForeignKey, other: &ForeignKey, depth: u32) -> bool {
-    let through = |column: &String| one.columns.iter().position(|own| own == column).and_then(|at| one.references.get(at));
+    let through = |column: &String| {
+        one.columns.iter().position(|own| own == column).and_then(|at| one.references.get(at))
+    };
     let Some(columns) = other.columns.iter().map(through).collect::<Option<Vec<_>>>() else { return false };
     if one.table == other.table && columns.iter().copied().eq(&other.references) {
         return true;
@@ -109,7 +131,8 @@ fn implies(schema: &Schema, table: &Table, one: &ForeignKey, other: &ForeignKey,
     let Some(parent) = schema.table(&one.table).filter(|_| depth > 0) else { return false };
     let wanted = ForeignKey { columns: columns.into_iter().cloned().collect(), ..other.clone() };
     parent.foreign_keys.iter().any(|key| {
-        let same = key.table == wanted.table && key.columns == wanted.columns && key.references == wanted.references;
+        let same =
+            key.table == wanted.table && key.columns == wanted.columns && key.references == wanted.references;
         // A key to the table itself holds by induction over its rows.
         same || (parent.name != table.name && implies(schema, parent, key, &wanted, depth - 1))
     })

@@ -20,15 +20,16 @@ pub(in crate::data) use ends::Ends;
 pub(in crate::data) use link::{Links, links};
 pub(in crate::data) use require::{Required, required};
 
+use super::check::Limits;
 use super::column::{Column, Pick, Reference, Source, Table, Texts};
+use super::column::{Fit, How};
 use super::error::{Faults, GenerateError};
 use super::form::Form;
-use super::guess::Known;
+use super::guess::{Guess, Known};
 use super::random::Stream;
 use crate::data::schema::{self, Made, Schema};
 use crate::data::seed::{ColumnSeed, FanOut, Make, Seed};
-use draft::{Context, Draft};
-use super::column::{Fit, How};
+use draft::{Context, Draft, Wrong};
 
 /// Tables in the schema's order.
 pub(super) fn compile(schema: &Schema, seed: &Seed) -> Result<Vec<Table>, GenerateError> {
@@ -46,7 +47,9 @@ pub(super) fn compile(schema: &Schema, seed: &Seed) -> Result<Vec<Table>, Genera
 fn circles(tables: &[Table], faults: &mut Faults) {
     for circle in cycle::circles(tables) {
         let Some((table, column)) = circle.first() else { continue };
-        let name = |(table, column): &(usize, usize)| format!("{}.{}", tables[*table].name, tables[*table].columns[*column].name);
+        let name = |(table, column): &(usize, usize)| {
+            format!("{}.{}", tables[*table].name, tables[*table].columns[*column].name)
+        };
         let names: Vec<_> = circle.iter().map(name).collect();
         let (table, column) = (&tables[*table], &tables[*table].columns[*column]);
         let message = format!("values need each other in a circle: {}", names.join(", "));
@@ -68,7 +71,13 @@ impl<'a> Work<'a> {
         let table = &self.schema.tables[at];
         let told = self.seed.tables.get(&table.name);
         let mut drafts: Vec<Draft> = Vec::new();
-        let mut made = Table { name: table.name.clone(), rows: self.rows[at], columns: Vec::new(), references: Vec::new(), groups: Vec::new() };
+        let mut made = Table {
+            name: table.name.clone(),
+            rows: self.rows[at],
+            columns: Vec::new(),
+            references: Vec::new(),
+            groups: Vec::new(),
+        };
         // What is not generated needs no source, and has no faults.
         if made.rows > 0 {
             let known = |name: &String| told.is_some_and(|told| told.unchecked.contains(name));
@@ -98,9 +107,11 @@ impl<'a> Work<'a> {
     fn settle(&mut self, at: usize, made: &mut Table, drafts: &mut [Draft]) {
         let table = &self.schema.tables[at];
         let keys: Vec<Vec<usize>> = self.links[at].keys.iter().map(|key| key.columns.clone()).collect();
-        let own: Vec<(bool, bool)> = self.links[at].keys.iter().map(|key| (key.table == at, key.optional)).collect();
+        let own: Vec<(bool, bool)> =
+            self.links[at].keys.iter().map(|key| (key.table == at, key.optional)).collect();
         let sets = self.sets(table);
-        let mut uniques = unique::Uniques { table: made, drafts, keys: &keys, own: &own, seed: self.seed.seed };
+        let mut uniques =
+            unique::Uniques { table: made, drafts, keys: &keys, own: &own, seed: self.seed.seed };
         let faults = uniques.settle(sets);
         for (part, (message, help), room) in faults {
             self.faults.add(&table.name, &part, message, help);
@@ -118,7 +129,8 @@ impl<'a> Work<'a> {
             columns.filter(|columns| !columns.is_empty()).map(|columns| unique::Set { columns, no_nulls })
         };
         let told = self.seed.tables.get(&table.name).into_iter().flat_map(|told| &told.columns);
-        let told = told.filter(|(_, column)| column.unique).map(|(name, _)| (std::slice::from_ref(name), false));
+        let told =
+            told.filter(|(_, column)| column.unique).map(|(name, _)| (std::slice::from_ref(name), false));
         let uniques = table.uniques.iter().map(|unique| (&unique.columns[..], unique.nulls_not_distinct));
         let all = std::iter::once((&table.primary_key[..], true)).chain(uniques).chain(told);
         all.filter_map(|(columns, no_nulls)| set(columns, no_nulls)).collect()
@@ -135,35 +147,27 @@ impl<'a> Work<'a> {
         let limits = &self.required[at].limits[place];
         let refers = !self.links[at].columns[place].is_empty();
         let told = self.told(table, &column.name).cloned().unwrap_or_default();
-        let unique = |columns: &[String]| columns.len() == 1 && columns.first() == Some(&column.name);
-        let unique = unique(&table.primary_key) || table.uniques.iter().any(|set| unique(&set.columns)) || told.unique;
-        let known = Known { table, column, form: &form, limits, refers: false, unique, clock: self.seed.clock };
-        let guess = known.guess();
-        let is_parent = matches!(told.make, Some(Make::Parent(_)));
-        let said = told.make.clone().filter(|_| !is_parent && !refers);
-        let context = Context { table, form: &form, limits, clock: self.seed.clock, locale: self.seed.locale, told: said.is_some() };
-        let omitted = column.made == Made::Generated
-            || (said.is_none() && !refers && matches!(form, Form::Unknown(_)) && column.default.is_some());
-        let always_null = self.links[at].always_null[place] || column.made == Made::Generated || !wanted || omitted;
-        let make = if always_null { Some(Make::Constant(None)) } else { said.or(guess.make) };
-        let mut fails = false;
-        let draft = source::draft(&context, make.as_ref()).unwrap_or_else(|(message, help)| {
-            fails = true;
-            // A column that a key gives its value is never without one; its own source is not used.
-            if wanted && !(refers && column.not_null) {
-                self.faults.add(&table.name, &column.name, message, help);
-            }
-            Draft { source: Source::Nothing, fit: Fit::default(), ends: None, told: false, fixed: true }
-        });
-        let not_null = limits.not_null || self.referred(at, place) || table.primary_key.contains(&column.name);
+        let guess = self.guess(table, column, &form, limits, told.unique);
+        let said = told.make.clone().filter(|make| !matches!(make, Make::Parent(_)) && !refers);
+        let (clock, locale) = (self.seed.clock, self.seed.locale);
+        let context = Context { table, form: &form, limits, clock, locale, told: said.is_some() };
+        let left_to_default =
+            matches!(form, Form::Unknown(_)) && column.default.is_some() && said.is_none() && !refers;
+        let omitted = column.made == Made::Generated || left_to_default;
+        let nothing = self.links[at].always_null[place] || omitted || !wanted;
+        let make = if nothing { Some(Make::Constant(None)) } else { said.or(guess.make) };
+        let drafted = source::draft(&context, make.as_ref());
+        let not_null =
+            limits.not_null || self.referred(at, place) || table.primary_key.contains(&column.name);
         let guessed = if not_null || told.make.is_some() { 0.0 } else { guess.null };
         let null = told.null.unwrap_or(guessed);
-        if wanted {
-            self.check_null(at, place, not_null && null > 0.0, not_null && !refers && !fails && matches!(draft.source, Source::Nothing));
+        // A column that a key gives its value is never without one; its own source is not used.
+        if wanted && !omitted && !(refers && column.not_null) {
+            self.check(table, column, not_null, null, &drafted);
         }
         let names = [table.name.to_string(), column.name.clone()];
         let stream = |purpose: &str| Stream::new(self.seed.seed, &[&names[0], &names[1], purpose]);
-        let made = Column {
+        let compiled = Column {
             name: column.name.clone(),
             stream: stream("value"),
             null: if not_null { 0.0 } else { null },
@@ -179,7 +183,46 @@ impl<'a> Work<'a> {
             omitted,
             form,
         };
-        (made, draft)
+        (compiled, drafted.unwrap_or_else(|_| Draft::nothing()))
+    }
+
+    fn guess(
+        &self,
+        table: &schema::Table,
+        column: &schema::Column,
+        form: &Form,
+        limits: &Limits,
+        unique: bool,
+    ) -> Guess {
+        let alone = |columns: &[String]| columns.len() == 1 && columns.first() == Some(&column.name);
+        let unique =
+            unique || alone(&table.primary_key) || table.uniques.iter().any(|set| alone(&set.columns));
+        Known { table, column, form, limits, refers: false, unique, clock: self.seed.clock }.guess()
+    }
+
+    /// What is wrong with a column's source, and with its nulls.
+    fn check(
+        &mut self,
+        table: &schema::Table,
+        column: &schema::Column,
+        not_null: bool,
+        null: f64,
+        drafted: &Result<Draft, Wrong>,
+    ) {
+        let refers = table.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
+        let (message, help) = match drafted {
+            Err((message, help)) => (message.clone(), help.clone()),
+            Ok(_) if not_null && null > 0.0 => (
+                "a share of nulls is told, and it cannot be null or is referred to".to_owned(),
+                "leave `nulls` out".to_owned(),
+            ),
+            Ok(draft) if not_null && !refers && matches!(draft.source, Source::Nothing) => (
+                "it cannot be null, and nothing says how it is made".to_owned(),
+                "give it a `choice` or a `pattern`".to_owned(),
+            ),
+            Ok(_) => return,
+        };
+        self.faults.add(&table.name, &column.name, message, help);
     }
 
     fn with(&mut self, at: usize, told: &ColumnSeed) -> Option<(usize, f64)> {
@@ -187,26 +230,22 @@ impl<'a> Work<'a> {
         let table = &self.schema.tables[at];
         let place = table.columns.iter().position(|column| column.name == coupling.column);
         if place.is_none() {
-            self.faults.add(&table.name, &coupling.column, "there is no such column to go with", "name a column of the same table");
+            self.faults.add(
+                &table.name,
+                &coupling.column,
+                "there is no such column to go with",
+                "name a column of the same table",
+            );
         }
         Some((place?, coupling.strength.clamp(-1.0, 1.0)))
     }
 
-    fn check_null(&mut self, at: usize, place: usize, share: bool, nothing: bool) {
-        let table = &self.schema.tables[at];
-        let column = &table.columns[place];
-        if share {
-            let help = "leave `nulls` out";
-            self.faults.add(&table.name, &column.name, "a share of nulls is told, and it cannot be null or is referred to", help);
-        } else if nothing && column.made != Made::Generated && !(matches!(Form::of(&column.kind, self.schema), Form::Unknown(_)) && column.default.is_some()) {
-            let message = "it cannot be null, and nothing says how it is made";
-            self.faults.add(&table.name, &column.name, message, "give it a `choice` or a `pattern`");
-        }
-    }
-
     /// Whether a foreign key refers to a column: then it is never null.
     fn referred(&self, at: usize, place: usize) -> bool {
-        self.links.iter().flat_map(|links| &links.keys).any(|key| key.table == at && key.references.contains(&place))
+        self.links
+            .iter()
+            .flat_map(|links| &links.keys)
+            .any(|key| key.table == at && key.references.contains(&place))
     }
 
     fn references(&mut self, at: usize, made: &mut Table) {
@@ -215,8 +254,11 @@ impl<'a> Work<'a> {
             let parents = self.rows[key.table];
             let names = table.name.to_string();
             let stream = Stream::new(self.seed.seed, &[&names, &key.name, "parent"]);
-            let told: Vec<&'a ColumnSeed> =
-                key.columns.iter().filter_map(|column| self.told(table, &table.columns[*column].name)).collect();
+            let told: Vec<&'a ColumnSeed> = key
+                .columns
+                .iter()
+                .filter_map(|column| self.told(table, &table.columns[*column].name))
+                .collect();
             let fan_out = told.iter().find_map(|told| match &told.make {
                 Some(Make::Parent(fan_out)) => Some(fan_out.clone()),
                 _ => None,
@@ -225,14 +267,20 @@ impl<'a> Work<'a> {
             let own = key.table == at;
             let picked = fan_out::pick(&fan_out, parents.max(1), made.rows, &stream);
             let pick = picked.unwrap_or_else(|message| {
-                self.faults.add(&table.name, &key.name, message, "give a number of children above 0 a weight");
+                self.faults.add(
+                    &table.name,
+                    &key.name,
+                    message,
+                    "give a number of children above 0 a weight",
+                );
                 Pick::Uniform
             });
             let pick = if own { Pick::Earlier { first: (!key.optional).then_some(0) } } else { pick };
             let guessed = if told.iter().any(|told| told.make.is_some()) { 0.0 } else { 0.1 };
             let null = told.iter().find_map(|told| told.null).unwrap_or(guessed);
             if parents == 0 && !key.optional {
-                let message = format!("it refers to {}, which gets no rows", self.schema.tables[key.table].name);
+                let message =
+                    format!("it refers to {}, which gets no rows", self.schema.tables[key.table].name);
                 self.faults.add(&table.name, &key.name, message, "give that table rows");
             }
             let null = if key.optional { null } else { 0.0 };
@@ -246,7 +294,8 @@ impl<'a> Work<'a> {
         for place in 0..made.columns.len() {
             let Source::Number(numbers) = &made.columns[place].source else { continue };
             let How::Reached { states, .. } = numbers.how else { continue };
-            let Some(Make::Reached { state, .. }) = self.told(table, &made.columns[place].name).and_then(|told| told.make.clone())
+            let Some(Make::Reached { state, .. }) =
+                self.told(table, &made.columns[place].name).and_then(|told| told.make.clone())
             else {
                 continue;
             };
@@ -259,7 +308,12 @@ impl<'a> Work<'a> {
             match found {
                 None => {
                     let message = format!("`{}` has no state `{state}`", table.columns[states].name);
-                    self.faults.add(&table.name, name, message, "name a column with `states`, and one of those");
+                    self.faults.add(
+                        &table.name,
+                        name,
+                        message,
+                        "name a column with `states`, and one of those",
+                    );
                 }
                 Some(at) if at > 0 && not_null => {
                     let message = "it cannot be null, and not every row reaches the state";

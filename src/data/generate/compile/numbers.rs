@@ -50,7 +50,11 @@ fn unit(context: &Context<'_>) -> Unit {
 fn distance(context: &Context<'_>, text: &str) -> Result<i64, Wrong> {
     let unit = unit(context);
     unit.distance(text).filter(|units| *units >= 0).ok_or_else(|| {
-        let wanted = if matches!(unit, Unit::Decimal { .. }) { "a number such as `2.5`" } else { "a span such as `2d` or `1.5h`" };
+        let wanted = if matches!(unit, Unit::Decimal { .. }) {
+            "a number such as `2.5`"
+        } else {
+            "a span such as `2d` or `1.5h`"
+        };
         (format!("`{text}` is no distance between its values"), format!("write {wanted}"))
     })
 }
@@ -60,7 +64,9 @@ fn value(context: &Context<'_>, text: &str) -> Result<i64, Wrong> {
         Form::Boolean => truth(text).map(i64::from),
         form => form.units(text, context.clock).map(|(units, _)| units),
     };
-    found.ok_or_else(|| (format!("`{text}` is no value of its type"), "write it as in SQL, without quotes".to_owned()))
+    found.ok_or_else(|| {
+        (format!("`{text}` is no value of its type"), "write it as in SQL, without quotes".to_owned())
+    })
 }
 
 /// The values that a constraint lists, each as likely.
@@ -71,7 +77,10 @@ fn listed(ends: &Ends) -> Result<Numbers, Wrong> {
 }
 
 fn no_weight() -> Wrong {
-    ("none of its values has a weight above 0".to_owned(), "give one a weight, and none a negative one".to_owned())
+    (
+        "none of its values has a weight above 0".to_owned(),
+        "give one a weight, and none a negative one".to_owned(),
+    )
 }
 
 fn choice(context: &Context<'_>, entries: &[(String, f64)], ends: &Ends) -> Result<Numbers, Wrong> {
@@ -86,14 +95,22 @@ fn choice(context: &Context<'_>, entries: &[(String, f64)], ends: &Ends) -> Resu
             values.push(value);
             kept.push(*weight);
         } else if context.told && !allowed {
-            return Err((format!("`{text}` is not allowed by its constraints or type"), "leave it out".to_owned()));
+            return Err((
+                format!("`{text}` is not allowed by its constraints or type"),
+                "leave it out".to_owned(),
+            ));
         }
     }
     let weights = Weights::new(kept).ok_or_else(no_weight)?;
     Ok(Numbers { low: ends.low, high: ends.high, excluded: Vec::new(), how: How::Choice { values, weights } })
 }
 
-fn range(context: &Context<'_>, shape: &Spread, (min, max): (Option<&str>, Option<&str>), ends: &Ends) -> Result<Numbers, Wrong> {
+fn range(
+    context: &Context<'_>,
+    shape: &Spread,
+    (min, max): (Option<&str>, Option<&str>),
+    ends: &Ends,
+) -> Result<Numbers, Wrong> {
     let min = min.map(|text| value(context, text)).transpose()?;
     let max = max.map(|text| value(context, text)).transpose()?;
     let (wanted_low, wanted_high) = (min.unwrap_or(ends.low), max.unwrap_or(ends.high));
@@ -102,7 +119,10 @@ fn range(context: &Context<'_>, shape: &Spread, (min, max): (Option<&str>, Optio
     }
     let meets = wanted_low <= ends.high && wanted_high >= ends.low;
     if context.told && !meets {
-        return Err(("its constraints allow nothing between `min` and `max`".to_owned(), "move the range".to_owned()));
+        return Err((
+            "its constraints allow nothing between `min` and `max`".to_owned(),
+            "move the range".to_owned(),
+        ));
     }
     let (low, high) = ends.near(wanted_low, wanted_high);
     let mean = |text: &String| distance(context, text).map(float);
@@ -127,11 +147,15 @@ fn time_series(context: &Context<'_>, series: &seed::Series, ends: &Ends) -> Res
     };
     let to = series.to.as_ref().map(time).transpose()?.unwrap_or(context.clock);
     let from = series.from.as_ref().map(time).transpose()?.unwrap_or(to.saturating_sub(365 * DAY));
-    let wrong = || ("a time series is no value of its type".to_owned(), "it is for days and times".to_owned());
+    let wrong =
+        || ("a time series is no value of its type".to_owned(), "it is for days and times".to_owned());
     let from = from.max(unit.convert(ends.low, instant, false).ok_or_else(wrong)?);
     let to = to.min(unit.convert(ends.high, instant, false).ok_or_else(wrong)?);
     if from > to {
-        return Err(("its times end before they begin".to_owned(), "exchange `from` and `to`, or see its constraints".to_owned()));
+        return Err((
+            "its times end before they begin".to_owned(),
+            "exchange `from` and `to`, or see its constraints".to_owned(),
+        ));
     }
     let weights = |weights: &Vec<f64>, count: usize, what: &str| match weights.len() {
         0 => Ok(None),
@@ -140,7 +164,10 @@ fn time_series(context: &Context<'_>, series: &seed::Series, ends: &Ends) -> Res
     };
     let growth = series.growth.unwrap_or(1.0);
     if !(0.0..=1e6).contains(&growth) {
-        return Err((format!("`growth` cannot be {growth}"), "it is how many times as many at the end, 0 to 1000000".to_owned()));
+        return Err((
+            format!("`growth` cannot be {growth}"),
+            "it is how many times as many at the end, 0 to 1000000".to_owned(),
+        ));
     }
     let (days, hours) = (weights(&series.days, 7, "days")?, weights(&series.hours, 24, "hours")?);
     Ok(Series { from, to, growth, days, hours })

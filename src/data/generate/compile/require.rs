@@ -58,14 +58,18 @@ pub(super) fn roots(links: &[Links], table: usize, column: usize) -> Vec<(usize,
 }
 
 fn of(schema: &Schema, table: &Table, clock: i64) -> Required {
-    let mut required = Required { limits: vec![Limits::default(); table.columns.len()], ..Required::default() };
+    let mut required =
+        Required { limits: vec![Limits::default(); table.columns.len()], ..Required::default() };
     for (at, column) in table.columns.iter().enumerate() {
         required.limits[at].not_null = column.not_null;
         domain(schema, &column.kind, &column.name, at, &mut required);
     }
     for (name, check) in &table.checks {
         let understood = understand(check).filter(|asked| {
-            let named = asked.limits.keys().chain(asked.orders.iter().flat_map(|order| [&order.lower, &order.higher]));
+            let named = asked
+                .limits
+                .keys()
+                .chain(asked.orders.iter().flat_map(|order| [&order.lower, &order.higher]));
             let mut named = named;
             named.all(|column| table.column(column).is_some())
         });
@@ -115,12 +119,17 @@ fn partitioned(schema: &Schema, table: &Table, clock: i64, required: &mut Requir
     if choices.is_empty() {
         return;
     }
-    let at = partitioning.columns.first().and_then(|name| table.columns.iter().position(|column| column.name == *name));
+    let at = partitioning
+        .columns
+        .first()
+        .and_then(|name| table.columns.iter().position(|column| column.name == *name));
     let Some(at) = at else { return required.unknown.push(unknown()) };
     let form = Form::of(&table.columns[at].kind, schema);
     let width = |limits: &Limits| {
         let Form::Number { range, .. } = form else { return 0 };
-        let unit = |bound: &crate::data::generate::check::Bound| form.units(&bound.text, clock).map(|(units, _)| units);
+        let unit = |bound: &crate::data::generate::check::Bound| {
+            form.units(&bound.text, clock).map(|(units, _)| units)
+        };
         let low = limits.low.first().and_then(unit).unwrap_or(range.0);
         let high = limits.high.first().and_then(unit).unwrap_or(range.1);
         span(low, high.max(low))
@@ -136,7 +145,7 @@ mod tests {
     use super::super::link::links;
     use super::*;
     use crate::data::generate::error::Faults;
-    use crate::data::generate::random_schema::{column, key, table};
+    use crate::data::generate::test_schema::{column, key, table};
 
     #[test]
     fn what_a_key_column_is_asked_is_asked_of_the_root() {

@@ -19,7 +19,12 @@ fn resolve(table: &TableName, seed: &Seed, faults: &mut Faults, on_the_way: &mut
         Rows::Count(rows) => *rows,
         Rows::Per { table: of, ratio } => {
             if on_the_way.contains(of) || of == table {
-                faults.add(table, "per", "tables take their rows from each other in a circle", "give one of them `rows`");
+                faults.add(
+                    table,
+                    "per",
+                    "tables take their rows from each other in a circle",
+                    "give one of them `rows`",
+                );
                 return 0;
             }
             on_the_way.push(table.clone());

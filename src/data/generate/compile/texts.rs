@@ -15,13 +15,21 @@ pub(super) fn texts(context: &Context<'_>, make: &Make) -> Result<Texts, Wrong> 
         Make::Constant(Some(text)) => weighted(&[(text.clone(), 1.0)]),
         Make::Choice(entries) => weighted(entries),
         Make::Dictionary(name) => entries(context, name).map(Texts::Dictionary),
-        Make::Pattern(pattern) => Pattern::new(pattern).map(Texts::Pattern).map_err(|why| {
-            (format!("the pattern `{pattern}` cannot be made: {why}"), "write a simpler regular expression".to_owned())
-        }),
+        Make::Pattern(pattern) => {
+            Pattern::within(pattern, context.longest()).map(Texts::Pattern).map_err(|why| {
+                (
+                    format!("the pattern `{pattern}` cannot be made: {why}"),
+                    "write a simpler regular expression".to_owned(),
+                )
+            })
+        }
         Make::Template(text) => template(context, text).map(Texts::Template),
         Make::Words { min, max } => {
             if min > max || *max > 1_000_000 {
-                return Err((format!("there are no {min} to {max} words"), "`min` is not above `max`, and that not above 1000000".to_owned()));
+                return Err((
+                    format!("there are no {min} to {max} words"),
+                    "`min` is not above `max`, and that not above 1000000".to_owned(),
+                ));
             }
             Ok(Texts::Words { words: entries(context, "word")?, min: *min, max: *max })
         }
@@ -32,7 +40,11 @@ pub(super) fn texts(context: &Context<'_>, make: &Make) -> Result<Texts, Wrong> 
 }
 
 /// Texts of which each has to be one that is `known`.
-pub(super) fn listed(context: &Context<'_>, make: &Make, known: &dyn Fn(&String) -> bool) -> Result<Texts, Wrong> {
+pub(super) fn listed(
+    context: &Context<'_>,
+    make: &Make,
+    known: &dyn Fn(&String) -> bool,
+) -> Result<Texts, Wrong> {
     let mut texts = texts(context, make)?;
     let found = match &mut texts {
         Texts::Choice { entries, .. } => entries,
@@ -40,7 +52,10 @@ pub(super) fn listed(context: &Context<'_>, make: &Make, known: &dyn Fn(&String)
         _ => return Err(("it is a list of values".to_owned(), "take `choice` or `states`".to_owned())),
     };
     if let Some(unknown) = found.iter().find(|entry| !known(entry)) {
-        return Err((format!("`{unknown}` is none of its values"), "take one of its type's or constraint's".to_owned()));
+        return Err((
+            format!("`{unknown}` is none of its values"),
+            "take one of its type's or constraint's".to_owned(),
+        ));
     }
     Ok(texts)
 }
@@ -62,7 +77,10 @@ fn weighted(entries: &[(String, f64)]) -> Result<Texts, Wrong> {
         }
     }
     let weights = Weights::new(weights).ok_or_else(|| {
-        ("none of its values has a weight above 0".to_owned(), "give one a weight, and none a negative one".to_owned())
+        (
+            "none of its values has a weight above 0".to_owned(),
+            "give one a weight, and none a negative one".to_owned(),
+        )
     })?;
     Ok(Texts::Choice { entries: texts, weights })
 }
@@ -80,7 +98,9 @@ fn template(context: &Context<'_>, text: &str) -> Result<Vec<Part>, Wrong> {
         let (name, slug) = match inside.split_once(':') {
             None => (inside, false),
             Some((name, "slug")) => (name, true),
-            Some((_, other)) => return Err((format!("a template has no `:{other}`"), "there is `:slug`".to_owned())),
+            Some((_, other)) => {
+                return Err((format!("a template has no `:{other}`"), "there is `:slug`".to_owned()));
+            }
         };
         parts.push(part(context, name, slug)?);
         rest = after;
@@ -101,10 +121,12 @@ fn part(context: &Context<'_>, name: &str, slug: bool) -> Result<Part, Wrong> {
     if let Ok(column) = context.sibling(name) {
         return Ok(Part::Column { column, slug });
     }
-    dictionary::entries(context.locale, name).map(|entries| Part::Dictionary { entries, slug }).ok_or_else(|| {
-        let help = "name a column of the table, a dictionary, `unique` or `number`".to_owned();
-        (format!("`{{{name}}}` is nothing that a template knows"), help)
-    })
+    dictionary::entries(context.locale, name).map(|entries| Part::Dictionary { entries, slug }).ok_or_else(
+        || {
+            let help = "name a column of the table, a dictionary, `unique` or `number`".to_owned();
+            (format!("`{{{name}}}` is nothing that a template knows"), help)
+        },
+    )
 }
 
 fn walk(states: &States) -> Result<Walk, Wrong> {
@@ -121,7 +143,10 @@ fn walk(states: &States) -> Result<Walk, Wrong> {
     let mut next = vec![None; labels.len()];
     for (from, to) in &states.transitions {
         let weights = Weights::new(to.iter().map(|(_, weight)| *weight)).ok_or_else(|| {
-            (format!("no transition from `{from}` has a weight"), "give one a weight above 0, or leave the state out: it is final".to_owned())
+            (
+                format!("no transition from `{from}` has a weight"),
+                "give one a weight above 0, or leave the state out: it is final".to_owned(),
+            )
         })?;
         if let Some(slot) = place(from).and_then(|at| next.get_mut(at)) {
             *slot = Some((to.iter().map(|(state, _)| place(state)).collect(), weights));
@@ -136,14 +161,18 @@ pub(super) fn keeps(context: &Context<'_>, texts: &Texts, fit: Fit) -> Result<()
     if let Texts::Pattern(pattern) = texts {
         let (shortest, longest) = pattern.lengths();
         let (shortest, longest) = (shortest as u64, longest as u64);
-        if fit.longest.is_some_and(|most| longest > most) && (context.told || context.limits.pattern.is_some()) {
+        if fit.longest.is_some_and(|most| longest > most)
+            && (context.told || context.limits.pattern.is_some())
+        {
             return wrong(format!("its pattern makes texts of {longest} characters, which do not fit"));
         }
         if shortest < fit.shortest {
             return wrong(format!("its pattern makes texts of {shortest} characters, which are too short"));
         }
     }
-    if context.told && let Texts::Choice { entries, .. } = texts {
+    if context.told
+        && let Texts::Choice { entries, .. } = texts
+    {
         let long = |entry: &&String| fit.longest.is_some_and(|most| entry.chars().count() as u64 > most);
         if let Some(entry) = entries.iter().find(long) {
             return wrong(format!("`{entry}` does not fit"));
@@ -151,27 +180,31 @@ pub(super) fn keeps(context: &Context<'_>, texts: &Texts, fit: Fit) -> Result<()
     }
     if let Some(wanted) = &context.limits.pattern {
         let same = matches!(texts, Texts::Pattern(_)) && !context.told;
-        if !same && !matches_all(wanted, texts) {
+        if !same && !matches_all(wanted, texts, context.longest()) {
             return wrong(format!("it is told other than its constraint's pattern `{wanted}`"));
         }
     }
     // An order among texts is not kept, but for not being empty.
     let bounds = context.limits.low.iter().chain(&context.limits.high);
-    let ordered = bounds.filter(|bound| !(bound.text.is_empty() && !bound.inclusive)).count() + context.limits.high.len();
+    let ordered =
+        bounds.filter(|bound| !bound.text.is_empty() || bound.inclusive).count() + context.limits.high.len();
     if ordered > 0 && matches!(context.form, Form::Text { .. }) {
-        return Err(("a constraint asks for an order among texts".to_owned(), "name it in the table's `unchecked`".to_owned()));
+        return Err((
+            "a constraint asks for an order among texts".to_owned(),
+            "name it in the table's `unchecked`".to_owned(),
+        ));
     }
     Ok(())
 }
 
 /// Whether told texts match; of patterns only the same one is known to.
-fn matches_all(wanted: &str, texts: &Texts) -> bool {
+fn matches_all(wanted: &str, texts: &Texts, longest: Option<u64>) -> bool {
     match texts {
         Texts::Choice { entries, .. } => {
             let regex = regex::bytes::RegexBuilder::new(wanted).unicode(false).build();
             regex.is_ok_and(|regex| entries.iter().all(|entry| regex.is_match(entry.as_bytes())))
         }
-        Texts::Pattern(pattern) => Pattern::new(wanted).is_ok_and(|wanted| wanted == *pattern),
+        Texts::Pattern(pattern) => Pattern::within(wanted, longest).is_ok_and(|wanted| wanted == *pattern),
         _ => false,
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::draft::{Draft, Wrong};
-use crate::data::generate::column::{COUNTED, COUNTED_DIGITS, Group, How, Member, Pick, Source, Table, Texts, longest_plain};
+use crate::data::generate::column::{
+    COUNTED, COUNTED_DIGITS, Group, How, Member, Pick, Source, Table, Texts, longest_plain,
+};
 use crate::data::generate::distribution::span;
 use crate::data::generate::form::{Form, Unit};
 use crate::data::generate::permute::Permutation;
@@ -48,6 +50,11 @@ impl Uniques<'_> {
                 for column in &set.columns {
                     self.table.columns[*column].null = 0.0;
                 }
+                for (key, columns) in self.keys.iter().enumerate() {
+                    if columns.iter().any(|column| set.columns.contains(column)) {
+                        self.table.references[key].null = 0.0;
+                    }
+                }
             }
             let held = done.iter().any(|done| done.is_subset(&set.columns));
             if held || self.table.rows < 2 || self.never_whole(&set) {
@@ -56,7 +63,8 @@ impl Uniques<'_> {
             match self.unite(&set) {
                 Ok(columns) => done.push(columns),
                 Err((wrong, room)) => {
-                    let names: Vec<_> = set.columns.iter().map(|at| self.table.columns[*at].name.as_str()).collect();
+                    let names: Vec<_> =
+                        set.columns.iter().map(|at| self.table.columns[*at].name.as_str()).collect();
                     faults.push((names.join(", "), wrong, room));
                 }
             }
@@ -67,7 +75,8 @@ impl Uniques<'_> {
     /// Whether one of the columns is always null, so that no two rows can be equal.
     fn never_whole(&self, set: &Set) -> bool {
         let nothing = |at: &usize| {
-            matches!(self.drafts[*at].source, Source::Nothing) && self.table.columns[*at].references.is_empty()
+            matches!(self.drafts[*at].source, Source::Nothing)
+                && self.table.columns[*at].references.is_empty()
         };
         !set.no_nulls && set.columns.iter().any(nothing)
     }
@@ -112,7 +121,9 @@ impl Uniques<'_> {
     fn counts_up(&self, at: usize) -> bool {
         let Source::Number(numbers) = &self.drafts[at].source else { return false };
         let How::Sequence { start, step } = numbers.how else { return false };
-        let last = i64::try_from(self.table.rows - 1).ok().and_then(|rows| step.checked_mul(rows)?.checked_add(start));
+        let last = i64::try_from(self.table.rows - 1)
+            .ok()
+            .and_then(|rows| step.checked_mul(rows)?.checked_add(start));
         let kept = |value: i64| (numbers.low..=numbers.high).contains(&value);
         let free = self.table.columns[at].references.is_empty() && numbers.excluded.is_empty();
         free && step != 0 && kept(start) && last.is_some_and(kept)
@@ -122,10 +133,12 @@ impl Uniques<'_> {
     fn parts(&self, set: &Set) -> Vec<Part> {
         let mut parts = Vec::new();
         for (key, columns) in self.keys.iter().enumerate() {
-            let taken = matches!(self.table.references[key].pick, Pick::Member(_) | Pick::Previous | Pick::Own);
+            let taken =
+                matches!(self.table.references[key].pick, Pick::Member(_) | Pick::Previous | Pick::Own);
             // Its values are this key's: none of its columns takes them from another first.
             let whole = columns.iter().all(|at| {
-                set.columns.contains(at) && self.table.columns[*at].references.first().is_some_and(|(first, _)| *first == key)
+                set.columns.contains(at)
+                    && self.table.columns[*at].references.first().is_some_and(|(first, _)| *first == key)
             });
             if whole && !taken {
                 parts.push(Part::Key(key));
@@ -166,43 +179,19 @@ impl Uniques<'_> {
     /// How many values a column has, widened to `wanted` where nothing speaks against it.
     fn domain(&mut self, at: usize, wanted: u64) -> u64 {
         let plain = self.plain();
-        let column = &self.table.columns[at];
-        let draft = &mut self.drafts[at];
-        match &mut draft.source {
+        let (form, draft) = (&self.table.columns[at].form, &mut self.drafts[at]);
+        match &draft.source {
             Source::Nothing => 1,
-            Source::Special => if let Form::Special(kind) = &column.form { kind.size() } else { 1 },
-            Source::Number(numbers) => {
-                if numbers.size() < wanted
-                    && let (false, Some(ends), How::Shape(_) | How::Sequence { .. } | How::Series(_)) =
-                        (draft.told, &draft.ends, &numbers.how)
-                {
-                    let room = i64::try_from(wanted).unwrap_or(i64::MAX).saturating_add(i64::try_from(ends.excluded.len()).unwrap_or(0));
-                    numbers.high = numbers.low.saturating_add(room).min(ends.high).max(numbers.high);
-                    if span(numbers.low, numbers.high) < wanted {
-                        numbers.low = ends.low;
-                    }
-                    numbers.excluded.clone_from(&ends.excluded);
-                }
-                numbers.size()
-            }
-            Source::Text(texts) => {
-                let folds = matches!(column.form, Form::Text { folds: true, .. });
-                let size = |texts: &Texts| texts.size(folds, draft.fit, &plain);
-                if let Some(size) = size(texts).filter(|size| *size >= wanted) {
-                    // Numbers that are written out are no larger than they have to be.
-                    return if matches!(texts, Texts::Template(_)) { wanted } else { size };
-                }
-                if draft.fixed || matches!(texts, Texts::Choice { .. }) || (draft.told && matches!(texts, Texts::Pattern(_))) {
-                    return size(texts).unwrap_or(1);
-                }
-                let longest = draft.fit.longest.unwrap_or(u64::MAX);
-                *texts = if longest > COUNTED_DIGITS + 1 {
-                    Texts::Numbered(Box::new(texts.clone()))
+            Source::Special => {
+                if let Form::Special(kind) = form {
+                    kind.size()
                 } else {
-                    let width = longest.min(12).max(draft.fit.shortest.min(12));
-                    Texts::Code(u32::try_from(width).unwrap_or(12))
-                };
-                size(texts).unwrap_or(COUNTED).min(if matches!(texts, Texts::Numbered(_)) { wanted } else { COUNTED })
+                    1
+                }
+            }
+            Source::Number(_) => numbers_domain(draft, wanted),
+            Source::Text(_) => {
+                texts_domain(draft, matches!(form, Form::Text { folds: true, .. }), &plain, wanted)
             }
         }
     }
@@ -210,7 +199,9 @@ impl Uniques<'_> {
     /// By column, the length of its longest text, where no digit is in them.
     fn plain(&self) -> Vec<Option<usize>> {
         let of = |(at, draft): (usize, &Draft)| match &draft.source {
-            Source::Text(Texts::Dictionary(entries)) if self.table.columns[at].references.is_empty() => longest_plain(entries),
+            Source::Text(Texts::Dictionary(entries)) if self.table.columns[at].references.is_empty() => {
+                longest_plain(entries)
+            }
             _ => None,
         };
         self.drafts.iter().enumerate().map(of).collect()
@@ -240,7 +231,10 @@ impl Uniques<'_> {
                 Part::Key(key) => self.table.references[*key].pick = Pick::Member(member),
                 Part::Column(at) => {
                     let column = &mut self.table.columns[*at];
-                    let is_time = matches!(column.form, Form::Number { unit: Unit::Day | Unit::Time { .. } | Unit::Instant { .. }, .. });
+                    let is_time = matches!(
+                        column.form,
+                        Form::Number { unit: Unit::Day | Unit::Time { .. } | Unit::Instant { .. }, .. }
+                    );
                     if let (true, Source::Number(numbers)) = (is_time, &self.drafts[*at].source)
                         && numbers.excluded.is_empty()
                     {
@@ -256,4 +250,50 @@ impl Uniques<'_> {
         let product = radices.iter().product();
         self.table.groups.push(Group { permutation: Permutation::new(product, &stream), radices });
     }
+}
+
+/// A guessed range that is too narrow is widened upward, then downward, as far as constraints allow.
+fn numbers_domain(draft: &mut Draft, wanted: u64) -> u64 {
+    let Source::Number(numbers) = &mut draft.source else { return 1 };
+    let is_range = matches!(numbers.how, How::Shape(_) | How::Sequence { .. } | How::Series(_));
+    if let (true, false, Some(ends)) = (is_range && numbers.size() < wanted, draft.told, &draft.ends) {
+        let room = wanted.saturating_add(ends.excluded.len() as u64);
+        numbers.high = numbers.low.saturating_add_unsigned(room).min(ends.high).max(numbers.high);
+        if span(numbers.low, numbers.high) < room {
+            numbers.low = ends.low;
+        }
+        numbers.excluded.clone_from(&ends.excluded);
+    }
+    numbers.size()
+}
+
+/// Texts that cannot be counted get a number behind them, or become codes where there is no room for one.
+fn texts_domain(draft: &mut Draft, folds: bool, plain: &[Option<usize>], wanted: u64) -> u64 {
+    let Source::Text(texts) = &mut draft.source else { return 1 };
+    let fit = draft.fit;
+    let size = |texts: &Texts| texts.size(folds, fit, plain);
+    if let Some(size) = size(texts).filter(|size| *size >= wanted) {
+        // Numbers that are written out are no larger than they have to be.
+        return if matches!(texts, Texts::Template(_)) { wanted } else { size };
+    }
+    if let Texts::Pattern(pattern) = texts {
+        let counted = Texts::Pattern(pattern.counted());
+        if let Some(size) = size(&counted).filter(|size| *size >= wanted) {
+            *texts = counted;
+            return size;
+        }
+    }
+    let told_exactly =
+        matches!(texts, Texts::Choice { .. }) || (draft.told && matches!(texts, Texts::Pattern(_)));
+    if draft.fixed || told_exactly {
+        return size(texts).unwrap_or(1);
+    }
+    let longest = fit.longest.unwrap_or(u64::MAX);
+    if longest > COUNTED_DIGITS + 1 {
+        *texts = Texts::Numbered(Box::new(texts.clone()));
+        return wanted.min(COUNTED);
+    }
+    let width = longest.min(12).max(fit.shortest.min(12));
+    *texts = Texts::Code(u32::try_from(width).unwrap_or(12));
+    size(texts).unwrap_or(1)
 }
