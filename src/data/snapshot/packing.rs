@@ -1,11 +1,13 @@
 //! Writes chunks into packs, one pack after the other.
 
+use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tempfile::NamedTempFile;
 
+use super::digest::Digest;
 use super::encoding::Encoded;
 use super::error::SnapshotError;
 use super::objects::Objects;
@@ -28,13 +30,14 @@ pub(super) struct Packing {
     open: Option<(BufWriter<NamedTempFile>, Contents)>,
     /// The pack before: it is brought onto the disk while the next is filled.
     publishing: Option<JoinHandle<io::Result<()>>>,
+    published: HashSet<Digest>,
     added: Added,
 }
 
 impl Packing {
     /// Nothing is written before there is a chunk.
     pub fn new(objects: Arc<dyn Objects>) -> Self {
-        Self { objects, open: None, publishing: None, added: Added::default() }
+        Self { objects, open: None, publishing: None, published: HashSet::new(), added: Added::default() }
     }
 
     /// Writes a chunk. A pack that is full with it is published meanwhile.
@@ -59,6 +62,7 @@ impl Packing {
         file.write_all(&end)?;
         let draft = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         self.wait()?;
+        self.published.insert(name);
         let objects = self.objects.clone();
         self.publishing = Some(thread::spawn(move || objects.publish(draft, &packs::key(name), true)));
         Ok(())
@@ -68,6 +72,11 @@ impl Packing {
     fn wait(&mut self) -> io::Result<()> {
         let published = self.publishing.take().map(JoinHandle::join);
         published.unwrap_or(Ok(Ok(()))).unwrap_or_else(|_| Err(io::Error::other("publishing stopped")))
+    }
+
+    /// Whether this pack was published here. It may have been there before: the same chunks give the same name.
+    pub fn has_published(&self, pack: Digest) -> bool {
+        self.published.contains(&pack)
     }
 
     /// What was added so far.
