@@ -47,9 +47,8 @@ impl Catalogue {
         if live.iter().all(|id| self.packs.has(*id)) {
             gone.extend(self.packs.damaged());
         }
-        collected.packs = gone.len();
         collected.bytes = collected.bytes.saturating_sub(packing.added().bytes);
-        self.discard(&gone)?;
+        collected.packs = self.discard(gone, &packing)?;
         Ok(collected)
     }
 
@@ -70,7 +69,7 @@ impl Catalogue {
             }
         }
         packing.seal()?;
-        self.discard(&gone)?;
+        self.discard(gone, &packing)?;
         Ok(dropped)
     }
 
@@ -91,12 +90,15 @@ impl Catalogue {
         Ok((whole, damaged))
     }
 
-    /// Removes packs.
-    fn discard(&self, packs: &[Digest]) -> Result<(), SnapshotError> {
-        for pack in packs {
+    /// Removes packs, and says how many. One that was just written anew under the name of an old one stays:
+    /// a collection that was cut short before has left it.
+    fn discard(&self, mut gone: Vec<Digest>, packing: &Packing) -> Result<usize, SnapshotError> {
+        gone.retain(|pack| !packing.has_published(*pack));
+        for pack in &gone {
             self.objects.remove(&packs::key(*pack)).map_err(|source| self.uncleared(source))?;
         }
-        self.packs.refresh()
+        self.packs.refresh()?;
+        Ok(gone.len())
     }
 
     fn uncleared(&self, source: std::io::Error) -> SnapshotError {

