@@ -134,6 +134,84 @@ fn unique_rules() -> impl Strategy<Value = (&'static str, ColumnType, String, St
     })
 }
 
+/// Schemas of a few tables, with columns of many names and types.
+fn schemas() -> impl Strategy<Value = Schema> {
+    use ColumnType as T;
+    let names = [
+        "email",
+        "customerName",
+        "phone",
+        "zip",
+        "ip",
+        "salary",
+        "birthday",
+        "note",
+        "status",
+        "token",
+        "iban",
+        "ssn",
+        "lat",
+        "url",
+        "yes",
+        "a: b",
+        "Größe",
+    ];
+    let kinds = [
+        T::Text,
+        T::VarChar(9),
+        T::Char(4),
+        T::CiText,
+        T::Integer,
+        T::BigInt,
+        T::Double,
+        T::Date,
+        T::Jsonb,
+        T::Bytes,
+        T::Inet,
+        T::MacAddress,
+        T::Uuid,
+        T::Boolean,
+        T::Money,
+        T::Timestamp { zoned: true },
+        T::Other("geometry".into()),
+        T::Array(Box::new(T::Text)),
+        T::Numeric { precision: Some(9), scale: 2 },
+        T::Domain("public.nothing".into()),
+    ];
+    let column = (
+        prop::sample::subsequence(names.to_vec(), 1..6),
+        prop::collection::vec(prop::sample::select(kinds.to_vec()), 6),
+    );
+    prop::collection::vec((column, any::<bool>()), 1..4).prop_map(|tables| {
+        let made = tables.iter().enumerate().map(|(at, ((names, kinds), refers))| {
+            let mut columns = vec![("id", ColumnType::BigInt)];
+            columns.extend(names.iter().copied().zip(kinds.iter().cloned()));
+            columns.push(("parent", ColumnType::BigInt));
+            let mut made = table(&format!("t{at}"), &columns);
+            made.foreign_keys.extend(refers.then(|| super::fixture::refers("parent", "t0")));
+            made
+        });
+        Schema { tables: made.collect(), ..Schema::default() }
+    })
+}
+
+proptest! {
+    #[test]
+    fn suggestions_fit_and_every_missing_rule_is_refused(schema in schemas(), gone: prop::sample::Index) {
+        let decide = |line: &str| line.replacen("    # ", "    ", usize::from(!line.contains(" it will ")));
+        let lines: Vec<String> = suggest(&schema).lines().map(decide).collect();
+        let whole = Policy::parse(&lines.join("\n")).unwrap();
+        prop_assert!(classify(&schema, &whole).is_ok(), "{:?} {:?}", classify(&schema, &whole), lines);
+        let rules: Vec<usize> =
+            (0..lines.len()).filter(|at| lines[*at].starts_with("    ") && !lines[*at].starts_with("    #")).collect();
+        let gone = *gone.get(&rules);
+        let kept: Vec<&str> = lines.iter().enumerate().filter(|(at, _)| *at != gone).map(|(_, line)| line.as_str()).collect();
+        let refused = classify(&schema, &Policy::parse(&kept.join("\n")).unwrap()).unwrap_err();
+        prop_assert!(refused.faults.is_empty() && !refused.open.is_empty());
+        prop_assert!(refused.open.iter().any(|open| lines[gone].contains(&open.column)));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 

@@ -22,6 +22,8 @@ pub(in super::super) struct Places {
 pub(in super::super) enum Action {
     /// It stays, with all below it that has no action of its own.
     Keep,
+    /// It is left out, with all below it that has no action of its own.
+    Drop,
     /// Texts and numbers are masked, also those in a list; objects are left out.
     Mask(Box<Mask>),
 }
@@ -138,12 +140,13 @@ impl<'de: 'r, 'r> serde::Deserialize<'de> for Pairs<'r> {
 fn write(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
     let is_leaf =
         place.is_none_or(|place| place.fields.is_empty() && place.any.is_none() && place.items.is_none());
+    let action = action.filter(|action| !matches!(action, Action::Drop));
     let first = raw.get().as_bytes().first();
     match (action, first) {
         (Some(Action::Mask(_)) | None, Some(b'{')) | (None, _) if is_leaf => false,
         (_, Some(b'{')) if !is_leaf => object(place, action, raw, out),
         (_, Some(b'[')) if !is_leaf => list(place, action, raw, out),
-        (None, _) => false,
+        (None | Some(Action::Drop), _) => false,
         (Some(Action::Keep), _) => {
             out.extend_from_slice(raw.get().as_bytes());
             true
@@ -232,7 +235,11 @@ mod tests {
         let key = Key::new([1; 32]);
         let mut places = Places::default();
         for (path, mask) in paths {
-            let action = mask.map_or(Action::Keep, |mask| Action::Mask(Box::new(mask_of(mask, &key))));
+            let action = match mask {
+                None => Action::Keep,
+                Some("drop") => Action::Drop,
+                Some(mask) => Action::Mask(Box::new(mask_of(mask, &key))),
+            };
             places.set(&parse(path).unwrap(), action);
         }
         let mut out = Vec::new();
@@ -265,6 +272,14 @@ mod tests {
     fn masks_reach_texts_numbers_and_lists_but_no_objects() {
         let text = masked(&[("$.a", Some("email"))], r#"{"a": ["ann@firm.com", null, {"k": 1}, true]}"#);
         assert!(text.ends_with(".example\",null]}") && !text.contains("ann"), "{text}");
+        assert_eq!(
+            masked(
+                &[("$", None), ("$.a", Some("drop")), ("$.a.c", None)],
+                r#"{"a": {"b": 1, "c": 2}, "d": 3}"#
+            ),
+            r#"{"a":{"c":2},"d":3}"#
+        );
+        assert_eq!(masked(&[("$", None), ("$.a", Some("drop"))], r#"{"a": {"b": 1}, "d": 3}"#), r#"{"d":3}"#);
         let text = masked(&[("$", None), ("$.a", Some("id"))], r#"{"a": 41, "b": 2}"#);
         assert!(text.ends_with(r#","b":2}"#) && !text.contains("41"), "{text}");
         assert_eq!(masked(&[("$.a", Some("id"))], r#"{"a": {"b": 1}}"#), "{}");
