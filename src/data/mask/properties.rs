@@ -46,6 +46,7 @@ fn a_row_is_masked() {
 fn rows_of_another_shape_are_refused_without_their_values() {
     let masker = masker(1);
     let mut table = masker.table(&TableName::new("public", "orders")).unwrap().unwrap();
+    assert_eq!(table.columns().collect::<Vec<_>>(), ["id", "customer_id", "placed", "note", "contacts"]);
     let mut out = Vec::new();
     let text = table.mask(b"1\tsecret", &mut out).unwrap_err().to_string();
     assert_eq!(

@@ -42,8 +42,9 @@ pub struct Masker {
 
 #[derive(Debug, Clone)]
 struct Column {
-    /// `schema.table.column`, for the leak check.
     name: String,
+    /// `schema.table.column`, for the leak check.
+    full_name: String,
     action: ColumnAction,
 }
 
@@ -61,11 +62,11 @@ impl Column {
         match form {
             Some(Form::Json(places)) => {
                 places.originals(value, &mut |path, value| {
-                    check.observe(&format!("{} {path}", self.name), value);
+                    check.observe(&format!("{} {path}", self.full_name), value);
                 });
             }
-            Some(Form::Array(_)) => array::elements(value, |element| check.observe(&self.name, element)),
-            _ => check.observe(&self.name, value),
+            Some(Form::Array(_)) => array::elements(value, |element| check.observe(&self.full_name, element)),
+            _ => check.observe(&self.full_name, value),
         }
     }
 }
@@ -104,7 +105,7 @@ fn action(table: &TableName, column: &str, treatment: &ColumnTreatment, key: &Ke
         ColumnTreatment::Empty(value) => ColumnAction::Empty(value.clone()),
         ColumnTreatment::Mask(plan) => ColumnAction::Mask { mask: Box::new(plan.mask(key)), row: plan.row },
     };
-    Column { name: format!("{table}.{column}"), action }
+    Column { name: column.to_owned(), full_name: format!("{table}.{column}"), action }
 }
 
 /// Masks the rows of one table.
@@ -118,6 +119,12 @@ pub struct TableMasker<'m> {
 }
 
 impl TableMasker<'_> {
+    /// The columns that rows must have, in this order: name them to COPY, so that a schema that changed in between fails
+    /// there and no column takes another's rule.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+
     /// Masks one line of `COPY ... TO STDOUT (FORMAT text)` over the columns that are written, without its line end, and
     /// appends the masked line with one. On an error nothing is appended.
     pub fn mask(&mut self, line: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {

@@ -226,6 +226,9 @@ fn list(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &m
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::super::super::apply::tests::mask_of;
     use super::super::super::key::Key;
     use super::super::json_path::parse;
@@ -298,6 +301,44 @@ mod tests {
             shown.push(format!("{path}={}", String::from_utf8_lossy(text)));
         });
         assert_eq!(shown, ["$.a.b=1A", "$.by.*=f"]);
+    }
+
+    fn documents() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            (0_u32..1000).prop_map(|number| Value::from(format!("canary-{number}-"))),
+            any::<i32>().prop_map(Value::from),
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 4, |inner| {
+            let fields = prop::collection::btree_map("[a-d]", inner.clone(), 0..4);
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Value::from),
+                fields.prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_comes_out_that_is_not_named(document in documents()) {
+            let paths = [("$.a", None), ("$.b[*].c", Some("code")), ("$.c", None), ("$.c.d", Some("drop"))];
+            let text = masked(&paths, &document.to_string());
+            let written: Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(written.get("a"), document.get("a"));
+            let mut kept = document.get("c").cloned();
+            if let Some(Value::Object(fields)) = &mut kept {
+                fields.remove("d");
+            }
+            prop_assert_eq!(written.get("c"), kept.as_ref());
+            let mut rest = written;
+            if let Value::Object(fields) = &mut rest {
+                fields.remove("a");
+                fields.remove("c");
+                prop_assert!(fields.keys().all(|name| name == "b"));
+            }
+            prop_assert!(!rest.to_string().contains("canary"), "{}", rest);
+        }
     }
 
     #[test]
