@@ -92,6 +92,14 @@ fn numbers_that_a_permutation_meets_again_are_no_leak() {
     assert_eq!(leaks(&numbers, &output.iter().map(String::as_str).collect::<Vec<_>>()), Vec::<String>::new());
 }
 
+#[test]
+fn numbers_that_came_through_as_a_whole_are_a_leak() {
+    let numbers: Vec<String> =
+        (0..2000_u64).map(|number| (100_000_000 + number * 7_919 % 899_999).to_string()).collect();
+    let output: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    assert_eq!(leaks(&numbers, &output), ["c 2000"]);
+}
+
 proptest! {
     #[test]
     fn every_planted_unique_value_is_found_and_none_in_clean_output(
