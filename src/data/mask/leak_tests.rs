@@ -76,6 +76,8 @@ fn memory_is_bounded_and_whole_columns_are_found_all_the_same() {
     (0..100).for_each(|number| check.observe("small", format!("else.{number}@ourfirm.com").as_bytes()));
     assert!(check.count <= 1000 && check.columns[1].values.len() == 100);
     let mut search = check.search();
+    assert_eq!(search.sampled().map(|(column, _)| column).collect::<Vec<_>>(), ["large"]);
+    assert!(search.sampled().all(|(_, share)| share < 2.0));
     (0..100_000).for_each(|number| search.seen(format!("qsomeone.{number}@ourfirm.com").as_bytes()));
     search.seen(b"else.42@ourfirm.com");
     let leaks = search.finish();
