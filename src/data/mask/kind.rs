@@ -59,6 +59,8 @@ pub enum MaskKind {
 pub enum JsonRule {
     /// It stays.
     Keep,
+    /// It is left out, also below a path that stays.
+    Drop,
     /// It is masked; never as JSON.
     Mask(MaskKind),
 }

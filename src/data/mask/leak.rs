@@ -1,15 +1,4 @@
 //! The leak check's first half: what original values there are.
-//!
-//! What a clean check shows: of each column that is masked or dropped and has enough distinct values of enough length, no
-//! value that was looked for stands in the output more often than chance explains, in upper or lower case. What it does not:
-//! - Up to [`MOST_VALUES`] distinct values all are looked for; of more, a keyed sample of the largest columns. A column that
-//!   came through as a whole is found all the same; a lone value of a sampled column may be missed.
-//! - Values that are shorter, or of columns with few distinct ones, are not looked for: `active` and `Berlin` are everywhere.
-//! - A value in another encoding (base64, hexadecimal, escapes within JSON or XML), split, or compressed is not seen.
-//! - Of a value beyond 64 bytes its first 64 are looked for; of JSON each text that a path masks, and
-//!   of masked arrays each element.
-//! - A masked value may by chance be another's original, as any permutation of ten-digit numbers has it. So each value
-//!   counts by how likely chance is to write it, from its letters and digits; words of the masks' dictionaries count little.
 
 use std::collections::HashMap;
 
@@ -40,6 +29,17 @@ impl Default for LeakLimits {
 }
 
 /// Remembers the original values of masked columns. [`LeakCheck::search`] then looks for them in what came out.
+///
+/// What a clean check shows: of each column that is masked or dropped and has enough distinct values of enough length, no
+/// value that was looked for stands in the output more often than chance explains, in upper or lower case. What it does not:
+/// - Up to [`MOST_VALUES`] distinct values all are looked for; of more, a keyed sample of the largest columns. A column that
+///   came through as a whole is found all the same; a lone value of a sampled column may be missed.
+/// - Values that are shorter, or of columns with few distinct ones, are not looked for: `active` and `Berlin` are everywhere.
+/// - A value in another encoding (base64, hexadecimal, escapes within JSON or XML), split, or compressed is not seen.
+/// - Of a value beyond 64 bytes its first 64 are looked for; of JSON each text that a path masks, and
+///   of masked arrays each element.
+/// - A masked value may by chance be another's original, as any permutation of ten-digit numbers has it. So each value
+///   counts by how likely chance is to write it, from its letters and digits; words of the masks' dictionaries count little.
 #[derive(Debug)]
 pub struct LeakCheck {
     limits: LeakLimits,
@@ -94,7 +94,10 @@ impl Hash {
     /// The hash of a text that is one byte longer.
     pub(super) fn step(self, state: u64, byte: u8) -> u64 {
         let product = u128::from(state) * u128::from(self.factor) + u128::from(byte.to_ascii_lowercase()) + 1;
-        u64::try_from(product % u128::from(PRIME)).unwrap_or(0)
+        // 2^61 is 1 modulo the prime: the upper bits are added to the lower ones.
+        let part = |bits: u128| u64::try_from(bits & u128::from(PRIME)).unwrap_or(0);
+        let sum = part(product) + part(product >> 61);
+        if sum >= PRIME { sum - PRIME } else { sum }
     }
 
     /// The hash as values are known by it, all bits mixed (MurmurHash3's finalizer).

@@ -158,6 +158,14 @@ impl LeakSearch {
         }
     }
 
+    /// The columns of which only a sample is looked for, and about what share in per cent: say so beside a clean result.
+    pub fn sampled(&self) -> impl Iterator<Item = (&str, f64)> {
+        let sampled = self.columns.iter().filter(|column| column.halvings > 0);
+        sampled.map(|column| {
+            (column.name.as_str(), 100.0 / 2_f64.powi(column.halvings.try_into().unwrap_or(i32::MAX)))
+        })
+    }
+
     /// What was found beyond what chance explains, by the columns' names.
     pub fn finish(self) -> Vec<Leak> {
         // For each column: by first byte and bits, how many were looked for and how many found.

@@ -76,6 +76,8 @@ fn memory_is_bounded_and_whole_columns_are_found_all_the_same() {
     (0..100).for_each(|number| check.observe("small", format!("else.{number}@ourfirm.com").as_bytes()));
     assert!(check.count <= 1000 && check.columns[1].values.len() == 100);
     let mut search = check.search();
+    assert_eq!(search.sampled().map(|(column, _)| column).collect::<Vec<_>>(), ["large"]);
+    assert!(search.sampled().all(|(_, share)| share < 2.0));
     (0..100_000).for_each(|number| search.seen(format!("qsomeone.{number}@ourfirm.com").as_bytes()));
     search.seen(b"else.42@ourfirm.com");
     let leaks = search.finish();
@@ -90,6 +92,14 @@ fn numbers_that_a_permutation_meets_again_are_no_leak() {
     let output: Vec<String> =
         (0..10_000_u32).map(|number| (100_000 + number * 90 % 899_999).to_string()).collect();
     assert_eq!(leaks(&numbers, &output.iter().map(String::as_str).collect::<Vec<_>>()), Vec::<String>::new());
+}
+
+#[test]
+fn numbers_that_came_through_as_a_whole_are_a_leak() {
+    let numbers: Vec<String> =
+        (0..2000_u64).map(|number| (100_000_000 + number * 7_919 % 899_999).to_string()).collect();
+    let output: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    assert_eq!(leaks(&numbers, &output), ["c 2000"]);
 }
 
 proptest! {

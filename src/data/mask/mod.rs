@@ -13,6 +13,7 @@ mod kind;
 mod leak;
 mod leak_search;
 mod links;
+mod make;
 mod permute;
 mod policy;
 mod read;

@@ -26,9 +26,9 @@ impl Secret {
             let (mut left, mut right) = (walked / right_size, walked % right_size);
             for round in 0..ROUNDS {
                 if round % 2 == 0 {
-                    left = (left + self.round(tweak, round, right) % left_size) % left_size;
+                    left = (left + self.round(tweak, round, right, left_size)) % left_size;
                 } else {
-                    right = (right + self.round(tweak, round, left) % right_size) % right_size;
+                    right = (right + self.round(tweak, round, left, right_size)) % right_size;
                 }
             }
             walked = left * right_size + right;
@@ -39,7 +39,8 @@ impl Secret {
         }
     }
 
-    fn round(&self, tweak: &Tweak, round: u8, half: u128) -> u128 {
+    /// A number below `size`, by the other half.
+    fn round(&self, tweak: &Tweak, round: u8, half: u128, size: u128) -> u128 {
         let mut block = [0; 49];
         block[..32].copy_from_slice(&tweak.0);
         block[32] = round;
@@ -47,8 +48,12 @@ impl Secret {
         let hash = blake3::keyed_hash(&self.0, &block);
         let mut number = [0; 16];
         number.copy_from_slice(&hash.as_bytes()[..16]);
-        // Halves are below 2^62, so sums do not overflow.
-        u128::from_le_bytes(number)
+        let number = u128::from_le_bytes(number);
+        // Off from even by less than 2^-32: 64 bits over at most 32, where dividing them is much faster, or 128 over 62.
+        match (u64::try_from(number & u128::from(u64::MAX)), u32::try_from(size)) {
+            (Ok(short), Ok(size)) => u128::from(short % u64::from(size)),
+            _ => number % size,
+        }
     }
 }
 

@@ -196,15 +196,19 @@ impl Reader {
             );
             return None;
         };
-        let mut paths = Vec::new();
+        let mut paths: Vec<(Vec<json_path::Step>, JsonRule)> = Vec::new();
         for (key, value) in self.entries(node, "`paths`") {
             let Some(path) = text(key).and_then(json_path::parse) else {
                 let help = "write `$.customer.email`, `$.items[*].sku` or `$['a b']`".to_owned();
                 self.fault(key.start, "this is no path", help);
                 continue;
             };
+            if paths.iter().any(|(known, _)| *known == path) {
+                self.fault(key.start, "this path stands twice", None);
+            }
             match self.rule(value) {
-                None | Some(ColumnRule::Drop) => {}
+                None => {}
+                Some(ColumnRule::Drop) => paths.push((path, JsonRule::Drop)),
                 Some(ColumnRule::Keep) => paths.push((path, JsonRule::Keep)),
                 Some(ColumnRule::Mask(MaskKind::Json { .. } | MaskKind::Bytes)) => {
                     self.fault(

@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::apply::{Form, Mask};
-use super::classify::{Classified, ColumnTreatment, MaskPlan, TableTreatment};
+use super::classify::{Classified, ColumnTreatment, TableTreatment};
 use super::copy_text::{Fields, escape, unescape};
 use super::form::array;
-use super::form::date::Moving;
-use super::form::json::{Action, Places};
 use super::key::Key;
-use super::kind::{JsonRule, MaskKind};
 use super::leak::LeakCheck;
-use super::links::Facts;
-use crate::data::schema::{ColumnType, TableName};
+use crate::data::schema::TableName;
 
 /// Why a row is not masked. No text holds a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,8 +42,9 @@ pub struct Masker {
 
 #[derive(Debug, Clone)]
 struct Column {
-    /// `schema.table.column`, for the leak check.
     name: String,
+    /// `schema.table.column`, for the leak check.
+    full_name: String,
     action: ColumnAction,
 }
 
@@ -65,11 +62,11 @@ impl Column {
         match form {
             Some(Form::Json(places)) => {
                 places.originals(value, &mut |path, value| {
-                    check.observe(&format!("{} {path}", self.name), value);
+                    check.observe(&format!("{} {path}", self.full_name), value);
                 });
             }
-            Some(Form::Array(_)) => array::elements(value, |element| check.observe(&self.name, element)),
-            _ => check.observe(&self.name, value),
+            Some(Form::Array(_)) => array::elements(value, |element| check.observe(&self.full_name, element)),
+            _ => check.observe(&self.full_name, value),
         }
     }
 }
@@ -108,110 +105,7 @@ fn action(table: &TableName, column: &str, treatment: &ColumnTreatment, key: &Ke
         ColumnTreatment::Empty(value) => ColumnAction::Empty(value.clone()),
         ColumnTreatment::Mask(plan) => ColumnAction::Mask { mask: Box::new(plan.mask(key)), row: plan.row },
     };
-    Column { name: format!("{table}.{column}"), action }
-}
-
-impl MaskPlan {
-    /// The mask that it becomes with a key.
-    pub fn mask(&self, key: &Key) -> Mask {
-        let mask = make(&self.kind, &self.element, &self.facts, key);
-        if matches!(self.column, ColumnType::Array(_)) {
-            let secret = mask.secret.clone();
-            return Mask {
-                form: Form::Array(Box::new(mask)),
-                secret,
-                limit: None,
-                folds: false,
-                pads: false,
-            };
-        }
-        mask
-    }
-}
-
-fn make(kind: &MaskKind, element: &ColumnType, facts: &Facts, key: &Key) -> Mask {
-    let (purpose, form) = match kind {
-        MaskKind::Id => ("id", key_form(element, facts)),
-        MaskKind::Uuid => ("id", Form::Uuid),
-        MaskKind::Code { keep } => ("id", Form::Code { kept: (*keep).into() }),
-        // Prose may make different texts equal.
-        MaskKind::FreeText if facts.unique => ("id", Form::Code { kept: 0 }),
-        MaskKind::Name(part) => ("name", Form::Name { part: *part, unique: facts.unique }),
-        kind => (kind.name(), plain_form(kind, element, key)),
-    };
-    Mask { form, secret: key.secret(purpose), limit: facts.limit, folds: facts.folds, pads: facts.pads }
-}
-
-fn key_form(element: &ColumnType, facts: &Facts) -> Form {
-    match element {
-        ColumnType::Uuid => Form::Uuid,
-        ColumnType::SmallInt | ColumnType::Integer | ColumnType::BigInt | ColumnType::Numeric { .. } => {
-            Form::Whole { border: facts.border }
-        }
-        _ => Form::Code { kept: 0 },
-    }
-}
-
-fn plain_form(kind: &MaskKind, element: &ColumnType, key: &Key) -> Form {
-    match kind {
-        MaskKind::Email => Form::Email,
-        MaskKind::Phone => Form::Phone,
-        MaskKind::Card => Form::Card,
-        MaskKind::Iban => Form::Iban,
-        MaskKind::Ip => Form::Address,
-        MaskKind::Mac => Form::Ethernet,
-        MaskKind::Bytes => Form::Bytes,
-        MaskKind::FreeText => Form::Prose,
-        MaskKind::Number { percent } => Form::Noise { percent: *percent, most: most(element) },
-        MaskKind::Date { days, moving } => Form::Date { window: *days, moving: moving.clone() },
-        MaskKind::Json { paths } => Form::Json(places(paths, key)),
-        MaskKind::Id | MaskKind::Uuid => Form::Reference,
-        MaskKind::Code { keep } => Form::Code { kept: (*keep).into() },
-        MaskKind::Name(part) => Form::Name { part: *part, unique: false },
-    }
-}
-
-/// The greatest number of a type.
-fn most(element: &ColumnType) -> Option<u64> {
-    match element {
-        ColumnType::SmallInt => Some(i16::MAX.unsigned_abs().into()),
-        ColumnType::Integer => Some(i32::MAX.unsigned_abs().into()),
-        ColumnType::BigInt => Some(i64::MAX.unsigned_abs()),
-        _ => None,
-    }
-}
-
-fn places(paths: &[(Vec<super::Step>, JsonRule)], key: &Key) -> Places {
-    let mut places = Places::default();
-    for (path, rule) in paths {
-        let action = match rule {
-            JsonRule::Keep => Action::Keep,
-            JsonRule::Mask(kind) => Action::Mask(Box::new(in_json(kind, key))),
-        };
-        places.set(path, action);
-    }
-    places
-}
-
-/// A mask for values within JSON, which have no type of a column's.
-fn in_json(kind: &MaskKind, key: &Key) -> Mask {
-    if let MaskKind::Id | MaskKind::Uuid = kind {
-        return Mask {
-            form: Form::Reference,
-            secret: key.secret("id"),
-            limit: None,
-            folds: false,
-            pads: false,
-        };
-    }
-    let kind = match kind {
-        // There is no row to move by: each value moves on its own.
-        MaskKind::Date { days, moving: Moving::By(_) } => {
-            MaskKind::Date { days: *days, moving: Moving::Each }
-        }
-        kind => kind.clone(),
-    };
-    make(&kind, &ColumnType::Text, &Facts::default(), key)
+    Column { name: column.to_owned(), full_name: format!("{table}.{column}"), action }
 }
 
 /// Masks the rows of one table.
@@ -225,6 +119,12 @@ pub struct TableMasker<'m> {
 }
 
 impl TableMasker<'_> {
+    /// The columns that rows must have, in this order: name them to COPY, so that a schema that changed in between fails
+    /// there and no column takes another's rule.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+
     /// Masks one line of `COPY ... TO STDOUT (FORMAT text)` over the columns that are written, without its line end, and
     /// appends the masked line with one. On an error nothing is appended.
     pub fn mask(&mut self, line: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {

@@ -19,15 +19,17 @@ pub(super) struct Symbol {
 const LONG: usize = 512;
 
 /// Alphabets besides ASCII's, as ranges of code points. All of one range have as many bytes in UTF-8.
-const ALPHABETS: [(u32, u32); 13] = [
+const ALPHABETS: [(u32, u32); 15] = [
     (0x00c0, 0x024f), // Latin with accents
-    (0x0391, 0x03c9), // Greek
+    (0x0391, 0x03ce), // Greek
     (0x0400, 0x045f), // Cyrillic
     (0x05d0, 0x05ea), // Hebrew
     (0x0621, 0x063a), // Arabic
     (0x0641, 0x064a),
+    (0x0671, 0x06d3),
     (0x0905, 0x0939), // Devanagari
     (0x0e01, 0x0e2e), // Thai
+    (0x1e00, 0x1eff), // Latin with more accents
     (0x3041, 0x3096), // Hiragana
     (0x30a1, 0x30fa), // Katakana
     (0x4e00, 0x9fff), // Han

@@ -47,7 +47,14 @@ pub(in super::super) fn date(
     if matches!(value, "infinity" | "-infinity") {
         return out.extend_from_slice(value.as_bytes());
     }
-    let Some(mut moment) = read(value) else {
+    let start = out.len();
+    let moment = read(value).filter(|moment| {
+        write(moment, out);
+        out.get(start..) == Some(value.as_bytes())
+    });
+    out.truncate(start);
+    // Also what is written in a way of its own: two texts of one moment must not come out as one text.
+    let Some(mut moment) = moment else {
         return code(secret, 0, b"", value, out);
     };
     match moving {
@@ -72,9 +79,19 @@ impl Secret {
             moment.seconds = Some(self.permute_small(&tweak, DAY, seconds));
         }
         if moment.micros > 0 {
-            let tweak = self.tweak(&[b"micros", &moment.seconds.unwrap_or(0).to_le_bytes()]);
-            moment.micros = 1 + self.permute_small(&tweak, 999_999, moment.micros - 1);
+            moment.micros = self.move_fraction(moment.seconds.unwrap_or(0), moment.micros);
         }
+    }
+
+    /// Permutes the fractions of a second that have as many digits and do not end in zero: a column of fewer digits takes them.
+    fn move_fraction(&self, seconds: i64, micros: i64) -> i64 {
+        let (mut digits, mut scale, mut size) = (micros, 1_i64, 900_000);
+        while digits % 10 == 0 {
+            (digits, scale, size) = (digits / 10, scale * 10, size / 10);
+        }
+        let tweak = self.tweak(&[b"fraction", &seconds.to_le_bytes(), &scale.to_le_bytes()]);
+        let moved = self.permute_small(&tweak, size, digits / 10 * 9 + digits % 10 - 1);
+        (moved / 9 * 10 + moved % 9 + 1) * scale
     }
 
     fn move_alike(&self, window: i64, by: &[&[u8]], moment: &mut Moment<'_>) {

@@ -42,6 +42,7 @@ fn the_forms_of_postgresql_are_understood() {
         write(&before, &mut again);
         assert_eq!(String::from_utf8(again).unwrap(), value);
     }
+    assert_eq!(masked(9, &Moving::Each, "", "2024-02-29 10:00:00.50").len(), 22);
     assert_eq!(masked(9, &Moving::Each, "", "infinity"), "infinity");
     for value in ["2024-02-30", "29 Feb 2024", "2024-1-", "25:00:00", "99999999-01-01"] {
         assert!(read(value).is_none(), "{value}");
@@ -66,6 +67,15 @@ fn a_whole_window_is_permuted_and_midnight_stays_within_its_day() {
     });
     assert_eq!(days.collect::<BTreeSet<_>>().len(), 1000);
     assert_eq!(masked(90, &Moving::Each, "", "24:00:00"), "24:00:00");
+}
+
+#[test]
+fn fractions_keep_their_digits_and_stay_apart() {
+    let secret = Key::new([1; 32]).secret("date");
+    for (digits, scale) in [(9, 100_000), (99, 10_000), (999, 1000)] {
+        let all: BTreeSet<i64> = (1..=digits).map(|part| secret.move_fraction(7, part * scale)).collect();
+        assert_eq!(all, (1..=digits).map(|part| part * scale).collect());
+    }
 }
 
 #[test]

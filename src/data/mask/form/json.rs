@@ -22,6 +22,8 @@ pub(in super::super) struct Places {
 pub(in super::super) enum Action {
     /// It stays, with all below it that has no action of its own.
     Keep,
+    /// It is left out, with all below it that has no action of its own.
+    Drop,
     /// Texts and numbers are masked, also those in a list; objects are left out.
     Mask(Box<Mask>),
 }
@@ -138,12 +140,13 @@ impl<'de: 'r, 'r> serde::Deserialize<'de> for Pairs<'r> {
 fn write(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
     let is_leaf =
         place.is_none_or(|place| place.fields.is_empty() && place.any.is_none() && place.items.is_none());
+    let action = action.filter(|action| !matches!(action, Action::Drop));
     let first = raw.get().as_bytes().first();
     match (action, first) {
         (Some(Action::Mask(_)) | None, Some(b'{')) | (None, _) if is_leaf => false,
         (_, Some(b'{')) if !is_leaf => object(place, action, raw, out),
         (_, Some(b'[')) if !is_leaf => list(place, action, raw, out),
-        (None, _) => false,
+        (None | Some(Action::Drop), _) => false,
         (Some(Action::Keep), _) => {
             out.extend_from_slice(raw.get().as_bytes());
             true
@@ -223,6 +226,9 @@ fn list(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &m
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::super::super::apply::tests::mask_of;
     use super::super::super::key::Key;
     use super::super::json_path::parse;
@@ -232,7 +238,11 @@ mod tests {
         let key = Key::new([1; 32]);
         let mut places = Places::default();
         for (path, mask) in paths {
-            let action = mask.map_or(Action::Keep, |mask| Action::Mask(Box::new(mask_of(mask, &key))));
+            let action = match mask {
+                None => Action::Keep,
+                Some("drop") => Action::Drop,
+                Some(mask) => Action::Mask(Box::new(mask_of(mask, &key))),
+            };
             places.set(&parse(path).unwrap(), action);
         }
         let mut out = Vec::new();
@@ -265,6 +275,14 @@ mod tests {
     fn masks_reach_texts_numbers_and_lists_but_no_objects() {
         let text = masked(&[("$.a", Some("email"))], r#"{"a": ["ann@firm.com", null, {"k": 1}, true]}"#);
         assert!(text.ends_with(".example\",null]}") && !text.contains("ann"), "{text}");
+        assert_eq!(
+            masked(
+                &[("$", None), ("$.a", Some("drop")), ("$.a.c", None)],
+                r#"{"a": {"b": 1, "c": 2}, "d": 3}"#
+            ),
+            r#"{"a":{"c":2},"d":3}"#
+        );
+        assert_eq!(masked(&[("$", None), ("$.a", Some("drop"))], r#"{"a": {"b": 1}, "d": 3}"#), r#"{"d":3}"#);
         let text = masked(&[("$", None), ("$.a", Some("id"))], r#"{"a": 41, "b": 2}"#);
         assert!(text.ends_with(r#","b":2}"#) && !text.contains("41"), "{text}");
         assert_eq!(masked(&[("$.a", Some("id"))], r#"{"a": {"b": 1}}"#), "{}");
@@ -283,6 +301,44 @@ mod tests {
             shown.push(format!("{path}={}", String::from_utf8_lossy(text)));
         });
         assert_eq!(shown, ["$.a.b=1A", "$.by.*=f"]);
+    }
+
+    fn documents() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            (0_u32..1000).prop_map(|number| Value::from(format!("canary-{number}-"))),
+            any::<i32>().prop_map(Value::from),
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 4, |inner| {
+            let fields = prop::collection::btree_map("[a-d]", inner.clone(), 0..4);
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Value::from),
+                fields.prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_comes_out_that_is_not_named(document in documents()) {
+            let paths = [("$.a", None), ("$.b[*].c", Some("code")), ("$.c", None), ("$.c.d", Some("drop"))];
+            let text = masked(&paths, &document.to_string());
+            let written: Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(written.get("a"), document.get("a"));
+            let mut kept = document.get("c").cloned();
+            if let Some(Value::Object(fields)) = &mut kept {
+                fields.remove("d");
+            }
+            prop_assert_eq!(written.get("c"), kept.as_ref());
+            let mut rest = written;
+            if let Value::Object(fields) = &mut rest {
+                fields.remove("a");
+                fields.remove("c");
+                prop_assert!(fields.keys().all(|name| name == "b"));
+            }
+            prop_assert!(!rest.to_string().contains("canary"), "{}", rest);
+        }
     }
 
     #[test]

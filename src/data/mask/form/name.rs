@@ -1,6 +1,8 @@
 //! People's names, from small dictionaries. A given name is masked the same alone and within a full name, and so is a family
 //! name.
 
+use std::sync::OnceLock;
+
 use super::super::key::Secret;
 use super::code::code;
 
@@ -36,8 +38,8 @@ pub(in super::super) fn name(
     }
     let (start, limit) = (out.len(), limit.unwrap_or(usize::MAX));
     match part {
-        NamePart::Given => out.extend_from_slice(pick(secret, GIVEN, value).as_bytes()),
-        NamePart::Family => out.extend_from_slice(pick(secret, FAMILY, value).as_bytes()),
+        NamePart::Given => out.extend_from_slice(pick(secret, NamePart::Given, value).as_bytes()),
+        NamePart::Family => out.extend_from_slice(pick(secret, NamePart::Family, value).as_bytes()),
         NamePart::Full => full(secret, value, out),
     }
     if unique {
@@ -55,31 +57,44 @@ pub(in super::super) fn name(
 
 fn full(secret: &Secret, value: &str, out: &mut Vec<u8>) {
     if let Some((family, given)) = value.split_once(',') {
-        out.extend_from_slice(pick(secret, FAMILY, family).as_bytes());
+        out.extend_from_slice(pick(secret, NamePart::Family, family).as_bytes());
         out.extend_from_slice(b", ");
-        return out.extend_from_slice(pick(secret, GIVEN, given).as_bytes());
+        return out.extend_from_slice(pick(secret, NamePart::Given, given).as_bytes());
     }
     let (given, family) = value.trim().split_once(' ').unwrap_or((value, ""));
-    out.extend_from_slice(pick(secret, GIVEN, given).as_bytes());
+    out.extend_from_slice(pick(secret, NamePart::Given, given).as_bytes());
     if !family.is_empty() {
         out.push(b' ');
-        out.extend_from_slice(pick(secret, FAMILY, family).as_bytes());
+        out.extend_from_slice(pick(secret, NamePart::Family, family).as_bytes());
     }
 }
 
 /// A name of the dictionary by a name, whose case does not matter.
-fn pick(secret: &Secret, dictionary: &'static str, name: &str) -> &'static str {
-    let count = dictionary.lines().count();
+fn pick(secret: &Secret, which: NamePart, name: &str) -> &'static str {
+    let (label, names): (&[u8], _) = match which {
+        NamePart::Family => (b"family", family()),
+        NamePart::Given | NamePart::Full => (b"given", given()),
+    };
     let folded = name.trim().to_lowercase();
-    let which: &[u8] = if dictionary == GIVEN { b"given" } else { b"family" };
-    let at = secret.stream(&[which, folded.as_bytes()]).below(count as u64);
-    dictionary.lines().nth(usize::try_from(at).unwrap_or(0)).unwrap_or_default()
+    secret.stream(&[label, folded.as_bytes()]).one_of(names).copied().unwrap_or_default()
 }
 
-/// Whether a text is made of nothing but names of the dictionaries.
+fn given() -> &'static [&'static str] {
+    static NAMES: OnceLock<Vec<&str>> = OnceLock::new();
+    NAMES.get_or_init(|| GIVEN.lines().collect())
+}
+
+fn family() -> &'static [&'static str] {
+    static NAMES: OnceLock<Vec<&str>> = OnceLock::new();
+    NAMES.get_or_init(|| FAMILY.lines().collect())
+}
+
+/// Whether a word is a name of the dictionaries.
 pub(in super::super) fn is_of_dictionary(word: &str) -> bool {
-    let is = |known: &str| known.eq_ignore_ascii_case(word);
-    GIVEN.lines().any(is) || FAMILY.lines().any(is)
+    let lower = |text: &str| text.bytes().map(|byte| byte.to_ascii_lowercase()).collect::<Vec<_>>();
+    let wanted = lower(word);
+    let is_in = |names: &[&str]| names.binary_search_by_key(&wanted, |name| lower(name)).is_ok();
+    is_in(given()) || is_in(family())
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@ use super::code::code;
 
 /// Where bands of whole numbers end: each number stays within its band and so within its type, whichever it is, and the
 /// same number is masked the same under all types. Powers of ten from 100,000 and the borders of 16, 32 and 64 bits.
-fn bands() -> impl Iterator<Item = u128> {
-    let tens = (5..=38).map(|digits| 10_u128.pow(digits));
+///
+/// Below zero they hold the number's size less one: there is one more number in two's complement, but not of decimal digits.
+fn bands(negative: bool, border: Option<u128>) -> impl Iterator<Item = u128> {
+    let tens = (5..=38).map(|digits| 10_u128.pow(digits)).chain(border);
+    let tens = tens.map(move |end| end - u128::from(negative));
     [1 << 15, 1 << 31, 1 << 63].into_iter().chain(tens)
 }
 
@@ -20,10 +23,9 @@ pub(in super::super) fn whole(secret: &Secret, border: Option<u128>, value: &str
         return code(secret, 0, b"", value, out);
     };
     let negative = digits.len() < value.len();
-    // Two's complement has one more below zero than above.
     let number = if negative { number.saturating_sub(1) } else { number };
     let (mut low, mut high) = (0, u128::MAX);
-    for end in bands().chain(border) {
+    for end in bands(negative, border) {
         if end <= number { low = low.max(end) } else { high = high.min(end) }
     }
     let size = high - low;
@@ -113,6 +115,18 @@ mod tests {
         let tens: BTreeSet<u8> =
             (0..100).map(|n: u8| masked(Some(100), &n.to_string()).parse().unwrap()).collect();
         assert_eq!(tens, (0..100).collect());
+    }
+
+    #[test]
+    fn no_number_gets_more_digits() {
+        let image = |value: i64, border| masked(border, &value.to_string());
+        for value in [99_999, 999_999, 99_999_999] {
+            let size = value.to_string().len();
+            assert!((value - 300..=value).all(|value| image(value, None).len() == size));
+            assert!((-value..=300 - value).all(|value| image(value, None).len() == size + 1), "{value}");
+        }
+        let all: BTreeSet<String> = (-99..100).map(|value| image(value, Some(100))).collect();
+        assert_eq!(all, (-99..100).map(|value: i64| value.to_string()).collect());
     }
 
     #[test]
