@@ -77,6 +77,23 @@ pub(super) fn write(text: &str, symbols: &[Symbol], out: &mut Vec<u8>) {
 }
 
 impl Secret {
+    /// Writes a text with each letter and digit drawn by the whole, in memory that does not grow with it. Letters of unknown
+    /// alphabets become lowercase ones.
+    pub(super) fn draw_text(&self, text: &str, out: &mut Vec<u8>) {
+        let mut stream = self.stream(&[b"text", text.as_bytes()]);
+        for character in text.chars() {
+            let (radix, first) = match symbol(character) {
+                Some((symbol, first)) => (symbol.radix, first),
+                None if character.is_alphanumeric() => (26, u32::from('a')),
+                None => (1, u32::from(character)),
+            };
+            let drawn = u32::try_from(stream.below(radix.into()))
+                .ok()
+                .and_then(|digit| char::from_u32(first + digit));
+            out.extend_from_slice(drawn.unwrap_or('?').encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+
     /// Permutes a row of symbols, each within its alphabet. The context picks the permutation.
     pub(super) fn permute_symbols(&self, context: &[u8], symbols: &mut [Symbol]) {
         if symbols.len() > LONG {

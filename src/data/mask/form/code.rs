@@ -6,8 +6,14 @@ use super::super::symbols;
 /// What a value becomes that has letters of alphabets without a permutation: so many characters of base 32.
 const OPAQUE: usize = 26;
 
+/// Texts of more bytes are no codes: they are drawn as they go by.
+const LONGEST: usize = 64 * 1024;
+
 /// Masks a code and keeps its first `kept` letters and digits, which pick the permutation of the others.
 pub(in super::super) fn code(secret: &Secret, kept: usize, context: &[u8], value: &str, out: &mut Vec<u8>) {
+    if value.len() > LONGEST {
+        return secret.draw_text(value, out);
+    }
     let Some(mut symbols) = symbols::read(value) else {
         return opaque(secret, value.as_bytes(), usize::MAX, out);
     };
@@ -40,6 +46,14 @@ mod tests {
         assert!(text.starts_with("DE-1-") && text.as_bytes()[9] == b'/' && text.len() == 11, "{text}");
         assert_ne!(text, "DE-1-0815/x");
         assert_eq!(masked(99, "AB-1"), "AB-1");
+    }
+
+    #[test]
+    fn a_huge_text_is_drawn_and_keeps_its_form() {
+        let huge = "Ab-1 ".repeat(20_000);
+        let (one, other) = (masked(0, &huge), masked(0, &format!("{huge}x")));
+        let form = |text: &str| text[..10].replace(|c: char| c.is_ascii_alphanumeric(), "x");
+        assert!(one.len() == huge.len() && form(&one) == form(&huge) && one[..10] != other[..10]);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 use super::super::apply::Mask;
 use super::json_path::Step;
 
+/// How deep a document is looked into, as deep as serde_json reads values of its own. What lies deeper is left out.
+const DEEPEST: usize = 128;
+
 /// What is done at one place and below it.
 #[derive(Debug, Clone, Default)]
 pub(in super::super) struct Places {
@@ -56,8 +59,9 @@ impl Places {
     /// Masks a document. What is not JSON becomes `null`, and so does a document of which nothing stays.
     pub(in super::super) fn apply(&self, value: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
-        let written = serde_json::from_slice::<&RawValue>(value)
-            .is_ok_and(|raw| write(Some(self), self.action.as_ref(), raw, out));
+        let written = serde_json::from_slice::<&RawValue>(value).is_ok_and(|raw| {
+            write(Here { place: Some(self), action: self.action.as_ref(), depth: 0 }, raw, out)
+        });
         if !written {
             out.truncate(start);
             out.extend_from_slice(b"null");
@@ -69,40 +73,68 @@ impl Places {
     /// Gives each text of a document that is masked, with the path that the policy has for it.
     pub(in super::super) fn originals(&self, value: &[u8], each: &mut dyn FnMut(&str, &[u8])) {
         if let Ok(raw) = serde_json::from_slice::<&RawValue>(value) {
-            originals(Some(self), self.action.as_ref(), "$", raw, each);
+            let here = Here { place: Some(self), action: self.action.as_ref(), depth: 0 };
+            originals(here, "$", raw, each);
         }
     }
 }
 
-fn originals(
-    place: Option<&Places>,
-    action: Option<&Action>,
-    path: &str,
-    raw: &RawValue,
-    each: &mut dyn FnMut(&str, &[u8]),
-) {
+/// Where in a document, what is said of it, and what holds there.
+#[derive(Clone, Copy)]
+struct Here<'p> {
+    place: Option<&'p Places>,
+    action: Option<&'p Action>,
+    depth: usize,
+}
+
+impl<'p> Here<'p> {
+    /// A field of it. A mask does not go into objects below its path: their keys may be someone's, too.
+    fn field(self, name: &str) -> Self {
+        let inherited = self.action.filter(|action| matches!(action, Action::Keep));
+        let place = self.place.and_then(|place| place.field(name));
+        let action = place.and_then(|place| place.action.as_ref()).or(inherited);
+        Self { place, action, depth: self.depth + 1 }
+    }
+
+    /// Each item of it.
+    fn items(self) -> Self {
+        let place = self.place.and_then(|place| place.items.as_deref());
+        let action = place.and_then(|place| place.action.as_ref()).or(self.action);
+        Self { place, action, depth: self.depth + 1 }
+    }
+
+    /// What is done with it.
+    fn action(self) -> Option<&'p Action> {
+        self.action.filter(|action| !matches!(action, Action::Drop))
+    }
+
+    /// Whether nothing is said of what is below it.
+    fn is_leaf(self) -> bool {
+        self.place.is_none_or(|place| place.fields.is_empty() && place.any.is_none() && place.items.is_none())
+    }
+}
+
+fn originals(here: Here<'_>, path: &str, raw: &RawValue, each: &mut dyn FnMut(&str, &[u8])) {
+    let masks = matches!(here.action, Some(Action::Mask(_)));
+    if here.depth > DEEPEST || here.is_leaf() && !masks {
+        return;
+    }
     match raw.get().as_bytes().first() {
         Some(b'{') => {
-            let inherited = action.filter(|action| matches!(action, Action::Keep));
-            for (name, raw) in
-                serde_json::from_str::<Pairs<'_>>(raw.get()).map(|pairs| pairs.0).unwrap_or_default()
-            {
-                let known = place.is_some_and(|place| place.fields.iter().any(|(field, _)| *field == name));
-                let place = place.and_then(|place| place.field(&name));
-                let action = place.and_then(|place| place.action.as_ref()).or(inherited);
+            let pairs = serde_json::from_str::<Pairs<'_>>(raw.get());
+            for (name, raw) in pairs.map(|pairs| pairs.0).unwrap_or_default() {
                 // Only the policy's own names are told: others may be someone's.
-                let shown = if known { name.as_str() } else { "*" };
-                originals(place, action, &format!("{path}.{shown}"), raw, each);
+                let is_named = |place: &Places| place.fields.iter().any(|(field, _)| *field == name);
+                let shown = if here.place.is_some_and(is_named) { name.as_str() } else { "*" };
+                originals(here.field(&name), &format!("{path}.{shown}"), raw, each);
             }
         }
         Some(b'[') => {
-            let place = place.and_then(|place| place.items.as_deref());
-            let action = place.and_then(|place| place.action.as_ref()).or(action);
             for raw in serde_json::from_str::<Vec<&RawValue>>(raw.get()).unwrap_or_default() {
-                originals(place, action, path, raw, each);
+                originals(here.items(), path, raw, each);
             }
         }
-        Some(b'"') if matches!(action, Some(Action::Mask(_))) => {
+        Some(b'"') if masks => {
             if let Ok(text) = serde_json::from_str::<String>(raw.get()) {
                 each(path, text.as_bytes());
             }
@@ -137,21 +169,21 @@ impl<'de: 'r, 'r> serde::Deserialize<'de> for Pairs<'r> {
 }
 
 /// Writes what stays of a value, and says whether anything does.
-fn write(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
-    let is_leaf =
-        place.is_none_or(|place| place.fields.is_empty() && place.any.is_none() && place.items.is_none());
-    let action = action.filter(|action| !matches!(action, Action::Drop));
-    let first = raw.get().as_bytes().first();
-    match (action, first) {
+fn write(here: Here<'_>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
+    if here.depth > DEEPEST {
+        return false;
+    }
+    let is_leaf = here.is_leaf();
+    match (here.action(), raw.get().as_bytes().first()) {
         (Some(Action::Mask(_)) | None, Some(b'{')) | (None, _) if is_leaf => false,
-        (_, Some(b'{')) if !is_leaf => object(place, action, raw, out),
-        (_, Some(b'[')) if !is_leaf => list(place, action, raw, out),
+        (_, Some(b'{')) if !is_leaf => object(here, raw, out),
+        (_, Some(b'[')) if !is_leaf => list(here, raw, out),
         (None | Some(Action::Drop), _) => false,
         (Some(Action::Keep), _) => {
             out.extend_from_slice(raw.get().as_bytes());
             true
         }
-        (Some(Action::Mask(_)), Some(b'[')) => list(place, action, raw, out),
+        (Some(Action::Mask(_)), Some(b'[')) => list(here, raw, out),
         (Some(Action::Mask(mask)), _) => scalar(mask, raw.get(), out),
     }
 }
@@ -178,22 +210,18 @@ fn scalar(mask: &Mask, text: &str, out: &mut Vec<u8>) -> bool {
     serde_json::to_writer(out, &String::from_utf8_lossy(&masked)).is_ok()
 }
 
-fn object(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
+fn object(here: Here<'_>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
     let Ok(Pairs(pairs)) = serde_json::from_str(raw.get()) else { return false };
-    // A mask does not go into objects below its path: their keys may be someone's, too.
-    let inherited = action.filter(|action| matches!(action, Action::Keep));
     out.push(b'{');
     let mut first = true;
     for (name, raw) in pairs {
-        let place = place.and_then(|place| place.field(&name));
-        let action = place.and_then(|place| place.action.as_ref()).or(inherited);
         let start = out.len();
         if !first {
             out.push(b',');
         }
         let named = serde_json::to_writer(&mut *out, &name).is_ok();
         out.push(b':');
-        if named && write(place, action, raw, out) {
+        if named && write(here.field(&name), raw, out) {
             first = false;
         } else {
             out.truncate(start);
@@ -203,10 +231,8 @@ fn object(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: 
     true
 }
 
-fn list(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
+fn list(here: Here<'_>, raw: &RawValue, out: &mut Vec<u8>) -> bool {
     let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else { return false };
-    let place = place.and_then(|place| place.items.as_deref());
-    let action = place.and_then(|place| place.action.as_ref()).or(action);
     out.push(b'[');
     let mut first = true;
     for raw in items {
@@ -214,7 +240,7 @@ fn list(place: Option<&Places>, action: Option<&Action>, raw: &RawValue, out: &m
         if !first {
             out.push(b',');
         }
-        if write(place, action, raw, out) {
+        if write(here.items(), raw, out) {
             first = false;
         } else {
             out.truncate(start);
@@ -339,6 +365,16 @@ mod tests {
             }
             prop_assert!(!rest.to_string().contains("canary"), "{}", rest);
         }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = format!("{{\"a\":{}\"ann\"{}}}", "[".repeat(50_000), "]".repeat(50_000));
+        assert!(!masked(&[("$.a", Some("code"))], &deep).contains("ann"));
+        let mut places = Places::default();
+        places.set(&parse("$.a").unwrap(), Action::Mask(Box::new(mask_of("code", &Key::new([1; 32])))));
+        places.originals(deep.as_bytes(), &mut |_, _| panic!("deeper than it looks"));
+        assert_eq!(masked(&[("$", None)], &deep), deep);
     }
 
     #[test]
