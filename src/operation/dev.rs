@@ -21,7 +21,7 @@ use super::logs::{self, Line};
 use super::node_watch::NodeWatch;
 use super::session::{Existing, Session};
 use super::swap::{Stage, Style, Swapper};
-use super::sync::Syncer;
+use super::sync::{Arrival, Syncer};
 use super::up;
 use crate::event::Event;
 use crate::watch::{Effects, RuleId, Sources, Watcher};
@@ -361,19 +361,8 @@ impl Work<'_> {
                 () = running.live.changed() => {}
                 () = running.nodes.restart() => return Some(Due::default()),
                 Some(command) = self.commands.recv() => return Some(self.command(command).await),
-                delivered = self.syncer.delivered() => {
-                    match delivered {
-                        Ok(()) if self.syncer.is_ahead() => {}
-                        Ok(()) => {
-                            let line = "the nodes have all that was copied, under their images' names".into();
-                            self.session.reporter.report(Event::Output { step: "sync".into(), line });
-                        }
-                        Err(error) if error.is_absence() => tokio::time::sleep(ABSENT).await,
-                        Err(error) => {
-                            self.say_failed(&error);
-                            self.syncer.give_up();
-                        }
-                    }
+                arrival = self.syncer.arrival() => {
+                    self.arrived(arrival).await;
                     return Some(Due::default());
                 }
             }
@@ -382,6 +371,35 @@ impl Work<'_> {
                 && !error.is_absence()
             {
                 self.say_failed(&error);
+            }
+        }
+    }
+
+    /// Says what is there now; what could not come is tried again, or given up.
+    async fn arrived(&mut self, arrival: Arrival) {
+        let Some(running) = &mut self.running else { return };
+        let came = match arrival {
+            Arrival::Large(reached) => {
+                let (stage, hands, _) = running.parts(self.session, self.options.style);
+                self.syncer.bulk_copied(stage, hands, reached).await.map(|copied| {
+                    if let Some((copied, since)) = copied {
+                        dev_report::copied(self.session, &[copied], since.elapsed());
+                    }
+                })
+            }
+            Arrival::Layer(delivered) => delivered.map(|()| {
+                if !self.syncer.is_ahead() {
+                    let line = "the nodes have all that was copied, under their images' names".into();
+                    self.session.reporter.report(Event::Output { step: "sync".into(), line });
+                }
+            }),
+        };
+        match came {
+            Ok(()) => {}
+            Err(error) if error.is_absence() => tokio::time::sleep(ABSENT).await,
+            Err(error) => {
+                self.say_failed(&error);
+                self.syncer.give_up();
             }
         }
     }

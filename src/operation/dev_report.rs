@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::session::Session;
 use super::swap::{Swapped, Took};
-use super::sync::Copied;
+use super::sync_copy::Copied;
 use crate::event::Event;
 use crate::words::{counted, shown};
 

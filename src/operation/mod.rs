@@ -30,6 +30,7 @@ mod swap_job;
 pub mod swap_pod;
 pub mod sync;
 mod sync_command;
+mod sync_copy;
 mod sync_delivery;
 pub mod synced;
 pub mod up;

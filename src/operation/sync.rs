@@ -5,51 +5,35 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::error::OperationError;
-use super::hands::Hands;
+use super::hands::{Hands, Reached};
 use super::images;
 use super::session::Session;
 use super::swap::{Stage, Swapped, Swapper, exchange, is_named, is_swap_name};
-use super::sync_command::run;
+use super::sync_copy::{Bulk, there};
 use super::sync_delivery::{Arrived, ToDeliver, deliver, on_top, scratch};
 use super::synced;
 use crate::apply::pods::RunningContainer;
-use crate::cluster::hand::{Arrival, Owner, Placed, Placement};
+use crate::cluster::EngineError;
+use crate::cluster::hand::{self, Owner, Placed, Placement};
 use crate::config::Then;
 use crate::event::Silent;
 use crate::image::thin::{ThinContent, ThinEntry};
 use crate::watch::{Index, Now, RuleId, Sources};
-use crate::words::{listed, shown};
-
-/// How many faults of one container are shown.
-const SHOWN: usize = 3;
-
-/// What was copied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copied {
-    /// The image, as the configuration names it.
-    pub image: String,
-    /// Paths in its containers that were written or removed.
-    pub paths: Vec<PathBuf>,
-    /// How many running containers have them now.
-    pub containers: usize,
-    /// What could not be done, in sentences.
-    pub faults: Vec<String>,
-}
 
 /// What is on top of an image.
 #[derive(Debug, Default)]
-struct Top {
+pub(super) struct Top {
     /// What stands at each path of its containers.
     entries: BTreeMap<PathBuf, ThinEntry>,
     /// What is to be copied still.
-    pending: Vec<Placed>,
+    pub(super) pending: Vec<Placed>,
     /// What is to be done in the containers then.
-    then: BTreeSet<Then>,
+    pub(super) then: BTreeSet<Then>,
     /// Goes up with each change of `entries`.
-    generation: u64,
+    pub(super) generation: u64,
     /// The generation that the nodes have under the image's name.
     delivered: u64,
     /// Images with a thin layer, by each of their digests, and the generation that they have.
@@ -75,12 +59,7 @@ impl Top {
         self.generation += 1;
     }
 
-    /// Whether something is to be copied into what runs.
-    fn copies(&self) -> bool {
-        self.pending.iter().any(|placed| placed.what != Placement::Anything)
-    }
-
-    fn owned(&mut self, owners: &BTreeMap<PathBuf, Owner>) {
+    pub(super) fn owned(&mut self, owners: &BTreeMap<PathBuf, Owner>) {
         for (path, owner) in owners {
             if let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.what != ThinContent::Removed)
             {
@@ -111,12 +90,24 @@ impl Top {
     }
 }
 
+type Joined = Result<Result<Vec<Arrived>, OperationError>, JoinError>;
+
+/// Something that was on its way and is there.
+pub enum Arrival {
+    /// Large files, in the containers: [`Syncer::bulk_copied`] goes on with them.
+    Large(Option<Result<Reached, EngineError>>),
+    /// Layers, on the nodes.
+    Layer(Result<(), OperationError>),
+}
+
 /// Copies files and remembers what it copied.
 pub struct Syncer {
     index: Index,
-    tops: BTreeMap<String, Top>,
+    pub(super) tops: BTreeMap<String, Top>,
     /// The generation that each container has, by its id.
-    has: BTreeMap<String, u64>,
+    pub(super) has: BTreeMap<String, u64>,
+    /// Large files on their way.
+    pub(super) bulk: Option<Bulk>,
     /// The containers that something was copied into, by id.
     record: BTreeSet<String>,
     delivery: Option<JoinHandle<Result<Vec<Arrived>, OperationError>>>,
@@ -131,7 +122,14 @@ impl Syncer {
             path.ends_with(".git") || path.ends_with("node_modules") && sources.git.ignores(path)
         };
         let index = Index::of(roots, skips);
-        Self { index, tops: BTreeMap::new(), has: BTreeMap::new(), record: BTreeSet::new(), delivery: None }
+        Self {
+            index,
+            tops: BTreeMap::new(),
+            has: BTreeMap::new(),
+            bulk: None,
+            record: BTreeSet::new(),
+            delivery: None,
+        }
     }
 
     /// Takes note of what changed; [`Self::copy`] does the rest, again where it failed.
@@ -167,61 +165,6 @@ impl Syncer {
         }
     }
 
-    /// Copies what is pending into the containers that run each image, and does what is to be done in them then. A restart
-    /// is left to [`Self::restart`].
-    pub async fn copy(&mut self, stage: Stage<'_>, hands: &mut Hands) -> Result<Vec<Copied>, OperationError> {
-        let mut all = Vec::new();
-        let images: Vec<String> = self
-            .tops
-            .iter()
-            .filter(|(_, top)| !top.pending.is_empty())
-            .map(|(image, _)| image.clone())
-            .collect();
-        for image in images {
-            let containers = containers(stage, &image);
-            let has_files = self.tops.get(&image).is_some_and(Top::copies);
-            if has_files {
-                self.record(stage.session, &containers)?;
-            }
-            let Some(top) = self.tops.get_mut(&image) else { continue };
-            let mut reached = hands.place(&top.pending, &containers, None).await?;
-            top.owned(&reached.owners);
-            for then in top.then.iter().filter(|then| !matches!(then, Then::Restart | Then::Nothing)) {
-                match then {
-                    Then::Signal(signal) => {
-                        let signalled = hands.place(&[], &containers, Some(signal)).await?;
-                        for (arrival, signalled) in reached.arrivals.iter_mut().zip(signalled.arrivals) {
-                            if let Some(Arrival::Failed(_)) = signalled {
-                                *arrival = signalled;
-                            }
-                        }
-                    }
-                    Then::Command(command) => {
-                        for container in &containers {
-                            run(stage, container, command).await?;
-                        }
-                    }
-                    Then::Nothing | Then::Restart => {}
-                }
-            }
-            top.then.retain(|then| *then == Then::Restart);
-            let pending = std::mem::take(&mut top.pending);
-            if !has_files {
-                continue;
-            }
-            let paths = pending.into_iter().filter(|placed| placed.what != Placement::Anything);
-            let paths = paths.map(|placed| placed.path).collect();
-            let mut copied = Copied { image: image.clone(), paths, containers: 0, faults: Vec::new() };
-            for (container, arrival) in containers.iter().zip(&reached.arrivals) {
-                if account(&mut copied, container, arrival.as_ref()) {
-                    self.has.insert(container.container_id.clone(), top.generation);
-                }
-            }
-            all.push(copied);
-        }
-        Ok(all)
-    }
-
     /// Copies all that is on top of an image into containers that started without it.
     pub async fn catch_up(&mut self, stage: Stage<'_>, hands: &mut Hands) -> Result<(), OperationError> {
         let images: Vec<String> = self.tops.keys().cloned().collect();
@@ -243,7 +186,7 @@ impl Syncer {
             self.record(stage.session, &behind)?;
             let reached = hands.place(&whole, &behind, None).await?;
             for (container, arrival) in behind.iter().zip(reached.arrivals) {
-                if matches!(arrival, Some(Arrival::There(_) | Arrival::Gone)) {
+                if matches!(arrival, Some(hand::Arrival::There(_) | hand::Arrival::Gone)) {
                     self.has.insert(container.container_id.clone(), generation);
                 }
             }
@@ -282,17 +225,27 @@ impl Syncer {
         self.delivery = Some(tokio::spawn(deliver(quiet, stage.existing.clone(), layers)));
     }
 
-    /// Waits until what is on its way is there; for ever where nothing is.
-    pub async fn delivered(&mut self) -> Result<(), OperationError> {
-        let Some(delivery) = &mut self.delivery else { return std::future::pending().await };
-        let joined = delivery.await;
-        self.delivery = None;
-        let delivered = match joined {
-            Ok(delivered) => delivered?,
-            // A task that panicked has said so.
-            Err(_) => return Ok(()),
+    /// Waits until something that is on its way is there; for ever where nothing is.
+    pub async fn arrival(&mut self) -> Arrival {
+        let Self { bulk, delivery, .. } = self;
+        let layer = async {
+            match delivery {
+                Some(delivery) => delivery.await,
+                None => std::future::pending().await,
+            }
         };
-        for (image, generation, digests) in delivered {
+        tokio::select! {
+            reached = there(bulk) => Arrival::Large(reached),
+            joined = layer => Arrival::Layer(self.landed(joined)),
+        }
+    }
+
+    /// Takes note of what the nodes have now.
+    fn landed(&mut self, joined: Joined) -> Result<(), OperationError> {
+        self.delivery = None;
+        // A task that panicked has said so.
+        let Ok(delivered) = joined else { return Ok(()) };
+        for (image, generation, digests) in delivered? {
             // It may have been built anew meanwhile.
             let Some(top) = self.tops.get_mut(&image).filter(|top| top.generation >= generation) else {
                 continue;
@@ -305,8 +258,9 @@ impl Syncer {
 
     /// Waits until nothing is on its way to the nodes, whatever comes of it.
     pub async fn settle(&mut self) {
-        if self.delivery.is_some() {
-            let _ = self.delivered().await;
+        if let Some(delivery) = &mut self.delivery {
+            let joined = delivery.await;
+            let _ = self.landed(joined);
         }
     }
 
@@ -358,6 +312,7 @@ impl Syncer {
     pub fn forget(&mut self) {
         self.tops.clear();
         self.has.clear();
+        self.bulk = None;
         self.record.clear();
     }
 
@@ -375,52 +330,13 @@ impl Syncer {
         self.tops.remove(image);
     }
 
-    fn record(&mut self, session: &Session, containers: &[RunningContainer]) -> Result<(), OperationError> {
+    pub(super) fn record(&mut self, session: &Session, containers: &[RunningContainer]) -> Result<(), OperationError> {
         let before = self.record.len();
         self.record.extend(containers.iter().map(|container| container.container_id.clone()));
         if self.record.len() > before {
             synced::add(session, &self.record)?;
         }
         Ok(())
-    }
-}
-
-/// Counts what came of one container; whether it is up to date.
-fn account(copied: &mut Copied, container: &RunningContainer, arrival: Option<&Arrival>) -> bool {
-    let name = format!("{}/{} {}", container.namespace, container.pod, container.container);
-    match arrival {
-        Some(Arrival::There(faults)) => {
-            copied.containers += usize::from(faults.is_empty());
-            let mut said: Vec<String> = faults
-                .iter()
-                .take(SHOWN)
-                .map(|(path, reason)| {
-                    let hint = if reason.contains("ead-only") {
-                        "; its root is read-only: a container that starts anew has it (`then: restart`)"
-                    } else {
-                        ""
-                    };
-                    format!("{}: {reason}{hint}", shown(path))
-                })
-                .collect();
-            if faults.len() > SHOWN {
-                said.push(format!("and {} more", faults.len() - SHOWN));
-            }
-            if !said.is_empty() {
-                copied.faults.push(format!("in {name}:{}", listed(&said)));
-            }
-            true
-        }
-        // Another starts in its place, and is told of all.
-        Some(Arrival::Gone) => false,
-        Some(Arrival::Failed(reason)) => {
-            copied.faults.push(format!("in {name}: {reason}"));
-            false
-        }
-        None => {
-            copied.faults.push(format!("in {name}: its node {} is not known", container.node));
-            false
-        }
     }
 }
 
@@ -456,7 +372,6 @@ mod tests {
         let order: Vec<PathBuf> = top.whole().into_iter().map(|placed| placed.path).collect();
         assert_eq!(order, ["/c/d", "/c", "/a/b", "/a/c"].map(PathBuf::from));
         assert_eq!(top.pending.len(), 4);
-        assert!(top.copies());
         let owner = Owner { uid: 7, gid: 8, mode: 0o600 };
         top.owned(&BTreeMap::from([("/a/b".into(), owner), ("/c".into(), owner), ("/new".into(), owner)]));
         let entry = &top.entries[Path::new("/a/b")];
@@ -469,7 +384,6 @@ mod tests {
     fn what_starts_anew_is_not_copied_into_what_runs() {
         let mut top = Top::default();
         top.note(file("/a", 0o755), Path::new("/local/a"), true);
-        assert!(!top.copies());
         assert_eq!(top.pending[0].what, Placement::Anything);
         top.owned(&BTreeMap::from([("/a".into(), Owner { uid: 7, gid: 8, mode: 0 })]));
         assert_eq!(top.entries[Path::new("/a")].mode, 0o755, "the mode that a build would give it");
