@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::fault::{ConfigError, Document, Faults};
 use super::model::{
-    Build, Cluster, Config, DataFrom, DataSet, HelmSource, Image, ImageFrom, Production, ProviderKind, Source, SyncRule, Then,
+    Build, Cluster, Config, DataFrom, DataSet, HelmSource, Image, ImageFrom, Production, ProviderKind,
+    Source, SyncRule, Then,
 };
 use super::paths::Paths;
 use super::profile::Profiles;

@@ -106,11 +106,22 @@ struct Known {
 const KNOWN: [Known; 4] = [
     Known {
         kind: StoreKind::Postgres,
-        images: &["postgres", "postgresql", "postgis", "pgvector", "timescaledb", "timescaledb-ha", "spilo-15"],
+        images: &[
+            "postgres",
+            "postgresql",
+            "postgis",
+            "pgvector",
+            "timescaledb",
+            "timescaledb-ha",
+            "spilo-15",
+        ],
         port: 5432,
         user: (&["POSTGRES_USER", "POSTGRESQL_USERNAME", "POSTGRESQL_USER"], Some("postgres")),
         password: &["POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"],
-        database: (&["POSTGRES_DB", "POSTGRESQL_DATABASE", "POSTGRES_USER", "POSTGRESQL_USERNAME"], Some("postgres")),
+        database: (
+            &["POSTGRES_DB", "POSTGRESQL_DATABASE", "POSTGRES_USER", "POSTGRESQL_USERNAME"],
+            Some("postgres"),
+        ),
     },
     Known {
         kind: StoreKind::MySql,
@@ -164,7 +175,9 @@ fn known(image: &str) -> Option<&'static Known> {
 fn store(object: &Object, container: &Value, known: &Known) -> Store {
     let variables = variables(container);
     let given = |names: &[&str]| names.iter().find_map(|name| variables.get(*name).cloned());
-    let or = |names: &[&str], default: Option<&str>| given(names).or(default.map(|text| Given::Literal(text.into())));
+    let or = |names: &[&str], default: Option<&str>| {
+        given(names).or(default.map(|text| Given::Literal(text.into())))
+    };
     Store {
         kind: known.kind,
         workload: object.id(),
@@ -261,11 +274,12 @@ mod tests {
         let orders = &found[0];
         assert_eq!((orders.container.as_str(), orders.port), ("db", 6543));
         assert_eq!(orders.user, Some(Given::Literal("shop".into())));
-        assert_eq!(orders.database, Some(Given::Literal("shop".into())), "as the image has it, the user's name");
         assert_eq!(
-            orders.password,
-            Some(Given::Secret { name: "database".into(), key: "password".into() })
+            orders.database,
+            Some(Given::Literal("shop".into())),
+            "as the image has it, the user's name"
         );
+        assert_eq!(orders.password, Some(Given::Secret { name: "database".into(), key: "password".into() }));
         assert_eq!((found[1].port, &found[1].password), (6379, &None));
         assert_eq!(found[2].password, Some(Given::File("/run/secret".into())));
     }

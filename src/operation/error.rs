@@ -8,7 +8,6 @@ use crate::apply::retry::transient;
 use crate::apply::wait::NotReady;
 use crate::cluster::state::StateError;
 use crate::cluster::{ClusterError, EngineError};
-use crate::data::postgres::PostgresError;
 use crate::data::snapshot::{NameError, SnapshotError};
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
@@ -130,9 +129,6 @@ pub enum OperationError {
         /// What is missing.
         what: String,
     },
-    /// A store of data.
-    #[error(transparent)]
-    Postgres(#[from] PostgresError),
     /// A text that names no snapshot.
     #[error(transparent)]
     Name(#[from] NameError),

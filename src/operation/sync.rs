@@ -330,7 +330,11 @@ impl Syncer {
         self.tops.remove(image);
     }
 
-    pub(super) fn record(&mut self, session: &Session, containers: &[RunningContainer]) -> Result<(), OperationError> {
+    pub(super) fn record(
+        &mut self,
+        session: &Session,
+        containers: &[RunningContainer],
+    ) -> Result<(), OperationError> {
         let before = self.record.len();
         self.record.extend(containers.iter().map(|container| container.container_id.clone()));
         if self.record.len() > before {

@@ -95,9 +95,8 @@ impl Syncer {
     /// What of an image's pending is copied now, and what is large. What is on its way already waits until that is there.
     fn split(&self, image: &str) -> (Vec<Placed>, Vec<Placed>) {
         let Some(top) = self.tops.get(image) else { return Default::default() };
-        let busy = |placed: &&Placed| {
-            self.bulk.as_ref().is_some_and(|bulk| bulk.is_about(image, &placed.path))
-        };
+        let busy =
+            |placed: &&Placed| self.bulk.as_ref().is_some_and(|bulk| bulk.is_about(image, &placed.path));
         let free = top.pending.iter().filter(|placed| !busy(placed)).cloned();
         let (large, batch): (Vec<Placed>, Vec<Placed>) = free.partition(is_large);
         // One at a time: more would only share the way.

@@ -158,12 +158,18 @@ fn copies(project: &Project, running: &Running<'_>) {
     let big = fs::File::create(at("static/big")).expect("made");
     big.set_len(1 << 30).expect("grown");
     drop(big);
-    eventually("1 GiB is there", || {
+    let big_is_there = || {
         running.pods().values().all(|pod| {
             let find = "stat -c %s /run/containerd/io.containerd.runtime.v2.task/k8s.io/*/rootfs/srv/big 2>/dev/null";
             Running::on_node(pod, find).trim() == (1_u64 << 30).to_string()
         })
-    });
+    };
+    // It holds no other up, and what was saved of it last is what stays.
+    std::thread::sleep(Duration::from_millis(500));
+    fs::write(at("static/small"), "small").expect("written");
+    running.answer("/read/srv/small", Some("small"));
+    assert!(!big_is_there(), "the big one was there first");
+    eventually("1 GiB is there", big_is_there);
     fs::remove_file(at("static/big")).expect("removed");
     running.answer("/read/srv/big", None);
 }

@@ -41,6 +41,9 @@ pub fn config(directory: &Path, manifests: Vec<Source>) -> Config {
         manifests,
         production: Production::default(),
         images: Vec::new(),
+        data: Vec::new(),
+        migrations: Vec::new(),
+        masking: directory.join("masking.yaml"),
         profile: Profile {
             name: "laptop".into(),
             nodes: Nodes { max: 1, cpu: 1, memory_gib: 1 },

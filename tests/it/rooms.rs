@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each room with those it may use. Nothing uses `cli`; `parity` knows no cluster.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("dockerignore", &[]),
     ("event", &[]),
     ("process", &[]),
@@ -12,6 +12,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("yaml", &[]),
     ("config", &["dockerignore", "yaml"]),
     ("manifest", &["config", "event", "process", "words", "yaml"]),
+    ("data", &["manifest", "words", "yaml"]),
     ("parity", &["config", "manifest", "words"]),
     ("cluster", &["config", "event", "manifest", "parity", "process"]),
     ("image", &["cluster", "config", "dockerignore", "event", "parity", "process", "words"]),
@@ -23,6 +24,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "apply",
             "cluster",
             "config",
+            "data",
             "dockerignore",
             "event",
             "image",
@@ -39,6 +41,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "apply",
             "cluster",
             "config",
+            "data",
             "event",
             "image",
             "manifest",
@@ -46,6 +49,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "parity",
             "process",
             "watch",
+            "words",
         ],
     ),
     ("main", &["cli"]),

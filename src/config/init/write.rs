@@ -25,7 +25,7 @@ pub(super) fn file(survey: &Survey) -> String {
          # What the stores hold before the rest starts: a snapshot (`devcluster snapshot create`), or synthetic data\n\
          # (`devcluster seed plan` writes the file). The Jobs that migrate run in between.\n\
          #data:\n\
-         #  - {store: shop/postgres, seed: snapshots/demo/seed.yaml}\n\
+         #  - {store: shop/postgres, snapshot: demo}\n\
          #migrations: [shop/migrate]\n\
          \n\
          # The cluster, where it is to be other than by default. Its name is by default this project's and a hash of\n\
