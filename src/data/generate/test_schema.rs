@@ -129,3 +129,31 @@ fn items() -> Table {
     made.checks.insert("order_items_quantity_check".into(), "((quantity > 0))".into());
     made
 }
+
+/// Tenants, to whom everything belongs: keys share the tenant's column.
+pub(crate) fn tenants() -> Schema {
+    let number = |name: &str| column(name, ColumnType::Integer);
+    let mut tenants = table("tenants", vec![number("id"), column("name", ColumnType::Text)]);
+    tenants.primary_key = vec!["id".into()];
+    let of_tenant = |name: &str| {
+        let mut made = table(name, vec![number("tenant_id"), number("id"), column("name", ColumnType::Text)]);
+        made.primary_key = vec!["tenant_id".into(), "id".into()];
+        made.foreign_keys.push(key(name, &["tenant_id"], "tenants", &["id"]));
+        made
+    };
+    let columns = vec![
+        number("tenant_id"),
+        number("id"),
+        number("customer_id"),
+        number("product_id"),
+        nullable("gift_id", ColumnType::Integer),
+    ];
+    let mut orders = table("orders", columns);
+    orders.primary_key = vec!["tenant_id".into(), "id".into()];
+    orders.foreign_keys.push(key("orders", &["tenant_id"], "tenants", &["id"]));
+    for (column, of) in [("customer_id", "customers"), ("product_id", "products"), ("gift_id", "products")] {
+        orders.foreign_keys.push(key("orders", &["tenant_id", column], of, &["tenant_id", "id"]));
+    }
+    let tables = vec![of_tenant("customers"), orders, of_tenant("products"), tenants];
+    Schema { tables, ..Schema::default() }
+}

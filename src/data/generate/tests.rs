@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::random_schema::{Rule, random};
-use super::test_schema::shop;
+use super::test_schema::{shop, tenants};
 use super::*;
 use crate::data::schema::{ColumnType, Table as SchemaTable};
 use crate::data::seed::{PlanOptions, plan};
@@ -156,13 +156,22 @@ fn assert_constraints(schema: &Schema, rules: &[(TableName, Rule)], generator: &
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn every_constraint_holds(number: u64, seed: u64, rows in 1_u64..60) {
         let random = random(number);
         let options = PlanOptions { seed, rows, ..PlanOptions::default() };
         assert_constraints(&random.schema, &random.rules, &generator(&random.schema, &options));
+    }
+
+    #[test]
+    fn keys_that_share_a_column_stay_with_the_same_tenant(seed: u64, rows in 1_u64..60) {
+        let schema = tenants();
+        let generator = generator(&schema, &PlanOptions { seed, rows, ..PlanOptions::default() });
+        assert_constraints(&schema, &[], &generator);
+        let orders = self::rows(&generator, &TableName::new("public", "orders"));
+        prop_assert!(orders.iter().any(|row| row["gift_id"].is_some()));
     }
 
     #[test]

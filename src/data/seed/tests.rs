@@ -115,3 +115,22 @@ fn what_cannot_be_made_is_left_out_and_said() {
     );
     assert!(text.contains("# public.child is left out"), "{text}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_file_breaks_the_reader(at in 0_usize..1500, length in 0_usize..20, text in "[a-z0-9{}:,\\[\\]\"' \n.-]{0,12}") {
+        let whole = include_str!("testdata/whole.yaml");
+        let cut = |at: usize| whole.get(..at.min(whole.len())).unwrap_or_default();
+        let rest = whole.get((at + length).min(whole.len())..).unwrap_or_default();
+        let schema = schema();
+        if let Ok(seed) = read(&format!("{}{text}{rest}", cut(at)), "seed.yaml", &schema)
+            && let Ok(generator) = Generator::new(&schema, &seed)
+        {
+            for plan in generator.tables() {
+                let mut out = Vec::new();
+                let end = plan.rows.min(50);
+                generator.write(&plan.table, 0..end, crate::data::generate::Format::Copy, &mut out).unwrap();
+            }
+        }
+    }
+}

@@ -252,6 +252,13 @@ mod tests {
         assert_eq!(understand("((b >= a))").map(|found| found.orders), Some(vec![order]));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in r"([ab(),'=<>~\[\]:.! -]|[0-9é]|AND|OR|NOT|ANY|IN|::text|length\(|ARRAY\[|BETWEEN){0,30}") {
+            let _ = understand(&text);
+        }
+    }
+
     #[test]
     fn others_are_not_guessed_at() {
         for text in [

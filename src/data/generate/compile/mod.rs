@@ -1,5 +1,6 @@
 //! Makes tables ready to be evaluated from a schema and a seed. All faults are found at once.
 
+mod align;
 mod cycle;
 mod draft;
 mod ends;
@@ -15,19 +16,22 @@ mod unique;
 
 use std::collections::BTreeSet;
 
+use align::Alignment;
 pub(in crate::data) use draft::make_name;
 pub(in crate::data) use ends::Ends;
+use link::Link;
 pub(in crate::data) use link::{Links, links};
 pub(in crate::data) use require::{Required, required};
 
 use super::check::Limits;
-use super::column::{Column, Pick, Reference, Source, Table, Texts};
+use super::column::{Column, Source, Table, Texts};
 use super::column::{Fit, How};
 use super::error::{Faults, GenerateError};
 use super::form::Form;
 use super::guess::{Guess, Known};
 use super::random::Stream;
-use crate::data::schema::{self, Made, Schema};
+use super::reference::{Aligned, Pick, Reference};
+use crate::data::schema::{self, Made, Schema, TableName};
 use crate::data::seed::{ColumnSeed, FanOut, Make, Seed};
 use draft::{Context, Draft, Wrong};
 
@@ -35,7 +39,13 @@ use draft::{Context, Draft, Wrong};
 pub(super) fn compile(schema: &Schema, seed: &Seed) -> Result<Vec<Table>, GenerateError> {
     let mut faults = Faults::default();
     let rows = rows::rows(schema, seed, &mut faults);
-    let links = links(schema, &mut faults);
+    let mut unlinked = Faults::default();
+    let links = links(schema, &mut unlinked);
+    // What is not generated has no faults.
+    let rows_of = |name: &TableName| {
+        schema.tables.iter().zip(&rows).find(|(table, _)| table.name == *name).map_or(0, |(_, rows)| *rows)
+    };
+    faults.extend(unlinked, |table| rows_of(table) > 0);
     let required = required(schema, &links, seed.clock);
     let mut work = Work { schema, seed, links: &links, required: &required, rows: &rows, faults };
     let tables: Vec<Table> = (0..schema.tables.len()).map(|at| work.table(at)).collect();
@@ -109,9 +119,10 @@ impl<'a> Work<'a> {
         let keys: Vec<Vec<usize>> = self.links[at].keys.iter().map(|key| key.columns.clone()).collect();
         let own: Vec<(bool, bool)> =
             self.links[at].keys.iter().map(|key| (key.table == at, key.optional)).collect();
+        let pinned = self.links[at].keys.iter().map(|key| key.even || key.aligned.is_some()).collect();
         let sets = self.sets(table);
         let mut uniques =
-            unique::Uniques { table: made, drafts, keys: &keys, own: &own, seed: self.seed.seed };
+            unique::Uniques { table: made, drafts, keys: &keys, own: &own, pinned, seed: self.seed.seed };
         let faults = uniques.settle(sets);
         for (part, (message, help), room) in faults {
             self.faults.add(&table.name, &part, message, help);
@@ -275,7 +286,12 @@ impl<'a> Work<'a> {
                 );
                 Pick::Uniform
             });
-            let pick = if own { Pick::Earlier { first: (!key.optional).then_some(0) } } else { pick };
+            let pick = match key.aligned {
+                Some(alignment) => self.aligned(at, key, &alignment),
+                None if own => Pick::Earlier { first: (!key.optional).then_some(0) },
+                None if key.even => Pick::Even(made.rows),
+                None => pick,
+            };
             let guessed = if told.iter().any(|told| told.make.is_some()) { 0.0 } else { 0.1 };
             let null = told.iter().find_map(|told| told.null).unwrap_or(guessed);
             if parents == 0 && !key.optional {
@@ -286,6 +302,24 @@ impl<'a> Work<'a> {
             let null = if key.optional { null } else { 0.0 };
             made.references.push(Reference { table: key.table, parents, pick, null, stream });
         }
+    }
+
+    /// The pick of a key that follows another.
+    fn aligned(&mut self, at: usize, key: &Link, alignment: &Alignment) -> Pick {
+        let other = &self.links[at].keys[alignment.with];
+        let (parents, anchors) = (self.rows[key.table], self.rows[alignment.anchor]);
+        let (table, tables) = (&self.schema.tables[at], &self.schema.tables);
+        if !key.optional && (other.optional || parents < anchors) {
+            let (parent, anchor) = (&tables[key.table].name, &tables[alignment.anchor].name);
+            let message = format!("each row of {anchor} needs one of {parent}, which it shares columns with");
+            let help = format!(
+                "give {parent} as many rows as {anchor} at least, and columns of {} no nulls",
+                other.name
+            );
+            self.faults.add(&table.name, &key.name, message, help);
+        }
+        let through = alignment.through.map(|through| (other.table, through));
+        Pick::Aligned(Aligned { with: alignment.with, through, anchors })
     }
 
     /// The number of each state that a time is the time of.
