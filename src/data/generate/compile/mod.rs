@@ -159,6 +159,7 @@ impl<'a> Work<'a> {
         let refers = !self.links[at].columns[place].is_empty();
         let told = self.told(table, &column.name).cloned().unwrap_or_default();
         let guess = self.guess(table, column, &form, limits, told.unique);
+        self.check_parent(table, column, refers, told.make.as_ref());
         let said = told.make.clone().filter(|make| !matches!(make, Make::Parent(_)) && !refers);
         let (clock, locale) = (self.seed.clock, self.seed.locale);
         let context = Context { table, form: &form, limits, clock, locale, told: said.is_some() };
@@ -195,6 +196,27 @@ impl<'a> Work<'a> {
             form,
         };
         (compiled, drafted.unwrap_or_else(|_| Draft::nothing()))
+    }
+
+    /// A foreign key's column takes its value from a parent, and no other column does.
+    fn check_parent(
+        &mut self,
+        table: &schema::Table,
+        column: &schema::Column,
+        refers: bool,
+        make: Option<&Make>,
+    ) {
+        let (message, help) = match make {
+            Some(Make::Parent(_)) if !refers => {
+                ("it is told to take a parent, and no foreign key gives it one", "take another maker")
+            }
+            Some(make) if refers && !matches!(make, Make::Parent(_)) => (
+                "a foreign key gives it its value, and it is told another maker",
+                "take `parent`, or leave it out",
+            ),
+            _ => return,
+        };
+        self.faults.add(&table.name, &column.name, message, help);
     }
 
     fn guess(
