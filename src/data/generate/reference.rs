@@ -15,6 +15,8 @@ pub(super) struct Reference {
     /// The share of rows that refer to none.
     pub(super) null: f64,
     pub(super) stream: Stream,
+    /// Another key of the same table that never refers to the same row; one parent less is counted then.
+    pub(super) apart: Option<usize>,
 }
 
 /// How a row's parent is picked.
@@ -70,23 +72,25 @@ pub(super) struct Class {
 impl Reference {
     /// The parent of `row`.
     pub(super) fn row(&self, row: u64, table: &Table, tables: &[Table]) -> Option<u64> {
+        let picked = self.picked(row, table, tables)?;
+        let other = self.apart.and_then(|other| table.references.get(other)?.row(row, table, tables));
+        Some(picked + u64::from(other.is_some_and(|other| picked >= other)))
+    }
+
+    fn picked(&self, row: u64, table: &Table, tables: &[Table]) -> Option<u64> {
         if self.parents == 0 {
             return None;
         }
-        let number = if self.null > 0.0
-            || matches!(
-                self.pick,
-                Pick::Uniform | Pick::Zipf { .. } | Pick::Earlier { .. } | Pick::Aligned(_)
-            ) {
+        let drawn =
+            matches!(self.pick, Pick::Uniform | Pick::Zipf { .. } | Pick::Earlier { .. } | Pick::Aligned(_));
+        let mut number = 0;
+        if self.null > 0.0 || is_random {
             let mut draws = self.stream.draws(row);
-            let number = draws.number();
+            number = draws.number();
             if self.null > 0.0 && draws.unit() < self.null {
                 return None;
             }
-            number
-        } else {
-            0
-        };
+        }
         match &self.pick {
             Pick::Uniform => Some(scaled(number, self.parents)),
             Pick::Even(rows) => {

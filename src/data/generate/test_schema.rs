@@ -157,3 +157,19 @@ pub(crate) fn tenants() -> Schema {
     let tables = vec![of_tenant("customers"), orders, of_tenant("products"), tenants];
     Schema { tables, ..Schema::default() }
 }
+
+/// People who follow each other, never themselves, and who have a superior.
+pub(crate) fn followers() -> Schema {
+    let number = |name: &str| column(name, ColumnType::Integer);
+    let mut people = table("people", vec![number("id"), nullable("superior_id", ColumnType::Integer)]);
+    people.primary_key = vec!["id".into()];
+    people.foreign_keys.push(key("people", &["superior_id"], "people", &["id"]));
+    people.checks.insert("people_check".into(), "((superior_id <> id))".into());
+    let mut follows = table("follows", vec![number("follower_id"), number("followed_id")]);
+    follows.primary_key = vec!["follower_id".into(), "followed_id".into()];
+    for column in ["follower_id", "followed_id"] {
+        follows.foreign_keys.push(key("follows", &[column], "people", &["id"]));
+    }
+    follows.checks.insert("follows_check".into(), "((follower_id <> followed_id))".into());
+    Schema { tables: vec![follows, people], ..Schema::default() }
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::random_schema::{Rule, random};
-use super::test_schema::{shop, tenants};
+use super::test_schema::{followers, shop, tenants};
 use super::*;
 use crate::data::schema::{ColumnType, Table as SchemaTable};
 use crate::data::seed::{PlanOptions, plan};
@@ -175,6 +175,19 @@ proptest! {
     }
 
     #[test]
+    fn no_one_follows_themselves(seed: u64, rows in 2_u64..60) {
+        let schema = followers();
+        let generator = generator(&schema, &PlanOptions { seed, rows, ..PlanOptions::default() });
+        assert_constraints(&schema, &[], &generator);
+        for row in self::rows(&generator, &TableName::new("public", "follows")) {
+            prop_assert_ne!(&row["follower_id"], &row["followed_id"]);
+        }
+        for row in self::rows(&generator, &TableName::new("public", "people")) {
+            prop_assert_ne!(&row["superior_id"], &row["id"]);
+        }
+    }
+
+    #[test]
     fn a_plan_reads_back_and_gives_the_same_bytes(number: u64) {
         let schema = random(number).schema;
         let planned = plan(&schema, &PlanOptions { rows: 10, ..PlanOptions::default() });
@@ -298,7 +311,7 @@ fn any_slice_of_any_size_is_made_at_once() {
     let customers = TableName::new("public", "customers");
     let mut out = Vec::new();
     generator.write(&customers, rows - 3..rows, Format::Csv, &mut out).unwrap();
-    assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 3);
+    assert_eq!(String::from_utf8_lossy(&out).lines().count(), 3);
     assert!(out.starts_with(b"1999999998,"), "{}", String::from_utf8_lossy(&out));
 }
 

@@ -58,7 +58,7 @@ mod tests {
         let stream = Stream::new(1, &["f"]);
         let counts = FanOut::Counts(vec![(0, 50.0), (1, 30.0), (5, 20.0)]);
         let pick = pick(&counts, 100, 130, &stream).unwrap();
-        let reference = Reference { table: 0, parents: 100, pick, null: 0.0, stream };
+        let reference = Reference { table: 0, parents: 100, pick, null: 0.0, stream, apart: None };
         let mut children = [0_u32; 100];
         for row in 0..130 {
             children[usize::try_from(reference.row(row, &empty(), &[]).unwrap()).unwrap()] += 1;
@@ -72,7 +72,8 @@ mod tests {
         let stream = Stream::new(1, &["f"]);
         let spread = |fan_out: &FanOut| {
             let pick = pick(fan_out, 100, 1000, &stream).unwrap();
-            let reference = Reference { table: 0, parents: 100, pick, null: 0.0, stream: stream.clone() };
+            let reference =
+                Reference { table: 0, parents: 100, pick, null: 0.0, stream: stream.clone(), apart: None };
             let mut children = vec![0_u32; 100];
             for row in 0..1000 {
                 children[usize::try_from(reference.row(row, &empty(), &[]).unwrap()).unwrap()] += 1;

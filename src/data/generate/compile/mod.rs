@@ -8,6 +8,7 @@ mod fan_out;
 mod fence;
 mod link;
 mod numbers;
+mod references;
 mod require;
 mod rows;
 mod source;
@@ -16,10 +17,8 @@ mod unique;
 
 use std::collections::BTreeSet;
 
-use align::Alignment;
 pub(in crate::data) use draft::make_name;
 pub(in crate::data) use ends::Ends;
-use link::Link;
 pub(in crate::data) use link::{Links, links};
 pub(in crate::data) use require::{Required, required};
 
@@ -30,9 +29,8 @@ use super::error::{Faults, GenerateError};
 use super::form::Form;
 use super::guess::{Guess, Known};
 use super::random::Stream;
-use super::reference::{Aligned, Pick, Reference};
 use crate::data::schema::{self, Made, Schema, TableName};
-use crate::data::seed::{ColumnSeed, FanOut, Make, Seed};
+use crate::data::seed::{ColumnSeed, Make, Seed};
 use draft::{Context, Draft, Wrong};
 
 /// Tables in the schema's order.
@@ -119,6 +117,7 @@ impl<'a> Work<'a> {
         let keys: Vec<Vec<usize>> = self.links[at].keys.iter().map(|key| key.columns.clone()).collect();
         let own: Vec<(bool, bool)> =
             self.links[at].keys.iter().map(|key| (key.table == at, key.optional)).collect();
+        let orders = self.apart(at, made);
         let pinned = self.links[at].keys.iter().map(|key| key.even || key.aligned.is_some()).collect();
         let sets = self.sets(table);
         let mut uniques =
@@ -128,7 +127,7 @@ impl<'a> Work<'a> {
             self.faults.add(&table.name, &part, message, help);
             self.faults.set_room(room);
         }
-        for (part, (message, help)) in fence::fences(made, drafts, &self.required[at].orders) {
+        for (part, (message, help)) in fence::fences(made, drafts, &orders) {
             self.faults.add(&table.name, &part, message, help);
         }
     }
@@ -279,69 +278,6 @@ impl<'a> Work<'a> {
             .iter()
             .flat_map(|links| &links.keys)
             .any(|key| key.table == at && key.references.contains(&place))
-    }
-
-    fn references(&mut self, at: usize, made: &mut Table) {
-        let table = &self.schema.tables[at];
-        for key in &self.links[at].keys {
-            let parents = self.rows[key.table];
-            let names = table.name.to_string();
-            let stream = Stream::new(self.seed.seed, &[&names, &key.name, "parent"]);
-            let told: Vec<&'a ColumnSeed> = key
-                .columns
-                .iter()
-                .filter_map(|column| self.told(table, &table.columns[*column].name))
-                .collect();
-            let fan_out = told.iter().find_map(|told| match &told.make {
-                Some(Make::Parent(fan_out)) => Some(fan_out.clone()),
-                _ => None,
-            });
-            let fan_out = fan_out.unwrap_or(FanOut::Uniform);
-            let own = key.table == at;
-            let picked = fan_out::pick(&fan_out, parents.max(1), made.rows, &stream);
-            let pick = picked.unwrap_or_else(|message| {
-                self.faults.add(
-                    &table.name,
-                    &key.name,
-                    message,
-                    "give a number of children above 0 a weight",
-                );
-                Pick::Uniform
-            });
-            let pick = match key.aligned {
-                Some(alignment) => self.aligned(at, key, &alignment),
-                None if own => Pick::Earlier { first: (!key.optional).then_some(0) },
-                None if key.even => Pick::Even(made.rows),
-                None => pick,
-            };
-            let guessed = if told.iter().any(|told| told.make.is_some()) { 0.0 } else { 0.1 };
-            let null = told.iter().find_map(|told| told.null).unwrap_or(guessed);
-            if parents == 0 && !key.optional {
-                let message =
-                    format!("it refers to {}, which gets no rows", self.schema.tables[key.table].name);
-                self.faults.add(&table.name, &key.name, message, "give that table rows");
-            }
-            let null = if key.optional { null } else { 0.0 };
-            made.references.push(Reference { table: key.table, parents, pick, null, stream });
-        }
-    }
-
-    /// The pick of a key that follows another.
-    fn aligned(&mut self, at: usize, key: &Link, alignment: &Alignment) -> Pick {
-        let other = &self.links[at].keys[alignment.with];
-        let (parents, anchors) = (self.rows[key.table], self.rows[alignment.anchor]);
-        let (table, tables) = (&self.schema.tables[at], &self.schema.tables);
-        if !key.optional && (other.optional || parents < anchors) {
-            let (parent, anchor) = (&tables[key.table].name, &tables[alignment.anchor].name);
-            let message = format!("each row of {anchor} needs one of {parent}, which it shares columns with");
-            let help = format!(
-                "give {parent} as many rows as {anchor} at least, and columns of {} no nulls",
-                other.name
-            );
-            self.faults.add(&table.name, &key.name, message, help);
-        }
-        let through = alignment.through.map(|through| (other.table, through));
-        Pick::Aligned(Aligned { with: alignment.with, through, anchors })
     }
 
     /// The number of each state that a time is the time of.
