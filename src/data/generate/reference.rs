@@ -81,7 +81,7 @@ impl Reference {
         if self.parents == 0 {
             return None;
         }
-        let drawn =
+        let is_random =
             matches!(self.pick, Pick::Uniform | Pick::Zipf { .. } | Pick::Earlier { .. } | Pick::Aligned(_));
         let mut number = 0;
         if self.null > 0.0 || is_random {
