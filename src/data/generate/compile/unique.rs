@@ -247,7 +247,12 @@ impl Uniques<'_> {
                 }
             }
         }
-        let names: Vec<String> = parts.iter().map(|part| format!("{part:?}")).collect();
+        // By names, not places: another column in the schema changes nothing here.
+        let columns = parts.iter().flat_map(|part| match part {
+            Part::Key(key) => self.keys[*key].as_slice(),
+            Part::Column(at) => std::slice::from_ref(at),
+        });
+        let names: Vec<&str> = columns.map(|at| self.table.columns[*at].name.as_str()).collect();
         let table = self.table.name.to_string();
         let stream = Stream::new(self.seed, &[&table, "unique", &names.join(",")]);
         let product = radices.iter().product();
