@@ -7,6 +7,7 @@ use super::form::Form;
 use super::pattern::Pattern;
 use super::permute::Permutation;
 use super::random::Stream;
+use super::reference::Reference;
 use super::series::Series;
 use crate::data::schema::TableName;
 
@@ -190,104 +191,6 @@ impl Group {
         }
         self.radices.get(place).map_or(0, |radix| rest % radix)
     }
-}
-
-/// A foreign key.
-#[derive(Debug, Clone)]
-pub(super) struct Reference {
-    /// The table referred to.
-    pub(super) table: usize,
-    pub(super) parents: u64,
-    pub(super) pick: Pick,
-    /// The share of rows that refer to none.
-    pub(super) null: f64,
-    pub(super) stream: Stream,
-}
-
-/// How a row's parent is picked.
-#[derive(Debug, Clone)]
-pub(super) enum Pick {
-    Uniform,
-    /// The same number for each, side by side: rows in all.
-    Even(u64),
-    Zipf {
-        exponent: f64,
-        order: Permutation,
-    },
-    Counts {
-        classes: Vec<Class>,
-        order: Permutation,
-        rows: u64,
-    },
-    Member(Member),
-    /// An earlier row of the same table; the first refers to none, or to itself.
-    Earlier {
-        first: Option<u64>,
-    },
-    /// The row before it, likewise: each is referred to once.
-    Previous,
-    /// The row itself.
-    Own,
-}
-
-/// Parents with the same number of children.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Class {
-    /// How many parents come before them.
-    pub(super) parents_before: u64,
-    /// How many children those have.
-    pub(super) rows_before: u64,
-    /// How many children each has.
-    pub(super) children: u64,
-}
-
-impl Reference {
-    /// The parent of `row`.
-    pub(super) fn row(&self, row: u64, groups: &[Group]) -> Option<u64> {
-        if self.parents == 0 {
-            return None;
-        }
-        let number = if self.null > 0.0
-            || matches!(self.pick, Pick::Uniform | Pick::Zipf { .. } | Pick::Earlier { .. })
-        {
-            let mut draws = self.stream.draws(row);
-            let number = draws.number();
-            if self.null > 0.0 && draws.unit() < self.null {
-                return None;
-            }
-            number
-        } else {
-            0
-        };
-        match &self.pick {
-            Pick::Uniform => Some(super::random::scaled(number, self.parents)),
-            Pick::Even(rows) => {
-                let place = u128::from(row) * u128::from(self.parents) / u128::from(*rows).max(1);
-                u64::try_from(place).ok().map(|place| place.min(self.parents - 1))
-            }
-            Pick::Zipf { exponent, order } => {
-                let high = i64::try_from(self.parents - 1).unwrap_or(i64::MAX);
-                let rank = Shape::Zipf { exponent: *exponent }.at(super::random::unit(number), 0, high);
-                Some(order.at(rank.unsigned_abs()))
-            }
-            Pick::Counts { classes, order, rows } => Some(order.at(counted(classes, row % rows))),
-            Pick::Member(member) => {
-                let digit = groups.get(member.group)?.digit(row, member.place);
-                (digit < self.parents).then_some(digit)
-            }
-            Pick::Earlier { first } if row == 0 => *first,
-            Pick::Earlier { .. } => Some(super::random::scaled(number, row)),
-            Pick::Previous => row.checked_sub(1),
-            Pick::Own => Some(row),
-        }
-    }
-}
-
-fn counted(classes: &[Class], row: u64) -> u64 {
-    let at = classes.partition_point(|class| class.rows_before <= row).saturating_sub(1);
-    classes
-        .get(at)
-        .map_or(0, |class| class.parents_before + (row - class.rows_before) / class.children.max(1))
 }
 
 impl Numbers {

@@ -30,8 +30,18 @@ impl Shape {
     pub(in crate::data) fn at(&self, part: f64, low: i64, high: i64) -> i64 {
         let found = match *self {
             Self::Uniform => return uniform(part, low, high),
-            Self::Normal { mean, deviation } => nearest(mean + deviation * normal(part)),
-            Self::Exponential { mean } => low.saturating_add(nearest(-mean * libm::log1p(-part))),
+            // The part of the distribution that lies in the range is all of it: nothing gathers at the ends.
+            Self::Normal { mean, deviation } => {
+                // A deviation of 0 is the mean itself.
+                let deviation = deviation.max(f64::MIN_POSITIVE);
+                let below = |value: i64| below((float(value) - mean) / deviation);
+                let (start, end) = (below(low), below(high));
+                nearest(mean + deviation * normal(start + (end - start) * part))
+            }
+            Self::Exponential { mean } => {
+                let all = -libm::expm1(-float(high.saturating_sub(low)) / mean);
+                low.saturating_add(nearest(-mean * libm::log1p(-part * all)))
+            }
             Self::Zipf { exponent } => low.saturating_add(zipf(part, exponent, span(low, high))),
         };
         found.clamp(low, high)
@@ -69,39 +79,36 @@ fn zipf(part: f64, exponent: f64, size: u64) -> i64 {
     (rank as i64).saturating_sub(1)
 }
 
+/// Acklam's coefficients, the highest power first.
+const A: [f64; 6] = [
+    -3.969_683_028_665_376e1,
+    2.209_460_984_245_205e2,
+    -2.759_285_104_469_687e2,
+    1.383_577_518_672_69e2,
+    -3.066_479_806_614_716e1,
+    2.506_628_277_459_239,
+];
+const B: [f64; 6] = [
+    -5.447_609_879_822_406e1,
+    1.615_858_368_580_409e2,
+    -1.556_989_798_598_866e2,
+    6.680_131_188_771_972e1,
+    -1.328_068_155_288_572e1,
+    1.0,
+];
+const C: [f64; 6] = [
+    -7.784_894_002_430_293e-3,
+    -3.223_964_580_411_365e-1,
+    -2.400_758_277_161_838,
+    -2.549_732_539_343_734,
+    4.374_664_141_464_968,
+    2.938_163_982_698_783,
+];
+const D: [f64; 5] =
+    [7.784_695_709_041_462e-3, 3.224_671_290_700_398e-1, 2.445_134_137_142_996, 3.754_408_661_907_416, 1.0];
+
 /// The standard normal quantile. Peter Acklam's rational approximation: relative error below 1.15e-9.
 pub(in crate::data) fn normal(part: f64) -> f64 {
-    const A: [f64; 6] = [
-        -3.969_683_028_665_376e1,
-        2.209_460_984_245_205e2,
-        -2.759_285_104_469_687e2,
-        1.383_577_518_672_69e2,
-        -3.066_479_806_614_716e1,
-        2.506_628_277_459_239,
-    ];
-    const B: [f64; 6] = [
-        -5.447_609_879_822_406e1,
-        1.615_858_368_580_409e2,
-        -1.556_989_798_598_866e2,
-        6.680_131_188_771_972e1,
-        -1.328_068_155_288_572e1,
-        1.0,
-    ];
-    const C: [f64; 6] = [
-        -7.784_894_002_430_293e-3,
-        -3.223_964_580_411_365e-1,
-        -2.400_758_277_161_838,
-        -2.549_732_539_343_734,
-        4.374_664_141_464_968,
-        2.938_163_982_698_783,
-    ];
-    const D: [f64; 5] = [
-        7.784_695_709_041_462e-3,
-        3.224_671_290_700_398e-1,
-        2.445_134_137_142_996,
-        3.754_408_661_907_416,
-        1.0,
-    ];
     let part = part.clamp(1e-16, 1.0 - 1e-16);
     let tail = |part: f64| {
         let q = libm::sqrt(-2.0 * libm::log(part));
@@ -122,10 +129,20 @@ fn polynomial(coefficients: &[f64], x: f64) -> f64 {
     coefficients.iter().fold(0.0, |sum, coefficient| sum * x + coefficient)
 }
 
+/// The part of the standard normal distribution below `value`.
+fn below(value: f64) -> f64 {
+    0.5 * libm::erfc(-value / core::f64::consts::SQRT_2)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a distribution's value is not exact")]
+fn float(units: i64) -> f64 {
+    units as f64
+}
+
 /// A part that goes with another by a Gaussian copula: `strength` from -1 (opposite) by 0 (on its own) to 1 (the same).
 pub(in crate::data) fn coupled(own: f64, other: f64, strength: f64) -> f64 {
     let mixed = strength * normal(other) + libm::sqrt(1.0 - strength * strength) * normal(own);
-    (0.5 * libm::erfc(-mixed / core::f64::consts::SQRT_2)).clamp(0.0, 1.0 - f64::EPSILON)
+    below(mixed).clamp(0.0, 1.0 - f64::EPSILON)
 }
 
 /// Entries by their weights.
@@ -181,8 +198,8 @@ mod tests {
         let bits = [normal(part), coupled(part, 0.9, 0.7)].map(f64::to_bits);
         assert_eq!(bits, GOLDEN);
         let shapes = [
-            (Shape::Normal { mean: 0.0, deviation: 1e6 }, -1_157_879),
-            (Shape::Exponential { mean: 1e6 }, 131_769),
+            (Shape::Normal { mean: 0.0, deviation: 1e6 }, -1_157_878),
+            (Shape::Exponential { mean: 1e6 }, 130_821),
             (Shape::Zipf { exponent: 1.1 }, 1),
         ];
         for (shape, value) in shapes {
@@ -198,6 +215,8 @@ mod tests {
         assert_eq!(Shape::Uniform.at(0.0, i64::MIN, i64::MAX), i64::MIN);
         assert!(Shape::Uniform.at(0.999_999, i64::MIN, i64::MAX) < i64::MAX);
         assert_eq!(Shape::Uniform.at(0.7, 5, 5), 5);
+        assert_eq!(Shape::Normal { mean: 4.0, deviation: 0.0 }.at(0.3, 0, 9), 4);
+        assert_eq!(Shape::Exponential { mean: 0.0 }.at(0.3, 2, 9), 2);
         assert_eq!(Shape::Normal { mean: f64::INFINITY, deviation: 1.0 }.at(0.5, 0, 9), 9);
     }
 

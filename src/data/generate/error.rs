@@ -70,6 +70,11 @@ impl Faults {
         }
     }
 
+    /// Takes over another's, of tables that are `wanted`.
+    pub(in crate::data) fn extend(&mut self, other: Self, wanted: impl Fn(&TableName) -> bool) {
+        self.0.extend(other.0.into_iter().filter(|fault| wanted(&fault.table)));
+    }
+
     /// The error, where there are any: sorted, each once.
     pub(in crate::data) fn result(mut self) -> Result<(), GenerateError> {
         self.0.sort();

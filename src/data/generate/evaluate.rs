@@ -29,7 +29,7 @@ impl<'g> At<'g> {
     pub(super) fn value(&self, column: &'g Column, scratch: &mut Vec<u8>) -> Value {
         for (reference, parent) in &column.references {
             let reference = &self.table.references[*reference];
-            let Some(row) = reference.row(self.row, &self.table.groups) else { continue };
+            let Some(row) = reference.row(self.row, self.table, self.tables) else { continue };
             let table = &self.tables[reference.table];
             let parent = &table.columns[*parent];
             if row == self.row && std::ptr::eq(parent, column) {

@@ -5,7 +5,7 @@ use super::check::Limits;
 use super::compile::Ends;
 use super::form::{Form, Unit};
 use super::guess_time::guess_time;
-use crate::data::schema::{Column, Table};
+use crate::data::schema::{Column, Made, Table};
 use crate::data::seed::{FanOut, Make, Spread};
 
 /// A guess.
@@ -18,6 +18,9 @@ pub(in crate::data) struct Guess {
     /// Why.
     pub(in crate::data) why: &'static str,
 }
+
+/// The reason where a name says nothing.
+pub(super) const TYPE: &str = "its type";
 
 /// Names of numbers, and the range that they mean.
 const RANGES: [(&[&str], i64, i64, &str); 8] = [
@@ -80,7 +83,7 @@ impl Known<'_> {
             }
             Form::Number { unit, .. } => self.number(*unit),
             Form::Text { longest, .. } => super::guess_text::guess_text(self, *longest),
-            Form::Special(_) => guess(None, 0.1, "its type"),
+            Form::Special(_) => guess(None, 0.1, TYPE),
             Form::Unknown(_) => {
                 guess(Make::Constant(None), 1.0, "its type is not known: write a `choice` or a `pattern`")
             }
@@ -100,7 +103,7 @@ impl Known<'_> {
             } else if self.named(&["active", "enabled", "verified", "visible", "public", "published"]) {
                 (90.0, "its name: mostly true")
             } else {
-                (50.0, "its type")
+                (50.0, TYPE)
             };
         guess(Make::Choice(vec![("true".to_owned(), yes), ("false".to_owned(), 100.0 - yes)]), 0.05, why)
     }
@@ -109,7 +112,7 @@ impl Known<'_> {
         match unit {
             Unit::Decimal { scale } => self.amount(scale),
             Unit::Time { .. } => {
-                self.range(Spread::Uniform, (8 * 3600 * 1_000_000, 18 * 3600 * 1_000_000), 0.1, "its type")
+                self.range(Spread::Uniform, (8 * 3600 * 1_000_000, 18 * 3600 * 1_000_000), 0.1, TYPE)
             }
             Unit::Day | Unit::Instant { .. } => guess_time(self, unit),
         }
@@ -118,7 +121,8 @@ impl Known<'_> {
     fn amount(&self, scale: u32) -> Guess {
         let one = 10_i64.pow(scale.min(17));
         let whole = scale == 0;
-        if whole && (self.unique || self.table.primary_key == [self.column.name.as_str()]) {
+        let counts = matches!(self.column.made, Made::IdentityAlways | Made::Sequence);
+        if whole && (counts || self.unique || self.table.primary_key == [self.column.name.as_str()]) {
             let start = Ends::of(self.form, self.limits, self.clock).map_or(1, |ends| ends.near(1, 1).0);
             return guess(Make::Sequence { start, step: 1 }, 0.0, "a key");
         }
@@ -144,7 +148,7 @@ impl Known<'_> {
             return uniform(year - 30, year, "its name: a year");
         }
         let found = RANGES.iter().find(|(words, ..)| self.named(words));
-        found.map_or_else(|| uniform(0, 1000, "its type"), |(_, low, high, why)| uniform(*low, *high, why))
+        found.map_or_else(|| uniform(0, 1000, TYPE), |(_, low, high, why)| uniform(*low, *high, why))
     }
 
     /// A range within what is allowed.
@@ -156,8 +160,10 @@ impl Known<'_> {
         why: &'static str,
     ) -> Guess {
         let (low, high) = match Ends::of(self.form, self.limits, self.clock) {
-            // Both ends are told: they are what is meant.
-            Some(ends) if ends.asked == (true, true) && ends.low <= ends.high => (ends.low, ends.high),
+            // Without a name that says more, ends that are both asked for are what is meant.
+            Some(ends) if why == TYPE && ends.asked == (true, true) && ends.low <= ends.high => {
+                (ends.low, ends.high)
+            }
             Some(ends) => ends.near(low, high),
             None => (low, high),
         };

@@ -2,7 +2,7 @@
 
 use super::calendar::DAY;
 use super::form::Unit;
-use super::guess::{Guess, Known, guess};
+use super::guess::{Guess, Known, TYPE, guess};
 use crate::data::seed::{Make, Series, Spread};
 
 /// Names of the time at which a row was made.
@@ -39,7 +39,7 @@ pub(super) fn guess_time(known: &Known<'_>, unit: Unit) -> Guess {
     if known.limits.low.is_empty() && known.limits.high.is_empty() {
         return guess(Make::Series(business()), null, "its type: a time of business in the last year");
     }
-    known.range(Spread::Uniform, (now - 365 * per_day, now), null, "its type")
+    known.range(Spread::Uniform, (now - 365 * per_day, now), null, TYPE)
 }
 
 /// Working days and hours.

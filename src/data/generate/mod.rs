@@ -23,6 +23,7 @@ mod permute;
 mod random;
 #[cfg(test)]
 pub(crate) mod random_schema;
+mod reference;
 mod series;
 mod special;
 #[cfg(test)]

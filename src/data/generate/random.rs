@@ -81,6 +81,13 @@ pub(in crate::data) fn scaled(number: u64, range: u64) -> u64 {
     u64::try_from((u128::from(number) * u128::from(range)) >> 64).unwrap_or(u64::MAX)
 }
 
+/// The same, with what is left of the number: it stands for another one as long as few bits are used.
+#[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
+pub(in crate::data) fn split(number: u64, range: u64) -> (u64, u64) {
+    let product = u128::from(number) * u128::from(range);
+    ((product >> 64) as u64, product as u64)
+}
+
 /// The numbers of one row, one after the other.
 #[derive(Debug, Clone)]
 pub(in crate::data) struct Draws {
@@ -162,6 +169,7 @@ mod tests {
             assert!((0.0..1.0).contains(&stream.unit(row)));
         }
         assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
+        assert_eq!(split(u64::MAX / 2 + 1, 10), (5, 0));
         assert_eq!(scaled(u64::MAX, 1), 0);
         assert_eq!(scaled(u64::MAX, u64::MAX), u64::MAX - 1);
         assert!(unit(u64::MAX) < 1.0);

@@ -201,55 +201,21 @@ impl Maker {
     }
 
     fn free(&mut self, made: &mut Table) {
-        use ColumnType as T;
-        let numeric = |scale| T::Numeric { precision: Some(9), scale };
-        let kinds = [
-            T::Boolean,
-            T::SmallInt,
-            T::Integer,
-            T::BigInt,
-            numeric(0),
-            numeric(2),
-            T::Real,
-            T::Double,
-            T::Money,
-            T::Text,
-            T::VarChar(3),
-            T::VarChar(40),
-            T::Char(5),
-            T::Bytes,
-            T::Uuid,
-            T::Date,
-            T::Time { zoned: false },
-            T::Time { zoned: true },
-            T::Timestamp { zoned: false },
-            T::Timestamp { zoned: true },
-            T::Interval,
-            T::Json,
-            T::Jsonb,
-            T::Inet,
-            T::Cidr,
-            T::MacAddress,
-            T::Bit(7),
-            T::VarBit(Some(9)),
-            T::TextSearchVector,
-            T::Enum("public.mood".into()),
-            T::Domain("public.short".into()),
-            T::Array(Box::new(T::Integer)),
-            T::Array(Box::new(T::Text)),
-            T::Array(Box::new(T::Enum("public.mood".into()))),
-            T::Range(Box::new(T::Integer)),
-            T::Range(Box::new(T::Date)),
-            T::Range(Box::new(T::Timestamp { zoned: true })),
-            T::Numeric { precision: None, scale: 0 },
-        ];
+        let kinds = kinds();
         let start = self.pick(&["c", "name_", "email_", "price_", "created_at_", "status_", "code_", "url_"]);
         let (name, kind) = (self.name(start), self.pick(&kinds));
         let not_null = self.chance(60);
-        if let T::Domain(_) = kind {
+        if let ColumnType::Domain(_) = kind {
             self.rules.push((made.name.clone(), Rule::Length(name.clone(), 3, 12)));
         }
-        let can_be_unique = !matches!(kind, T::Json | T::Boolean | T::Enum(_) | T::Bit(_) | T::VarBit(_));
+        let can_be_unique = !matches!(
+            kind,
+            ColumnType::Json
+                | ColumnType::Boolean
+                | ColumnType::Enum(_)
+                | ColumnType::Bit(_)
+                | ColumnType::VarBit(_)
+        );
         made.columns.push(Column { not_null, ..column(&name, kind.clone()) });
         if can_be_unique && self.chance(15) {
             made.uniques.push(unique(&[&name]));
@@ -259,66 +225,9 @@ impl Maker {
     }
 
     fn check(&mut self, made: &mut Table, name: &str, kind: &ColumnType) {
-        use ColumnType as T;
-        let column = name.to_owned();
-        let earlier = made
-            .columns
-            .iter()
-            .rev()
-            .skip(1)
-            .find(|other| other.kind == *kind && !made.primary_key.contains(&other.name));
-        let earlier = earlier.map(|other| other.name.clone());
-        let referring = earlier
-            .as_ref()
-            .is_some_and(|earlier| made.foreign_keys.iter().any(|key| key.columns.contains(earlier)));
-        let unique = earlier
-            .as_ref()
-            .is_some_and(|earlier| made.uniques.iter().any(|unique| unique.columns.contains(earlier)));
-        let (text, rule) = match (kind, self.draws.below(4)) {
-            (T::Integer | T::BigInt | T::SmallInt | T::Numeric { .. } | T::Date | T::Timestamp { .. }, 0)
-                if earlier.is_some() && !referring && !unique =>
-            {
-                let earlier = earlier.unwrap();
-                // One order for each pair and no circle: always from the earlier column to the later one.
-                (format!("({earlier} <= {name})"), Rule::Ordered(earlier, column, false))
-            }
-            (T::SmallInt | T::Integer | T::BigInt, 1) => (format!("({name} <> 0)"), Rule::Not(column, 0.0)),
-            (T::SmallInt | T::Integer | T::BigInt, 2) => {
-                let items = ["3", "5", "8"].map(str::to_owned).to_vec();
-                (format!("({name} = ANY (ARRAY[3, 5, 8]))"), Rule::In(column, items))
-            }
-            (T::SmallInt | T::Integer | T::BigInt, _) => {
-                (format!("(({name} >= 10) AND ({name} < 5000))"), Rule::Between(column, 10.0, 4999.0))
-            }
-            (T::Numeric { .. }, _) => (
-                format!("(({name} > (0)::numeric) AND ({name} <= 99.5))"),
-                Rule::Between(column, 0.001, 99.5),
-            ),
-            (T::Text, 1) => (
-                format!("({name} ~ '^[A-Z]{{2}}-[0-9]{{2,6}}$'::text)"),
-                Rule::Matches(column, "^[A-Z]{2}-[0-9]{2,6}$".into()),
-            ),
-            (T::Text, 2) => (format!("({name} = lower({name}))"), Rule::Lower(column)),
-            (T::VarChar(3), _) => {
-                let items = ["a", "it's"].map(str::to_owned).to_vec();
-                let _ = &items;
-                (
-                    format!(
-                        "(({name})::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))"
-                    ),
-                    Rule::In(column, vec!["a".into(), "b".into()]),
-                )
-            }
-            (T::Text | T::VarChar(_), _) => (
-                format!("((length(({name})::text) >= 15) AND ({name} <> ''::text))"),
-                Rule::Length(column, 15, 10_000),
-            ),
-            (T::Date, _) => (
-                format!("(({name} >= '2020-02-01'::date) AND ({name} < '2020-03-01'::date))"),
-                Rule::In(column, (1..=29).map(|day| format!("2020-02-{day:02}")).collect()),
-            ),
-            _ => return,
-        };
+        let number = self.draws.below(4);
+        let ordered = if number == 0 { order(made, name, kind) } else { None };
+        let Some((text, rule)) = ordered.or_else(|| single_check(name, kind, number)) else { return };
         let check = self.name("check");
         made.checks.insert(check, text);
         self.rules.push((made.name.clone(), rule));
@@ -347,4 +256,103 @@ impl Maker {
             made.partitioning = Some(Partitioning { by: PartitionBy::List, columns: vec![name], bounds });
         }
     }
+}
+
+/// Types of columns that are no keys.
+fn kinds() -> Vec<ColumnType> {
+    use ColumnType as T;
+    let numeric = |scale| T::Numeric { precision: Some(9), scale };
+    vec![
+        T::Boolean,
+        T::SmallInt,
+        T::Integer,
+        T::BigInt,
+        numeric(0),
+        numeric(2),
+        T::Real,
+        T::Double,
+        T::Money,
+        T::Text,
+        T::VarChar(3),
+        T::VarChar(40),
+        T::Char(5),
+        T::Bytes,
+        T::Uuid,
+        T::Date,
+        T::Time { zoned: false },
+        T::Time { zoned: true },
+        T::Timestamp { zoned: false },
+        T::Timestamp { zoned: true },
+        T::Interval,
+        T::Json,
+        T::Jsonb,
+        T::Inet,
+        T::Cidr,
+        T::MacAddress,
+        T::Bit(7),
+        T::VarBit(Some(9)),
+        T::TextSearchVector,
+        T::Enum("public.mood".into()),
+        T::Domain("public.short".into()),
+        T::Array(Box::new(T::Integer)),
+        T::Array(Box::new(T::Text)),
+        T::Array(Box::new(T::Enum("public.mood".into()))),
+        T::Range(Box::new(T::Integer)),
+        T::Range(Box::new(T::Date)),
+        T::Range(Box::new(T::Timestamp { zoned: true })),
+        T::Numeric { precision: None, scale: 0 },
+    ]
+}
+
+/// An order between an earlier free column of the type and this one: no circle comes about.
+fn order(made: &Table, name: &str, kind: &ColumnType) -> Option<(String, Rule)> {
+    use ColumnType as T;
+    let ordered = matches!(
+        kind,
+        T::Integer | T::BigInt | T::SmallInt | T::Numeric { .. } | T::Date | T::Timestamp { .. }
+    );
+    let earlier = made.columns.iter().rev().skip(1).find(|other| ordered && other.kind == *kind)?;
+    let bound = made.primary_key.contains(&earlier.name)
+        || made.foreign_keys.iter().any(|key| key.columns.contains(&earlier.name))
+        || made.uniques.iter().any(|unique| unique.columns.contains(&earlier.name));
+    (!bound).then(|| {
+        (format!("({} <= {name})", earlier.name), Rule::Ordered(earlier.name.clone(), name.to_owned(), false))
+    })
+}
+
+/// A check of one column as PostgreSQL prints it, and what it means.
+fn single_check(name: &str, kind: &ColumnType, number: u64) -> Option<(String, Rule)> {
+    use ColumnType as T;
+    let column = name.to_owned();
+    Some(match (kind, number) {
+        (T::SmallInt | T::Integer | T::BigInt, 1) => (format!("({name} <> 0)"), Rule::Not(column, 0.0)),
+        (T::SmallInt | T::Integer | T::BigInt, 2) => {
+            let items = ["3", "5", "8"].map(str::to_owned).to_vec();
+            (format!("({name} = ANY (ARRAY[3, 5, 8]))"), Rule::In(column, items))
+        }
+        (T::SmallInt | T::Integer | T::BigInt, _) => {
+            (format!("(({name} >= 10) AND ({name} < 5000))"), Rule::Between(column, 10.0, 4999.0))
+        }
+        (T::Numeric { .. }, _) => {
+            (format!("(({name} > (0)::numeric) AND ({name} <= 99.5))"), Rule::Between(column, 0.001, 99.5))
+        }
+        (T::Text, 1) => {
+            let regex = "^[A-Z]{2}-[0-9]{2,6}$";
+            (format!("({name} ~ '{regex}'::text)"), Rule::Matches(column, regex.to_owned()))
+        }
+        (T::Text, 2) => (format!("({name} = lower({name}))"), Rule::Lower(column)),
+        (T::VarChar(3), _) => {
+            let array = "(ARRAY['a'::character varying, 'b'::character varying])::text[]";
+            (format!("(({name})::text = ANY ({array}))"), Rule::In(column, vec!["a".into(), "b".into()]))
+        }
+        (T::Text | T::VarChar(_), _) => {
+            let text = format!("((length(({name})::text) >= 15) AND ({name} <> ''::text))");
+            (text, Rule::Length(column, 15, 10_000))
+        }
+        (T::Date, _) => {
+            let text = format!("(({name} >= '2020-02-01'::date) AND ({name} < '2020-03-01'::date))");
+            (text, Rule::In(column, (1..=29).map(|day| format!("2020-02-{day:02}")).collect()))
+        }
+        _ => return None,
+    })
 }

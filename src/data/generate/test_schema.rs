@@ -129,3 +129,47 @@ fn items() -> Table {
     made.checks.insert("order_items_quantity_check".into(), "((quantity > 0))".into());
     made
 }
+
+/// Tenants, to whom everything belongs: keys share the tenant's column.
+pub(crate) fn tenants() -> Schema {
+    let number = |name: &str| column(name, ColumnType::Integer);
+    let mut tenants = table("tenants", vec![number("id"), column("name", ColumnType::Text)]);
+    tenants.primary_key = vec!["id".into()];
+    let of_tenant = |name: &str| {
+        let mut made = table(name, vec![number("tenant_id"), number("id"), column("name", ColumnType::Text)]);
+        made.primary_key = vec!["tenant_id".into(), "id".into()];
+        made.foreign_keys.push(key(name, &["tenant_id"], "tenants", &["id"]));
+        made
+    };
+    let columns = vec![
+        number("tenant_id"),
+        number("id"),
+        number("customer_id"),
+        number("product_id"),
+        nullable("gift_id", ColumnType::Integer),
+    ];
+    let mut orders = table("orders", columns);
+    orders.primary_key = vec!["tenant_id".into(), "id".into()];
+    orders.foreign_keys.push(key("orders", &["tenant_id"], "tenants", &["id"]));
+    for (column, of) in [("customer_id", "customers"), ("product_id", "products"), ("gift_id", "products")] {
+        orders.foreign_keys.push(key("orders", &["tenant_id", column], of, &["tenant_id", "id"]));
+    }
+    let tables = vec![of_tenant("customers"), orders, of_tenant("products"), tenants];
+    Schema { tables, ..Schema::default() }
+}
+
+/// People who follow each other, never themselves, and who have a superior.
+pub(crate) fn followers() -> Schema {
+    let number = |name: &str| column(name, ColumnType::Integer);
+    let mut people = table("people", vec![number("id"), nullable("superior_id", ColumnType::Integer)]);
+    people.primary_key = vec!["id".into()];
+    people.foreign_keys.push(key("people", &["superior_id"], "people", &["id"]));
+    people.checks.insert("people_check".into(), "((superior_id <> id))".into());
+    let mut follows = table("follows", vec![number("follower_id"), number("followed_id")]);
+    follows.primary_key = vec!["follower_id".into(), "followed_id".into()];
+    for column in ["follower_id", "followed_id"] {
+        follows.foreign_keys.push(key("follows", &[column], "people", &["id"]));
+    }
+    follows.checks.insert("follows_check".into(), "((follower_id <> followed_id))".into());
+    Schema { tables: vec![follows, people], ..Schema::default() }
+}

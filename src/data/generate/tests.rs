@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::random_schema::{Rule, random};
-use super::test_schema::shop;
+use super::test_schema::{followers, shop, tenants};
 use super::*;
 use crate::data::schema::{ColumnType, Table as SchemaTable};
 use crate::data::seed::{PlanOptions, plan};
@@ -156,13 +156,35 @@ fn assert_constraints(schema: &Schema, rules: &[(TableName, Rule)], generator: &
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn every_constraint_holds(number: u64, seed: u64, rows in 1_u64..60) {
         let random = random(number);
         let options = PlanOptions { seed, rows, ..PlanOptions::default() };
         assert_constraints(&random.schema, &random.rules, &generator(&random.schema, &options));
+    }
+
+    #[test]
+    fn keys_that_share_a_column_stay_with_the_same_tenant(seed: u64, rows in 1_u64..60) {
+        let schema = tenants();
+        let generator = generator(&schema, &PlanOptions { seed, rows, ..PlanOptions::default() });
+        assert_constraints(&schema, &[], &generator);
+        let orders = self::rows(&generator, &TableName::new("public", "orders"));
+        prop_assert!(orders.iter().any(|row| row["gift_id"].is_some()));
+    }
+
+    #[test]
+    fn no_one_follows_themselves(seed: u64, rows in 2_u64..60) {
+        let schema = followers();
+        let generator = generator(&schema, &PlanOptions { seed, rows, ..PlanOptions::default() });
+        assert_constraints(&schema, &[], &generator);
+        for row in self::rows(&generator, &TableName::new("public", "follows")) {
+            prop_assert_ne!(&row["follower_id"], &row["followed_id"]);
+        }
+        for row in self::rows(&generator, &TableName::new("public", "people")) {
+            prop_assert_ne!(&row["superior_id"], &row["id"]);
+        }
     }
 
     #[test]
@@ -279,4 +301,49 @@ fn rows_that_are_not_there_are_refused() {
     assert!(generator.write(&TableName::new("public", "none"), 0..1, Format::Copy, &mut out).is_err());
     assert!(out.is_empty());
     assert!(generator.write(&orders, 12..12, Format::Copy, &mut out).is_ok());
+}
+
+#[test]
+fn any_slice_of_any_size_is_made_at_once() {
+    let schema = shop();
+    let rows = 2_000_000_000;
+    let generator = generator(&schema, &PlanOptions { rows, ..PlanOptions::default() });
+    let customers = TableName::new("public", "customers");
+    let mut out = Vec::new();
+    generator.write(&customers, rows - 3..rows, Format::Csv, &mut out).unwrap();
+    assert_eq!(String::from_utf8_lossy(&out).lines().count(), 3);
+    assert!(out.starts_with(b"1999999998,"), "{}", String::from_utf8_lossy(&out));
+}
+
+#[test]
+fn makers_that_do_not_fit_are_named_at_once() {
+    let schema = shop();
+    let text = "seed: 1
+clock: 2025-01-01
+tables:
+  public.customers:
+    rows: 10
+    columns: {age: {uniform: [200, 300]}, first_name: {parent: uniform}, email: {choice: [a, b]}, created_at: {words: [1, 2]}}
+  public.orders:
+    rows: 5
+    columns: {customer_id: {sequence: 1}, status: {choice: [sold]}, total: {normal: {mean: x, deviation: 1}}, id: {nulls: 0.5}}
+  public.categories:
+    rows: 5
+    columns: {name: {template: \"{nme}\"}}
+";
+    let seed = crate::data::seed::read(text, "seed.yaml", &schema).unwrap();
+    let GenerateError::Faults(faults) = Generator::new(&schema, &seed).unwrap_err() else { panic!() };
+    let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let expected = [
+        "public.categories, name: `{nme}` is nothing that a template knows; name a column of the table, a dictionary, `unique` or `number`",
+        "public.customers, age: its constraints allow nothing between `min` and `max`; move the range",
+        "public.customers, created_at: `words` makes no values of its type; take another, or leave it out: it is guessed then",
+        "public.customers, email: it has to be unique, which 2 rows can be; the table has 10; lower `rows`, or widen its range, `choice` or `pattern`",
+        "public.customers, first_name: it is told to take a parent, and no foreign key gives it one; take another maker",
+        "public.orders, customer_id: a foreign key gives it its value, and it is told another maker; take `parent`, or leave it out",
+        "public.orders, id: a share of nulls is told, and it cannot be null or is referred to; leave `nulls` out",
+        "public.orders, status: `sold` is none of its values; take one of its type's or constraint's",
+        "public.orders, total: `x` is no value of its type; write it as in SQL, without quotes",
+    ];
+    assert_eq!(shown, expected);
 }

@@ -11,7 +11,7 @@ pub enum Format {
     Copy,
     /// RFC 4180 without a header; null is nothing, an empty text `""`, as COPY's CSV has it.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object a line. What JSON has no type for (times, arrays, ranges) is a text, as the database writes it.
     JsonLines,
     /// One INSERT a line.
     Sql,

@@ -6,7 +6,7 @@ use super::fault::{Faults, SeedFaults, suggest};
 use super::node::{Reader, get};
 use super::{ColumnSeed, Coupling, Rows, Seed, TableSeed, column};
 use crate::data::generate::{Locale, parse_timestamp};
-use crate::data::schema::{Schema, Table, TableName};
+use crate::data::schema::{ColumnType, Schema, Table, TableName};
 use crate::yaml::{Position, Spanned, SpannedValue, parse_spanned};
 
 /// Reads `text`, shown as `name` in faults.
@@ -92,7 +92,13 @@ fn table(reader: &Reader<'_>, node: &Spanned, table: &Table, schema: &Schema) ->
         unchecked: std::collections::BTreeSet::new(),
     };
     for item in get(entries, "unchecked").map_or(&[][..], |node| reader.items(node)) {
-        read.unchecked.extend(reader.text(item));
+        let Some(name) = reader.text(item) else { continue };
+        let known = constraints(table);
+        if !known.contains(&name) {
+            let help = suggest(&name, known.iter().map(String::as_str));
+            reader.faults.add(item, format!("{} has no constraint `{name}`", table.name), help);
+        }
+        read.unchecked.insert(name);
     }
     let columns = get(entries, "columns").map_or(&[][..], |node| reader.map(node, None));
     for (key, node) in columns {
@@ -104,6 +110,16 @@ fn table(reader: &Reader<'_>, node: &Spanned, table: &Table, schema: &Schema) ->
         read.columns.insert(name, seed_column(reader, node, table));
     }
     Some(read)
+}
+
+/// What a table's constraints are called where they are not understood.
+fn constraints(table: &Table) -> Vec<String> {
+    let domains = table.columns.iter().filter_map(|column| match &column.kind {
+        ColumnType::Domain(domain) => Some(format!("{domain} of {}", column.name)),
+        _ => None,
+    });
+    let partitions = table.partitioning.iter().map(|_| "partitions".to_owned());
+    table.checks.keys().cloned().chain(domains).chain(partitions).collect()
 }
 
 /// `rows: 1000`, or `per: public.customers` with `ratio: 3.5`.

@@ -50,6 +50,7 @@ clock: tomorrow
 locale: fr
 tables:
   public.customer: {rows: 3}
+  public.products: {rows: 3, unchecked: [product_check]}
   public.customers:
     rows: 10
     per: public.orders
@@ -69,16 +70,17 @@ tables:
         "2:8: it cannot be `tomorrow`; needed is a time such as `2025-01-01 00:00:00`, in UTC",
         "3:9: there is no locale `fr`; there are `en`, `de`",
         "5:3: there is no table `public.customer`; did you mean `public.customers`?",
-        "8:10: the number of rows is told twice; keep `rows`, or `per` and `ratio`",
-        "12:7: public.orders has no column `statuss`; did you mean `status`?",
-        "13:16: `choise` is not known here; did you mean `choice`?",
-        "14:24: it cannot be this; needed is two values `[least, most]`",
-        "15:26: there is no dictionary `wrod`; did you mean `word`?",
-        "15:39: it cannot be `2`; needed is a share from 0 to 1",
-        "16:29: it cannot be `some`; needed is `uniform`, `even`, `{zipf: 1.1}` or `{counts: {0: 30, 1: 70}}`",
+        "6:42: public.products has no constraint `product_check`; did you mean `products_check`?",
+        "9:10: the number of rows is told twice; keep `rows`, or `per` and `ratio`",
+        "13:7: public.orders has no column `statuss`; did you mean `status`?",
+        "14:16: `choise` is not known here; did you mean `choice`?",
+        "15:24: it cannot be this; needed is two values `[least, most]`",
+        "16:26: there is no dictionary `wrod`; did you mean `word`?",
+        "16:39: it cannot be `2`; needed is a share from 0 to 1",
+        "17:29: it cannot be `some`; needed is `uniform`, `even`, `{zipf: 1.1}` or `{counts: {0: 30, 1: 70}}`",
     ];
     assert_eq!(shown, expected);
-    assert!(faults.to_string().starts_with("seed.yaml has 11 faults:\n"));
+    assert!(faults.to_string().starts_with("seed.yaml has 12 faults:\n"));
 }
 
 #[test]
@@ -114,4 +116,23 @@ fn what_cannot_be_made_is_left_out_and_said() {
         "{text}"
     );
     assert!(text.contains("# public.child is left out"), "{text}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_file_breaks_the_reader(at in 0_usize..1500, length in 0_usize..20, text in "[a-z0-9{}:,\\[\\]\"' \n.-]{0,12}") {
+        let whole = include_str!("testdata/whole.yaml");
+        let cut = |at: usize| whole.get(..at.min(whole.len())).unwrap_or_default();
+        let rest = whole.get((at + length).min(whole.len())..).unwrap_or_default();
+        let schema = schema();
+        if let Ok(seed) = read(&format!("{}{text}{rest}", cut(at)), "seed.yaml", &schema)
+            && let Ok(generator) = Generator::new(&schema, &seed)
+        {
+            for plan in generator.tables() {
+                let mut out = Vec::new();
+                let end = plan.rows.min(50);
+                generator.write(&plan.table, 0..end, crate::data::generate::Format::Copy, &mut out).unwrap();
+            }
+        }
+    }
 }

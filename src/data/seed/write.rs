@@ -193,8 +193,10 @@ fn text(value: &str) -> String {
     });
     // Numbers and dates may stand bare: they are read as they are written.
     let number = value.chars().all(|character| character.is_ascii_digit() || matches!(character, '.' | '-'));
-    let bare = value.chars().all(plain)
-        && starts
-        && (number && value != "-" && !value.starts_with("--") || reads_as_string(value));
+    let truth = matches!(value, "true" | "false");
+    let bare = truth
+        || value.chars().all(plain)
+            && starts
+            && (number && value != "-" && !value.starts_with("--") || reads_as_string(value));
     if bare { value.to_owned() } else { serde_json::Value::String(value.to_owned()).to_string() }
 }

@@ -75,6 +75,8 @@ pub(in crate::data) struct Order {
     pub(in crate::data) higher: String,
     /// Whether they may not be the same.
     pub(in crate::data) strict: bool,
+    /// Whether all that is asked is that they are not the same.
+    pub(in crate::data) differ: bool,
 }
 
 /// What a check asks.
@@ -185,7 +187,8 @@ fn compare(op: Op, left: &Expr, right: &Expr) -> Option<Understood> {
             let (lower, higher) =
                 if matches!(op, Op::More | Op::AtLeast) { (other, one) } else { (one, other) };
             let strict = matches!(op, Op::Less | Op::More | Op::Differs);
-            let order = Order { lower: lower.clone(), higher: higher.clone(), strict };
+            let differ = op == Op::Differs;
+            let order = Order { lower: lower.clone(), higher: higher.clone(), strict, differ };
             (op != Op::Equal && one != other)
                 .then(|| Understood { limits: BTreeMap::new(), orders: vec![order] })
         }
@@ -248,8 +251,15 @@ mod tests {
         assert_eq!((name.shortest, name.longest), (2, Some(4)));
         assert_eq!(limits("(x BETWEEN 1 AND 5)", "x").high, [bound("5", true)]);
         assert_eq!(limits("(`x` in (_utf8mb4'a',_utf8mb4'b'))", "x").allowed.map(|all| all.len()), Some(2));
-        let order = Order { lower: "a".into(), higher: "b".into(), strict: false };
+        let order = Order { lower: "a".into(), higher: "b".into(), strict: false, differ: false };
         assert_eq!(understand("((b >= a))").map(|found| found.orders), Some(vec![order]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in r"([ab(),'=<>~\[\]:.! -]|[0-9é]|AND|OR|NOT|ANY|IN|::text|length\(|ARRAY\[|BETWEEN){0,30}") {
+            let _ = understand(&text);
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use petgraph::graph::DiGraph;
 
-use crate::data::generate::column::{How, Part, Pick, Source, Table, Texts};
+use crate::data::generate::column::{How, Part, Source, Table, Texts};
+use crate::data::generate::reference::Pick;
 
 /// A column of a table, by their places.
 pub(super) type Place = (usize, usize);

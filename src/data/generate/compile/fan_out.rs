@@ -1,8 +1,8 @@
 //! How children are spread over parents, made ready to pick by row.
 
-use crate::data::generate::column::{Class, Pick};
 use crate::data::generate::permute::Permutation;
 use crate::data::generate::random::Stream;
+use crate::data::generate::reference::{Class, Pick};
 use crate::data::seed::FanOut;
 
 /// The pick for `parents` that have `rows` children in all; the error says what is wrong with it.
@@ -44,17 +44,24 @@ fn classes(counts: &[(u64, f64)], parents: u64) -> Option<(Vec<Class>, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::generate::column::Reference;
+    use crate::data::generate::column::Table;
+    use crate::data::generate::reference::Reference;
+    use crate::data::schema::TableName;
+
+    fn empty() -> Table {
+        let name = TableName::new("public", "t");
+        Table { name, rows: 0, columns: Vec::new(), references: Vec::new(), groups: Vec::new() }
+    }
 
     #[test]
     fn counts_are_kept_exactly() {
         let stream = Stream::new(1, &["f"]);
         let counts = FanOut::Counts(vec![(0, 50.0), (1, 30.0), (5, 20.0)]);
         let pick = pick(&counts, 100, 130, &stream).unwrap();
-        let reference = Reference { table: 0, parents: 100, pick, null: 0.0, stream };
+        let reference = Reference { table: 0, parents: 100, pick, null: 0.0, stream, apart: None };
         let mut children = [0_u32; 100];
         for row in 0..130 {
-            children[usize::try_from(reference.row(row, &[]).unwrap()).unwrap()] += 1;
+            children[usize::try_from(reference.row(row, &empty(), &[]).unwrap()).unwrap()] += 1;
         }
         let having = |number| children.iter().filter(|count| **count == number).count();
         assert_eq!((having(0), having(1), having(5)), (50, 30, 20));
@@ -65,10 +72,11 @@ mod tests {
         let stream = Stream::new(1, &["f"]);
         let spread = |fan_out: &FanOut| {
             let pick = pick(fan_out, 100, 1000, &stream).unwrap();
-            let reference = Reference { table: 0, parents: 100, pick, null: 0.0, stream: stream.clone() };
+            let reference =
+                Reference { table: 0, parents: 100, pick, null: 0.0, stream: stream.clone(), apart: None };
             let mut children = vec![0_u32; 100];
             for row in 0..1000 {
-                children[usize::try_from(reference.row(row, &[]).unwrap()).unwrap()] += 1;
+                children[usize::try_from(reference.row(row, &empty(), &[]).unwrap()).unwrap()] += 1;
             }
             children.sort_unstable();
             children

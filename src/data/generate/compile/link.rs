@@ -1,5 +1,6 @@
 //! Which foreign key gives which column its value, where keys share columns or imply each other.
 
+use super::align::{Alignment, align};
 use crate::data::generate::error::Faults;
 use crate::data::schema::{ForeignKey, Schema, Table};
 
@@ -27,14 +28,36 @@ pub(in crate::data) struct Link {
     pub(in crate::data) references: Vec<usize>,
     /// Whether a row can refer to none: one of its own columns can be null.
     pub(in crate::data) optional: bool,
+    /// Whether rows have to be spread evenly, because another key counts on it.
+    pub(in crate::data) even: bool,
+    /// How it follows another key that it shares columns with.
+    pub(in crate::data) aligned: Option<Alignment>,
 }
 
 /// Links of every table, in the schema's order.
 pub(in crate::data) fn links(schema: &Schema, faults: &mut Faults) -> Vec<Links> {
-    schema.tables.iter().map(|table| of(schema, table, faults)).collect()
+    let mut all = Vec::new();
+    let mut open = Vec::new();
+    for (at, table) in schema.tables.iter().enumerate() {
+        let (links, left) = of(schema, table);
+        all.push(links);
+        open.extend(left.into_iter().map(|key| (at, key)));
+    }
+    for (at, key) in open {
+        let table = &schema.tables[at];
+        let link = locate(schema, table, key);
+        let aligned = link.as_ref().and_then(|link| align(&all, at, link));
+        match (link, aligned) {
+            (Some(link), Some(alignment)) => follow(&mut all, at, link, alignment),
+            (link, _) => leave_out(table, key, link.is_some(), &mut all[at], faults),
+        }
+    }
+    optional(schema, &mut all);
+    all
 }
 
-fn of(schema: &Schema, table: &Table, faults: &mut Faults) -> Links {
+/// Links of one table, and the keys that share columns with them.
+fn of<'s>(schema: &'s Schema, table: &'s Table) -> (Links, Vec<&'s ForeignKey>) {
     let mut links = Links {
         keys: Vec::new(),
         columns: vec![Vec::new(); table.columns.len()],
@@ -44,12 +67,12 @@ fn of(schema: &Schema, table: &Table, faults: &mut Faults) -> Links {
     // The widest first: it decides about most columns.
     keys.sort_by_key(|key| std::cmp::Reverse(key.columns.len()));
     let mut bound: Vec<&ForeignKey> = Vec::new();
+    let mut open = Vec::new();
     for key in keys {
         let shares = |other: &&&ForeignKey| other.columns.iter().any(|column| key.columns.contains(column));
         let sharing: Vec<_> = bound.iter().filter(shares).collect();
         let implied = sharing.iter().any(|other| implies(schema, table, other, key, 8));
-        let link = locate(schema, table, key);
-        match link {
+        match locate(schema, table, key) {
             Some(link) if sharing.is_empty() || implied => {
                 for (column, reference) in link.columns.iter().zip(&link.references) {
                     links.columns[*column].push((links.keys.len(), *reference));
@@ -57,17 +80,46 @@ fn of(schema: &Schema, table: &Table, faults: &mut Faults) -> Links {
                 bound.push(key);
                 links.keys.push(link);
             }
-            found => leave_out(table, key, found.is_some(), &mut links, faults),
+            _ => open.push(key),
         }
     }
-    for at in 0..links.keys.len() {
-        let own = |column: &&usize| {
-            links.columns[**column].len() == 1
-                && table.columns.get(**column).is_some_and(|column| !column.not_null)
-        };
-        links.keys[at].optional = links.keys[at].columns.iter().any(|column| own(&column));
+    (links, open)
+}
+
+/// Lets a key follow another: it gives the columns that it does not share their values.
+fn follow(all: &mut [Links], at: usize, link: Link, alignment: Alignment) {
+    all[link.table].keys[alignment.spread].even = true;
+    let links = &mut all[at];
+    let key = links.keys.len();
+    for (column, reference) in link.columns.iter().zip(&link.references) {
+        if links.columns[*column].is_empty() {
+            links.columns[*column].push((key, *reference));
+        }
     }
-    links
+    links.keys.push(Link { aligned: Some(alignment), ..link });
+}
+
+/// A key is optional where a column that only it gives a value can be null, and no one refers to its columns.
+fn optional(schema: &Schema, all: &mut [Links]) {
+    let referred: Vec<(usize, usize)> = all
+        .iter()
+        .flat_map(|links| &links.keys)
+        .flat_map(|key| key.references.iter().map(|column| (key.table, *column)))
+        .collect();
+    for (at, links) in all.iter_mut().enumerate() {
+        for key in 0..links.keys.len() {
+            let own = |column: &&usize| {
+                let given = &links.columns[**column];
+                given.len() == 1
+                    && given.first().is_some_and(|(first, _)| *first == key)
+                    && schema.tables[at].columns.get(**column).is_some_and(|column| !column.not_null)
+            };
+            let columns = &links.keys[key].columns;
+            let is_referred = columns.iter().any(|column| referred.contains(&(at, *column)));
+            links.keys[key].optional =
+                !is_referred && !links.keys[key].even && columns.iter().any(|column| own(&column));
+        }
+    }
 }
 
 /// A key that cannot be kept holds where one of its columns is null, if one can be.
@@ -81,7 +133,7 @@ fn leave_out(table: &Table, key: &ForeignKey, found: bool, links: &mut Links, fa
         links.always_null[column] = true;
     } else if found {
         let message = format!(
-            "it shares columns with another foreign key, and neither implies the other ({})",
+            "it shares columns with another foreign key, and neither implies or follows the other ({})",
             key.columns.join(", ")
         );
         faults.add(
@@ -116,6 +168,8 @@ fn locate(schema: &Schema, table: &Table, key: &ForeignKey) -> Option<Link> {
         columns,
         references,
         optional: false,
+        even: false,
+        aligned: None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Makes tables ready to be evaluated from a schema and a seed. All faults are found at once.
 
+mod align;
 mod cycle;
 mod draft;
 mod ends;
@@ -7,6 +8,7 @@ mod fan_out;
 mod fence;
 mod link;
 mod numbers;
+mod references;
 mod require;
 mod rows;
 mod source;
@@ -21,21 +23,27 @@ pub(in crate::data) use link::{Links, links};
 pub(in crate::data) use require::{Required, required};
 
 use super::check::Limits;
-use super::column::{Column, Pick, Reference, Source, Table, Texts};
+use super::column::{Column, Source, Table, Texts};
 use super::column::{Fit, How};
 use super::error::{Faults, GenerateError};
 use super::form::Form;
 use super::guess::{Guess, Known};
 use super::random::Stream;
-use crate::data::schema::{self, Made, Schema};
-use crate::data::seed::{ColumnSeed, FanOut, Make, Seed};
+use crate::data::schema::{self, Made, Schema, TableName};
+use crate::data::seed::{ColumnSeed, Make, Seed};
 use draft::{Context, Draft, Wrong};
 
 /// Tables in the schema's order.
 pub(super) fn compile(schema: &Schema, seed: &Seed) -> Result<Vec<Table>, GenerateError> {
     let mut faults = Faults::default();
     let rows = rows::rows(schema, seed, &mut faults);
-    let links = links(schema, &mut faults);
+    let mut unlinked = Faults::default();
+    let links = links(schema, &mut unlinked);
+    // What is not generated has no faults.
+    let rows_of = |name: &TableName| {
+        schema.tables.iter().zip(&rows).find(|(table, _)| table.name == *name).map_or(0, |(_, rows)| *rows)
+    };
+    faults.extend(unlinked, |table| rows_of(table) > 0);
     let required = required(schema, &links, seed.clock);
     let mut work = Work { schema, seed, links: &links, required: &required, rows: &rows, faults };
     let tables: Vec<Table> = (0..schema.tables.len()).map(|at| work.table(at)).collect();
@@ -109,15 +117,17 @@ impl<'a> Work<'a> {
         let keys: Vec<Vec<usize>> = self.links[at].keys.iter().map(|key| key.columns.clone()).collect();
         let own: Vec<(bool, bool)> =
             self.links[at].keys.iter().map(|key| (key.table == at, key.optional)).collect();
+        let orders = self.apart(at, made);
+        let pinned = self.links[at].keys.iter().map(|key| key.even || key.aligned.is_some()).collect();
         let sets = self.sets(table);
         let mut uniques =
-            unique::Uniques { table: made, drafts, keys: &keys, own: &own, seed: self.seed.seed };
+            unique::Uniques { table: made, drafts, keys: &keys, own: &own, pinned, seed: self.seed.seed };
         let faults = uniques.settle(sets);
         for (part, (message, help), room) in faults {
             self.faults.add(&table.name, &part, message, help);
             self.faults.set_room(room);
         }
-        for (part, (message, help)) in fence::fences(made, drafts, &self.required[at].orders) {
+        for (part, (message, help)) in fence::fences(made, drafts, &orders) {
             self.faults.add(&table.name, &part, message, help);
         }
     }
@@ -148,6 +158,7 @@ impl<'a> Work<'a> {
         let refers = !self.links[at].columns[place].is_empty();
         let told = self.told(table, &column.name).cloned().unwrap_or_default();
         let guess = self.guess(table, column, &form, limits, told.unique);
+        self.check_parent(table, column, refers, told.make.as_ref());
         let said = told.make.clone().filter(|make| !matches!(make, Make::Parent(_)) && !refers);
         let (clock, locale) = (self.seed.clock, self.seed.locale);
         let context = Context { table, form: &form, limits, clock, locale, told: said.is_some() };
@@ -184,6 +195,27 @@ impl<'a> Work<'a> {
             form,
         };
         (compiled, drafted.unwrap_or_else(|_| Draft::nothing()))
+    }
+
+    /// A foreign key's column takes its value from a parent, and no other column does.
+    fn check_parent(
+        &mut self,
+        table: &schema::Table,
+        column: &schema::Column,
+        refers: bool,
+        make: Option<&Make>,
+    ) {
+        let (message, help) = match make {
+            Some(Make::Parent(_)) if !refers => {
+                ("it is told to take a parent, and no foreign key gives it one", "take another maker")
+            }
+            Some(make) if refers && !matches!(make, Make::Parent(_)) => (
+                "a foreign key gives it its value, and it is told another maker",
+                "take `parent`, or leave it out",
+            ),
+            _ => return,
+        };
+        self.faults.add(&table.name, &column.name, message, help);
     }
 
     fn guess(
@@ -246,46 +278,6 @@ impl<'a> Work<'a> {
             .iter()
             .flat_map(|links| &links.keys)
             .any(|key| key.table == at && key.references.contains(&place))
-    }
-
-    fn references(&mut self, at: usize, made: &mut Table) {
-        let table = &self.schema.tables[at];
-        for key in &self.links[at].keys {
-            let parents = self.rows[key.table];
-            let names = table.name.to_string();
-            let stream = Stream::new(self.seed.seed, &[&names, &key.name, "parent"]);
-            let told: Vec<&'a ColumnSeed> = key
-                .columns
-                .iter()
-                .filter_map(|column| self.told(table, &table.columns[*column].name))
-                .collect();
-            let fan_out = told.iter().find_map(|told| match &told.make {
-                Some(Make::Parent(fan_out)) => Some(fan_out.clone()),
-                _ => None,
-            });
-            let fan_out = fan_out.unwrap_or(FanOut::Uniform);
-            let own = key.table == at;
-            let picked = fan_out::pick(&fan_out, parents.max(1), made.rows, &stream);
-            let pick = picked.unwrap_or_else(|message| {
-                self.faults.add(
-                    &table.name,
-                    &key.name,
-                    message,
-                    "give a number of children above 0 a weight",
-                );
-                Pick::Uniform
-            });
-            let pick = if own { Pick::Earlier { first: (!key.optional).then_some(0) } } else { pick };
-            let guessed = if told.iter().any(|told| told.make.is_some()) { 0.0 } else { 0.1 };
-            let null = told.iter().find_map(|told| told.null).unwrap_or(guessed);
-            if parents == 0 && !key.optional {
-                let message =
-                    format!("it refers to {}, which gets no rows", self.schema.tables[key.table].name);
-                self.faults.add(&table.name, &key.name, message, "give that table rows");
-            }
-            let null = if key.optional { null } else { 0.0 };
-            made.references.push(Reference { table: key.table, parents, pick, null, stream });
-        }
     }
 
     /// The number of each state that a time is the time of.

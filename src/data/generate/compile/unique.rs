@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::draft::{Draft, Wrong};
 use crate::data::generate::column::{
-    COUNTED, COUNTED_DIGITS, Group, How, Member, Pick, Source, Table, Texts, longest_plain,
+    COUNTED, COUNTED_DIGITS, Group, How, Member, Source, Table, Texts, longest_plain,
 };
 use crate::data::generate::distribution::span;
 use crate::data::generate::form::{Form, Unit};
 use crate::data::generate::permute::Permutation;
 use crate::data::generate::random::Stream;
+use crate::data::generate::reference::Pick;
 
 /// A set of columns that is unique.
 pub(super) struct Set {
@@ -26,6 +27,8 @@ pub(super) struct Uniques<'a> {
     pub(super) keys: &'a [Vec<usize>],
     /// Whether each reference is to the table itself, and whether it may refer to none.
     pub(super) own: &'a [(bool, bool)],
+    /// Whether each reference's rows are bound to others: they cannot be permuted.
+    pub(super) pinned: Vec<bool>,
     pub(super) seed: u64,
 }
 
@@ -133,8 +136,8 @@ impl Uniques<'_> {
     fn parts(&self, set: &Set) -> Vec<Part> {
         let mut parts = Vec::new();
         for (key, columns) in self.keys.iter().enumerate() {
-            let taken =
-                matches!(self.table.references[key].pick, Pick::Member(_) | Pick::Previous | Pick::Own);
+            let taken = self.pinned[key]
+                || matches!(self.table.references[key].pick, Pick::Member(_) | Pick::Previous | Pick::Own);
             // Its values are this key's: none of its columns takes them from another first.
             let whole = columns.iter().all(|at| {
                 set.columns.contains(at)
@@ -244,7 +247,12 @@ impl Uniques<'_> {
                 }
             }
         }
-        let names: Vec<String> = parts.iter().map(|part| format!("{part:?}")).collect();
+        // By names, not places: another column in the schema changes nothing here.
+        let columns = parts.iter().flat_map(|part| match part {
+            Part::Key(key) => self.keys[*key].as_slice(),
+            Part::Column(at) => std::slice::from_ref(at),
+        });
+        let names: Vec<&str> = columns.map(|at| self.table.columns[*at].name.as_str()).collect();
         let table = self.table.name.to_string();
         let stream = Stream::new(self.seed, &[&table, "unique", &names.join(",")]);
         let product = radices.iter().product();
