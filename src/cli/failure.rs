@@ -34,6 +34,13 @@ fn exit(error: &OperationError) -> Exit {
         | OperationError::Image(ImageError::Process(ProcessError::Missing { .. })) => Exit::Missing,
         OperationError::Images(_)
         | OperationError::MissingKinds(_)
+        | OperationError::NoStore { .. }
+        | OperationError::WhichStore { .. }
+        | OperationError::UnknownStore { .. }
+        | OperationError::OtherStore { .. }
+        | OperationError::Name(_)
+        | OperationError::Seed(_)
+        | OperationError::Generate(_)
         | OperationError::Cluster(
             ClusterError::PortTaken { .. } | ClusterError::NotOurs { .. } | ClusterError::Elsewhere { .. },
         ) => Exit::Usage,

@@ -16,7 +16,11 @@ pub mod printer;
 pub mod progress;
 mod render;
 mod schema;
+mod seed;
 mod settings;
+mod snapshot;
+mod snapshot_store;
+mod snapshot_text;
 mod status;
 mod up;
 mod validate;
@@ -64,6 +68,12 @@ enum Verb {
     Validate(validate::Args),
     /// Print the JSON schema of devcluster.yaml
     Schema(schema::Args),
+    /// Synthetic data sets: plan one from a store's schema, load it, or write it to files
+    #[command(subcommand)]
+    Seed(seed::Verb),
+    /// Snapshots of stores: take, load, compare, move about
+    #[command(subcommand)]
+    Snapshot(snapshot::Verb),
     /// Look at the machine: engine, disk, memory, tools, ports, and the fix for each
     Doctor(doctor::Args),
     /// Have the engine learn images' layers while nothing else is to do
@@ -134,6 +144,8 @@ async fn run(cli: Cli) -> Result<(), CliError> {
             schema::run(&args);
             Ok(())
         }
+        Verb::Seed(verb) => seed::run(&global, verb).await,
+        Verb::Snapshot(verb) => snapshot::run(&global, verb).await,
         Verb::Doctor(args) => doctor::run(&global, args).await,
         Verb::Learn(args) => learn::run(args).await,
         Verb::Completion { shell } => {

@@ -122,6 +122,12 @@ impl State {
         &self.cache
     }
 
+    /// The file of this user's key for masks. It outlives clusters: what was masked before is masked alike.
+    pub fn masking_key(&self) -> PathBuf {
+        let data = self.volumes.ancestors().nth(2).unwrap_or(&self.volumes);
+        data.join("masking.key")
+    }
+
     /// devcluster's own kubeconfig for the cluster.
     pub fn kubeconfig(&self) -> PathBuf {
         self.directory.join("kubeconfig")

@@ -2,6 +2,8 @@
 //! migrations, or the migrations and after them the seed. Manifests stay as they are; only the order of applying differs.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +12,11 @@ use super::session::Session;
 use super::stores;
 use crate::config::{DataFrom, DataSet};
 use crate::data::discover::Store;
-use crate::data::snapshot::{Catalogue, SnapshotName};
+use crate::data::snapshot::{Catalogue, Manifest, SnapshotName};
 use crate::manifest::Object;
 
-/// The file of the state directory that says what was loaded.
-const RECORD: &str = "data.json";
+/// The file beside the volumes that says what was loaded: it goes where they go.
+const RECORD: &str = ".data.json";
 
 /// What a store was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +29,7 @@ pub struct Loaded {
 
 /// What stores were given, by `NAMESPACE/NAME`; the last of each first.
 pub fn recorded(session: &Session) -> BTreeMap<String, Vec<Loaded>> {
-    let text = session.state.read(RECORD);
+    let text = std::fs::read(session.state.volumes().join(RECORD)).ok();
     text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 
@@ -37,14 +39,16 @@ pub fn record(session: &Session, store: &str, loaded: Loaded) -> Result<(), Oper
     let own = all.entry(store.to_owned()).or_default();
     own.retain(|one| one.from != loaded.from);
     own.insert(0, loaded);
-    session.state.write(RECORD, &serde_json::to_vec_pretty(&all).unwrap_or_default())?;
-    Ok(())
-}
-
-/// Forgets what all stores were given: their volumes are gone.
-pub fn forget(session: &Session) -> Result<(), OperationError> {
-    session.state.write(RECORD, b"{}")?;
-    Ok(())
+    let text = serde_json::to_vec_pretty(&all).unwrap_or_default();
+    let directory = session.state.volumes();
+    let write = || {
+        std::fs::create_dir_all(directory)?;
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(&text)?;
+        file.persist(directory.join(RECORD)).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(|source: std::io::Error| OperationError::Data { path: directory.join(RECORD), source })
 }
 
 /// What of the configuration's data a store is to get, and what it is.
@@ -78,17 +82,28 @@ fn one(
             let manifest = catalogue.find(&name)?;
             Loaded { from: format!("snapshot {name}"), digest: manifest.content.to_string() }
         }
-        DataFrom::Seed(path) => {
-            let text = std::fs::read(path)
-                .map_err(|source| OperationError::Data { path: path.clone(), source })?;
-            let shown = path.strip_prefix(session.config.directory()).unwrap_or(path);
-            Loaded {
-                from: format!("seed {}", shown.display()),
-                digest: blake3::hash(&text).to_hex().to_string(),
-            }
-        }
+        DataFrom::Seed(path) => of_seed(session, path)?,
     };
     Ok(Wanted { store, from: set.from.clone(), loaded })
+}
+
+fn of_seed(session: &Session, path: &Path) -> Result<Loaded, OperationError> {
+    let text =
+        std::fs::read(path).map_err(|source| OperationError::Data { path: path.to_owned(), source })?;
+    let shown = path.strip_prefix(session.config.directory()).unwrap_or(path);
+    let digest = blake3::hash(&text).to_hex().to_string();
+    Ok(Loaded { from: format!("seed {}", shown.display()), digest })
+}
+
+/// Remembers that a store was given the rows of a seed.yaml.
+pub fn record_seed(session: &Session, store: &str, path: &Path) -> Result<(), OperationError> {
+    record(session, store, of_seed(session, path)?)
+}
+
+/// Remembers that a store was given a snapshot.
+pub fn record_snapshot(session: &Session, store: &str, manifest: &Manifest) -> Result<(), OperationError> {
+    let from = format!("snapshot {}", manifest.name);
+    record(session, store, Loaded { from, digest: manifest.content.to_string() })
 }
 
 /// Whether an object may be applied before the data stands: it makes no Pods, or runs a store.

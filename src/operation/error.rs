@@ -8,6 +8,9 @@ use crate::apply::retry::transient;
 use crate::apply::wait::NotReady;
 use crate::cluster::state::StateError;
 use crate::cluster::{ClusterError, EngineError};
+use crate::data::generate::GenerateError;
+use crate::data::postgres::PostgresError;
+use crate::data::seed::SeedFaults;
 use crate::data::snapshot::{NameError, SnapshotError};
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
@@ -143,6 +146,51 @@ pub enum OperationError {
     /// Snapshots.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A store of data.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// A seed.yaml.
+    #[error(transparent)]
+    Seed(#[from] SeedFaults),
+    /// A seed that does not fit the schema.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// Data from elsewhere, and nobody said what of it may stay.
+    #[error(
+        "data from elsewhere counts as personal until {path} says what becomes of each column; this is one to start from:\n\n{draft}"
+    )]
+    NoPolicy {
+        /// Where the policy is to be.
+        path: PathBuf,
+        /// A policy to start from.
+        draft: String,
+    },
+    /// A masking policy that cannot be, or leaves columns open.
+    #[error("{path}: {reason}")]
+    Policy {
+        /// The policy.
+        path: PathBuf,
+        /// What is wrong or open.
+        reason: String,
+    },
+    /// A key that is none.
+    #[error("{variable} is to be 64 hexadecimal digits")]
+    MaskingKey {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// An address that is none.
+    #[error("the address cannot be used: {reason}")]
+    Address {
+        /// Why.
+        reason: String,
+    },
+    /// A store without tables.
+    #[error("{store} has no tables yet: bring the system up, so that its migrations run")]
+    NoTables {
+        /// The store.
+        store: String,
+    },
     /// Files cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),

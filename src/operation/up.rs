@@ -14,7 +14,8 @@ use super::ground::{self, Confirm, Due, Made};
 use super::images::{self, Provided, Provision};
 use super::memory::Memory;
 use super::session::{Existing, Session};
-use super::{fault, hooks, restart, synced};
+use super::up_data::{self, Bring};
+use super::{datasets, fault, hooks, restart, synced};
 use crate::apply::readiness::{Rules, readiness};
 use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
 use crate::apply::{self, ApplyOptions, Checked, Inventory};
@@ -211,7 +212,8 @@ impl Work<'_> {
         let synced = synced::recorded(self.session);
         let developing = self.options.developing;
         stale.extend(restart::left_by_dev(&self.look.pods, &stands_for, &synced, developing));
-        let due = !self.look.checked.changes.is_empty() || !hooks.is_empty();
+        let data = up_data::due(self.session, self.desired, made == Made::Created)?;
+        let due = !self.look.checked.changes.is_empty() || !hooks.is_empty() || !data.is_empty();
         let settled =
             made == Made::Kept && self.look.dues.is_empty() && delivered.nothing_done() && stale.is_empty();
         if settled && !due && self.unready().is_empty() {
@@ -225,6 +227,9 @@ impl Work<'_> {
         if due {
             self.name();
             restart::free_volumes(self.existing).await?;
+            if !data.is_empty() {
+                self.bring(&data).await?;
+            }
             self.apply().await?;
         }
         fault::point("applied");
@@ -263,6 +268,19 @@ impl Work<'_> {
         if !changes.is_empty() {
             self.session.reporter.report(Event::Note(format!("to apply: {}{rest}", names.join(", "))));
         }
+    }
+
+    /// Brings data to the stores before what uses them is applied.
+    async fn bring(&mut self, data: &[datasets::Wanted]) -> Result<(), OperationError> {
+        let bring = Bring {
+            session: self.session,
+            desired: self.desired,
+            existing: self.existing,
+            objects: self.objects,
+            inventory: &mut self.look.inventory,
+            timeout: self.options.timeout,
+        };
+        bring.run(data).await
     }
 
     async fn apply(&mut self) -> Result<(), OperationError> {

@@ -1,0 +1,200 @@
+//! `devcluster seed`
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::exit::{CliError, Exit};
+use super::snapshot::show;
+use super::{Global, printer};
+use crate::data::generate::{Format, Locale};
+use crate::data::seed::PlanOptions;
+use crate::operation::gather::{self, Desired};
+use crate::operation::session::{Existing, Session};
+use crate::operation::{data_load, data_write, datasets, stores};
+use crate::words::sized;
+
+/// What is done with synthetic data.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Write a seed.yaml from a store's live schema: it runs as it is, and is yours to edit
+    Plan {
+        /// The data set: written to snapshots/NAME/seed.yaml; `-` prints it
+        name: String,
+        #[command(flatten)]
+        store: StoreArg,
+        /// Rows of tables that refer to no other
+        #[arg(long, default_value_t = 1000)]
+        rows: u64,
+        /// The number that all values are a function of
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The language of names and words: en, de
+        #[arg(long, default_value = "en", value_parser = locale)]
+        locale: Locale,
+        /// Write over a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Replace a store's rows by those of a seed.yaml, all or nothing
+    Load {
+        /// The data set, or the path of a seed.yaml
+        name: String,
+        #[command(flatten)]
+        store: StoreArg,
+    },
+    /// Write the rows of a seed.yaml to files, one a table; the store tells its schema, and is not changed
+    Write {
+        /// The data set, or the path of a seed.yaml
+        name: String,
+        #[command(flatten)]
+        store: StoreArg,
+        /// The files' form
+        #[arg(long, value_enum, default_value_t = Form::Csv)]
+        format: Form,
+        /// The directory they are written to
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
+}
+
+/// Which store.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StoreArg {
+    /// The store's workload, NAMESPACE/NAME; the only PostgreSQL of the manifests where unset
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+}
+
+/// How rows are written to files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// Comma-separated values, without a header
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+    /// An INSERT a line
+    Sql,
+    /// What PostgreSQL's COPY reads
+    Copy,
+}
+
+impl Form {
+    fn format(self) -> (Format, &'static str) {
+        match self {
+            Self::Csv => (Format::Csv, "csv"),
+            Self::Jsonl => (Format::JsonLines, "jsonl"),
+            Self::Sql => (Format::Sql, "sql"),
+            Self::Copy => (Format::Copy, "copy"),
+        }
+    }
+}
+
+fn locale(text: &str) -> Result<Locale, String> {
+    let known = Locale::ALL.iter().find(|(name, _)| *name == text);
+    let names: Vec<&str> = Locale::ALL.iter().map(|(name, _)| *name).collect();
+    known.map(|(_, locale)| *locale).ok_or_else(|| format!("known are {}", names.join(", ")))
+}
+
+/// Does it.
+pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
+    let session = Session::open(global.config()?, global.progress()).await?;
+    match verb {
+        Verb::Plan { name, store, rows, seed, locale, force } => {
+            let options = PlanOptions { seed, locale, rows, ..PlanOptions::default() };
+            plan(global, &session, &name, &store, &options, force).await
+        }
+        Verb::Load { name, store } => load(global, &session, &name, &store).await,
+        Verb::Write { name, store, format, out } => {
+            let (_, existing, store) = reach(&session, &store).await?;
+            let path = path(&session, &name)?;
+            let (_, _, generator) = data_load::generator(&existing, &store, &path).await?;
+            let (format, ending) = format.format();
+            let reporter = session.reporter.clone();
+            let written = data_write::write(generator, format, ending, out, reporter).await?;
+            show(global, &json!(written), || {
+                let lines = written.iter().map(|one| {
+                    format!("{}: {} rows, {}", one.file.display(), one.rows, sized(one.bytes))
+                });
+                lines.collect::<Vec<_>>().join("\n")
+            });
+            Ok(())
+        }
+    }
+}
+
+/// The manifests, the cluster, and the store that is meant.
+pub(super) async fn reach(
+    session: &Session,
+    store: &StoreArg,
+) -> Result<(Desired, Existing, crate::data::discover::Store), CliError> {
+    let desired = gather::gather(session).await?;
+    let store = stores::choose(&desired, store.store.as_deref())?;
+    let existing = session.existing().await?;
+    Ok((desired, existing, store))
+}
+
+/// The seed.yaml of a data set, or the file itself.
+fn path(session: &Session, name: &str) -> Result<PathBuf, CliError> {
+    let own = session.config.snapshots().join(name).join("seed.yaml");
+    let here = PathBuf::from(name);
+    [own.clone(), here].into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        let text = format!(
+            "there is neither {} nor a file {name}; `devcluster seed plan {name}` writes one",
+            own.display()
+        );
+        CliError::message(Exit::Usage, text)
+    })
+}
+
+async fn plan(
+    global: &Global,
+    session: &Session,
+    name: &str,
+    store: &StoreArg,
+    options: &PlanOptions,
+    force: bool,
+) -> Result<(), CliError> {
+    let path = session.config.snapshots().join(name).join("seed.yaml");
+    if name != "-" && path.exists() && !force {
+        let text = format!("{} is there already; --force writes over it", path.display());
+        return Err(CliError::message(Exit::Usage, text));
+    }
+    let (_, existing, store) = reach(session, store).await?;
+    let text = data_load::plan(&existing, &store, options).await?;
+    if name == "-" {
+        printer::data(text.trim_end());
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| {
+        CliError::message(Exit::Failed, format!("cannot write {}: {error}", path.display()))
+    };
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(failed)?;
+    }
+    std::fs::write(&path, &text).map_err(failed)?;
+    show(global, &json!({"file": path}), || {
+        format!("{}; `devcluster seed load {name}` loads it", path.display())
+    });
+    Ok(())
+}
+
+async fn load(global: &Global, session: &Session, name: &str, store: &StoreArg) -> Result<(), CliError> {
+    let path = path(session, name)?;
+    let (_, existing, store) = reach(session, store).await?;
+    let _lock = session.lock()?;
+    let report = data_load::seed(session, &existing, &store, &path).await?;
+    datasets::record_seed(session, &store.name(), &path)?;
+    let tables: Vec<_> = report
+        .tables
+        .iter()
+        .map(|one| json!({"table": one.table.to_string(), "rows": one.rows, "bytes": one.bytes, "seconds": one.took.as_secs_f64()}))
+        .collect();
+    let emptied: Vec<String> = report.emptied.iter().map(ToString::to_string).collect();
+    let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64(), "tables": tables, "emptied": emptied});
+    show(global, &value, || {
+        let lines = report.tables.iter().map(|one| format!("{}: {} rows", one.table, one.rows));
+        lines.chain(emptied.iter().map(|table| format!("{table}: emptied"))).collect::<Vec<_>>().join("\n")
+    });
+    Ok(())
+}
