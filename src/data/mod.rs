@@ -2,6 +2,7 @@
 
 pub mod generate;
 pub mod mask;
+pub mod postgres;
 pub mod reach;
 pub mod schema;
 pub mod seed;
