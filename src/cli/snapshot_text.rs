@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::data::snapshot::{Difference, Inspection, Listing, Received};
+use crate::operation::snapshot_create::Taken;
 use crate::words::{counted, sized};
 
 /// A line a snapshot.
@@ -128,4 +129,14 @@ pub(super) fn difference_value(found: &Difference) -> Value {
         "removed": list(&found.removed), "added": list(&found.added), "changed": changed.collect::<Vec<_>>(),
         "same": found.same, "shared": found.shared, "new": found.new,
     })
+}
+
+/// What was taken of each table.
+pub(super) fn taken(taken: &Taken) -> String {
+    let width = taken.dumped.tables.iter().map(|one| one.table.to_string().len()).max().unwrap_or(0);
+    let lines = taken.dumped.tables.iter().map(|one| {
+        let name = one.table.to_string();
+        format!("{name:<width$}  {:>10} rows  {:>9}", one.rows, sized(one.bytes))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }

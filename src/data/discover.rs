@@ -160,9 +160,17 @@ fn of_workload(object: &Object) -> Vec<Store> {
     let containers = containers.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let of = |container: &Value| {
         let known = known(container["image"].as_str()?)?;
-        Some(store(object, container, known))
+        is_server(container, known).then(|| store(object, container, known))
     };
     containers.iter().filter_map(of).collect()
+}
+
+/// Whether a container runs the image's server. Many use a store's image for its client: with a command of its own it counts
+/// only where it also says that it listens.
+fn is_server(container: &Value, known: &Known) -> bool {
+    let ports = container["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let listens = ports.iter().any(|port| port["containerPort"].as_u64() == Some(known.port.into()));
+    container["command"].as_array().is_none_or(Vec::is_empty) || listens
 }
 
 /// What is known of an image: by the last part of its repository.
@@ -260,7 +268,12 @@ mod tests {
                 ]),
             ),
             object("Job", "migrate", json!([{"name": "migrate", "image": "postgres:15"}])),
-            object("Deployment", "cache", json!([{"name": "redis", "image": "redis"}])),
+            object("Deployment", "reader", json!([{"name": "psql", "image": "postgres", "command": ["psql"]}])),
+            object(
+                "Deployment",
+                "cache",
+                json!([{"name": "redis", "image": "redis", "command": ["redis-server"], "ports": [{"containerPort": 6379}]}]),
+            ),
             object(
                 "StatefulSet",
                 "legacy",

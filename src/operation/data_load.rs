@@ -77,7 +77,7 @@ pub async fn seed(
     if let Some(note) = server.note() {
         reporter.report(Event::Note(note));
     }
-    let meter = Meter::new(reporter.clone());
+    let meter = Meter::new(STEP, reporter.clone());
     let report = postgres::load(&server, &schema, &generator, &LoadOptions::default(), &|progress| {
         meter.tell(progress);
     })
@@ -102,13 +102,14 @@ fn sentence(store: &Store, report: &LoadReport) -> String {
 
 /// Tells of progress with its rate.
 pub(super) struct Meter {
+    step: &'static str,
     reporter: SharedReporter,
     table: Mutex<(String, Instant)>,
 }
 
 impl Meter {
-    pub fn new(reporter: SharedReporter) -> Self {
-        Self { reporter, table: Mutex::new((String::new(), Instant::now())) }
+    pub fn new(step: &'static str, reporter: SharedReporter) -> Self {
+        Self { step, reporter, table: Mutex::new((String::new(), Instant::now())) }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a rate is shown")]
@@ -122,10 +123,10 @@ impl Meter {
                 }
                 let rate = done as f64 / known.1.elapsed().as_secs_f64().max(1e-3);
                 let what = format!("{name}, {rate:.0}/s");
-                self.reporter.report(Event::Progress { step: STEP.into(), done, total, what });
+                self.reporter.report(Event::Progress { step: self.step.into(), done, total, what });
             }
             Progress::Step(what) => self.reporter.report(Event::Progress {
-                step: STEP.into(),
+                step: self.step.into(),
                 done: 0,
                 total: 0,
                 what: what.to_owned(),

@@ -12,6 +12,7 @@ use crate::data::generate::GenerateError;
 use crate::data::postgres::PostgresError;
 use crate::data::seed::SeedFaults;
 use crate::data::snapshot::{NameError, SnapshotError};
+use crate::data::subset::{SubsetFault, SubsetFaults};
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
 use crate::watch::WatchError;
@@ -179,6 +180,12 @@ pub enum OperationError {
         /// The variable.
         variable: &'static str,
     },
+    /// A part of a database that cannot be.
+    #[error(transparent)]
+    Subset(#[from] SubsetFaults),
+    /// One thing wrong with such a part.
+    #[error(transparent)]
+    SubsetPart(#[from] SubsetFault),
     /// An address that is none.
     #[error("the address cannot be used: {reason}")]
     Address {

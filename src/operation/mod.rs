@@ -30,6 +30,8 @@ pub mod plan;
 pub mod reach;
 pub mod restart;
 pub mod session;
+pub mod snapshot_create;
+pub mod snapshot_load;
 pub mod snapshots;
 pub mod status;
 pub mod stores;

@@ -11,7 +11,7 @@ use super::gather::Desired;
 use super::reach::ClusterReach;
 use super::session::Existing;
 use crate::data::discover::{self, Given, Store, StoreKind};
-use crate::data::postgres::{Credentials, Server};
+use crate::data::postgres::{Credentials, Password, Server};
 use crate::data::reach::Reach;
 
 /// The stores of the system, in the order of the manifests.
@@ -62,7 +62,8 @@ pub async fn postgres(existing: &Existing, store: &Store) -> Result<Server, Oper
     let user = lookup.text(store.user.as_ref()).await?.unwrap_or_else(|| "postgres".into());
     let password = lookup.text(store.password.as_ref()).await?.unwrap_or_default();
     let database = lookup.text(store.database.as_ref()).await?.unwrap_or_else(|| user.clone());
-    Ok(Server::connect(reach, Credentials::new(user, password, database)).await?)
+    let credentials = Credentials { user, password: Password::new(password), database };
+    Ok(Server::connect(reach, credentials).await?)
 }
 
 /// Finds what a store's container is given.

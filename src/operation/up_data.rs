@@ -8,6 +8,7 @@ use super::datasets::{self, Wanted};
 use super::error::OperationError;
 use super::gather::Desired;
 use super::session::{Existing, Session};
+use super::snapshot_load;
 use crate::apply::wait::{Target, WaitOptions, Wanted as Awaited, wait};
 use crate::apply::{self, ApplyOptions, Inventory};
 use crate::config::DataFrom;
@@ -110,7 +111,7 @@ impl Bring<'_> {
         }
         match &wanted.from {
             DataFrom::Snapshot(name) => {
-                data_load::snapshot(self.session, self.existing, &wanted.store, &name.parse()?).await?;
+                snapshot_load::load(self.session, self.existing, &wanted.store, &name.parse()?).await?;
             }
             DataFrom::Seed(path) => {
                 data_load::seed(self.session, self.existing, &wanted.store, path).await?;

@@ -1,0 +1,150 @@
+//! Takes a snapshot of a store: of the cluster's own as it is, of one elsewhere only masked.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+
+use super::data_load::Meter;
+use super::direct;
+use super::error::OperationError;
+use super::masking::masking;
+use super::session::Session;
+use super::snapshots::blocking;
+use crate::data::postgres::{self, DumpOptions, DumpReport, Server};
+use crate::data::schema::Schema;
+use crate::data::snapshot::{Catalogue, CreateOptions, Created, SnapshotName};
+use crate::data::subset::{self, Cap, Request, Root};
+use crate::event::Event;
+use crate::words::{counted, sized};
+
+const STEP: &str = "snapshot";
+
+/// Which rows are taken, where not all are.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    /// Conditions such as `customers.id in (1, 2)`: the roots.
+    pub conditions: Vec<String>,
+    /// Shares such as `5` or `customers=5`, in percent.
+    pub percent: Vec<String>,
+    /// The most rows that are taken of what refers to a row, by each reference; all where unset.
+    pub cap: Option<u32>,
+}
+
+impl Part {
+    fn is_whole(&self) -> bool {
+        self.conditions.is_empty() && self.percent.is_empty()
+    }
+}
+
+/// What is taken.
+pub struct Taking<'a> {
+    /// The snapshot's name.
+    pub name: SnapshotName,
+    /// What its streams begin with: `postgres/shop/orders`.
+    pub prefix: String,
+    /// Whether a snapshot of that name makes way.
+    pub replace: bool,
+    /// Whether rows are masked: always, of a database that is not the cluster's own.
+    pub masked: bool,
+    /// Which rows.
+    pub part: &'a Part,
+}
+
+/// What was taken.
+#[derive(Debug)]
+pub struct Taken {
+    /// The snapshot.
+    pub created: Created,
+    /// What was dumped.
+    pub dumped: DumpReport,
+}
+
+/// A database outside the cluster, by its address.
+pub async fn elsewhere(text: &str) -> Result<Server, OperationError> {
+    let (reach, credentials) = direct::address(text)?;
+    Ok(Server::connect(Arc::new(reach), credentials).await?)
+}
+
+/// Takes it into the project's catalogue. `show` is shown which rows would be taken, where not all are, before any is.
+pub async fn create(
+    session: &Session,
+    server: &Server,
+    taking: Taking<'_>,
+    show: &dyn Fn(&str),
+) -> Result<Taken, OperationError> {
+    let started = Instant::now();
+    let reporter = &session.reporter;
+    reporter.report(Event::Started { step: STEP.into(), what: format!("{} of {}", taking.name, server.name()) });
+    let schema = postgres::schema(server).await?;
+    let mask = if taking.masked { Some(Arc::new(masking(session, &schema)?)) } else { None };
+    let subset = plan(&schema, taking.part)?;
+    if let Some(subset) = &subset {
+        show(&subset.to_string());
+    }
+    let writer = begin(session.config.snapshots(), &taking, server).await?;
+    let rules = mask.as_ref().map(|mask| mask.rules());
+    let options = DumpOptions { mask, subset, ..DumpOptions::whole(&taking.prefix) };
+    let meter = Meter::new(STEP, reporter.clone());
+    let dumped = postgres::dump(server, &writer, &options, &|progress| meter.tell(progress)).await?;
+    for note in &dumped.notes {
+        reporter.report(Event::Note(note.clone()));
+    }
+    let mut attributes = BTreeMap::from([
+        ("source".to_owned(), json!(server.name())),
+        ("database".to_owned(), json!(server.database())),
+        ("schemaFingerprint".to_owned(), json!(dumped.fingerprint)),
+        ("masked".to_owned(), json!(rules.is_some())),
+    ]);
+    if let Some(rules) = rules {
+        let rules: BTreeMap<String, String> = rules.into_iter().collect();
+        attributes.insert("maskingRules".into(), json!(rules));
+    }
+    let created = blocking(move || Ok(writer.finish(attributes)?)).await?;
+    let rows: u64 = dumped.tables.iter().map(|table| table.rows).sum();
+    let what = format!(
+        "{}: {rows} rows of {}, {} kept in {} new",
+        created.manifest.name,
+        counted(dumped.tables.len(), "table"),
+        sized(created.manifest.size()),
+        sized(created.added.bytes)
+    );
+    reporter.report(Event::Done { step: STEP.into(), what, took: started.elapsed() });
+    Ok(Taken { created, dumped })
+}
+
+async fn begin(
+    directory: impl AsRef<Path>,
+    taking: &Taking<'_>,
+    server: &Server,
+) -> Result<crate::data::snapshot::Writer, OperationError> {
+    let catalogue = Catalogue::open(directory.as_ref());
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+    let mut options = CreateOptions::at(now.to_string().parse()?);
+    options.replace = taking.replace;
+    options.tools = BTreeMap::from([
+        ("devcluster".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("PostgreSQL".to_owned(), server.release().to_owned()),
+    ]);
+    let name = taking.name.clone();
+    blocking(move || Ok(catalogue.create(name, options)?)).await
+}
+
+fn plan(schema: &Schema, part: &Part) -> Result<Option<subset::Plan>, OperationError> {
+    if part.is_whole() {
+        return Ok(None);
+    }
+    let mut roots = Vec::new();
+    for condition in &part.conditions {
+        roots.push(Root::condition(schema, condition)?);
+    }
+    for percent in &part.percent {
+        roots.push(Root::percent(schema, percent)?);
+    }
+    let cap = part.cap.map_or(Cap::All, Cap::Most);
+    let request = Request { roots, whole: Vec::new(), cap, caps: Vec::new(), seed: 0 };
+    Ok(Some(subset::plan(schema, &request)?))
+}
