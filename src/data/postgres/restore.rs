@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::connect::{Server, Session};
 use super::copies::copy_database;
 use super::copy_in::copy_in;
-use super::databases::{Beside, Swap, check_rights, drop_database, drop_retired, known, swap, tidy};
+use super::databases::{Beside, Swap, check_rights, drop_database, drop_retired, swap, tidy};
 use super::error::{During, PostgresError, Shown};
 use super::exclusive::Exclusive;
 use super::masking::lock;
