@@ -79,12 +79,12 @@ async fn a_load_that_ends_early_leaves_the_old_rows() {
     let (rows, form) = (database.digest(), shape(&database));
     for wait in [5, 50, 200, 400] {
         let options = LoadOptions::default();
-        let given_up = tokio::time::timeout(Duration::from_millis(wait), seeded(&server, 20_000, &options)).await;
+        let given_up = tokio::time::timeout(Duration::from_millis(wait), seeded(&server, 4_000, &options)).await;
         assert!(given_up.is_err(), "it was done in {wait} ms");
     }
     let loading = tokio::spawn({
         let server = server.clone();
-        async move { seeded(&server, 20_000, &LoadOptions { lock_wait: Duration::from_secs(30), ..LoadOptions::default() }).await }
+        async move { seeded(&server, 4_000, &LoadOptions { lock_wait: Duration::from_secs(30), ..LoadOptions::default() }).await }
     });
     let ended = format!(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{}' AND application_name = 'devcluster' AND query LIKE 'COPY%'",
@@ -105,7 +105,7 @@ async fn one_load_at_a_time() {
     let server = database.server().await;
     let first = tokio::spawn({
         let server = server.clone();
-        async move { seeded(&server, 20_000, &LoadOptions::default()).await }
+        async move { seeded(&server, 4_000, &LoadOptions::default()).await }
     });
     let refused = loop {
         match seeded(&server, 10, &LoadOptions::default()).await {

@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt, stream};
 
 use super::connect::{Server, Session};
 use super::copy_in::copy_in;
+use super::databases::{drop_retired, retire};
 use super::error::{During, PostgresError, Shown};
 use super::exclusive::Exclusive;
 use super::progress::{OnProgress, Progress};
@@ -74,6 +75,7 @@ pub async fn load(
 ) -> Result<LoadReport, PostgresError> {
     let started = Instant::now();
     let lock = Exclusive::take(server, "load").await?;
+    drop_retired(&lock, server.database()).await?;
     let session = server.session().await?;
     let changed = changed(schema, generator);
     begin(&session, &changed, options).await?;
@@ -90,8 +92,8 @@ pub async fn load(
         tables.push(fill(&session, table, plan, generator, options, on_progress).await?);
     }
     rebuild.put_back(&session, |step| on_progress(Progress::Step(step))).await?;
-    finish(&session, &all, &changed, on_progress).await?;
-    drop(lock);
+    finish(server, &session, &all, &changed, on_progress).await?;
+    drop_retired(&lock, server.database()).await?;
     let emptied = changed.iter().filter(|table| rows(table) == 0).map(|table| table.name.clone()).collect();
     Ok(LoadReport { tables, emptied, took: started.elapsed() })
 }
@@ -197,7 +199,13 @@ fn slices(
     Ok(stream::iter(starts).map(make).buffered(threads.max(1)))
 }
 
-async fn finish(session: &Session, all: &[u32], changed: &[&Table], on_progress: OnProgress<'_>) -> Result<(), PostgresError> {
+async fn finish(
+    server: &Server,
+    session: &Session,
+    all: &[u32],
+    changed: &[&Table],
+    on_progress: OnProgress<'_>,
+) -> Result<(), PostgresError> {
     on_progress(Progress::Step("setting sequences"));
     set_sequences(session, all).await?;
     on_progress(Progress::Step("analyzing"));
@@ -205,5 +213,7 @@ async fn finish(session: &Session, all: &[u32], changed: &[&Table], on_progress:
     if !named.is_empty() {
         session.batch_execute(&format!("ANALYZE {named}")).await.during("analyzing")?;
     }
+    // What the database was reset to is no longer what was loaded last.
+    retire(session, server.database()).await?;
     session.batch_execute("COMMIT").await.during_shown("committing the load")
 }
