@@ -6,12 +6,13 @@ use serde_json::json;
 
 use super::exit::{CliError, Exit};
 use super::snapshot::show;
+use super::snapshot_store::leave_preparing;
 use super::{Global, printer};
 use crate::data::generate::{Format, Locale};
 use crate::data::seed::PlanOptions;
 use crate::operation::gather::{self, Desired};
 use crate::operation::session::{Existing, Session};
-use crate::operation::{data_load, data_write, datasets, stores};
+use crate::operation::{data_load, data_write, datasets, snapshot_load, stores};
 use crate::words::sized;
 
 /// What is done with synthetic data.
@@ -113,9 +114,9 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             let reporter = session.reporter.clone();
             let written = data_write::write(generator, format, ending, out, reporter).await?;
             show(global, &json!(written), || {
-                let lines = written.iter().map(|one| {
-                    format!("{}: {} rows, {}", one.file.display(), one.rows, sized(one.bytes))
-                });
+                let lines = written
+                    .iter()
+                    .map(|one| format!("{}: {} rows, {}", one.file.display(), one.rows, sized(one.bytes)));
                 lines.collect::<Vec<_>>().join("\n")
             });
             Ok(())
@@ -185,6 +186,8 @@ async fn load(global: &Global, session: &Session, name: &str, store: &StoreArg) 
     let _lock = session.lock()?;
     let report = data_load::seed(session, &existing, &store, &path).await?;
     datasets::record_seed(session, &store.name(), &path)?;
+    snapshot_load::keep(session, &existing, &store).await?;
+    leave_preparing(session, &store);
     let tables: Vec<_> = report
         .tables
         .iter()

@@ -20,6 +20,9 @@ pub enum Verb {
     Load(super::snapshot_store::LoadArgs),
     /// Put a store's data back as it was loaded last, from a copy that is held ready
     Reset(super::snapshot_store::ResetArgs),
+    /// Prepare the copy that the next reset takes
+    #[command(hide = true)]
+    Prepare(super::snapshot_store::PrepareArgs),
     /// List the project's snapshots
     List,
     /// Show what is in a snapshot
@@ -50,12 +53,14 @@ pub enum Verb {
         /// The snapshot
         name: SnapshotName,
         /// The file; NAME.tar.gz here by default
-        file: Option<PathBuf>,
+        #[arg(value_name = "FILE")]
+        archive: Option<PathBuf>,
     },
     /// Take a snapshot from a file that `export` wrote
     Import {
         /// The file
-        file: PathBuf,
+        #[arg(value_name = "FILE")]
+        archive: PathBuf,
         #[command(flatten)]
         receiving: Receiving,
     },
@@ -103,6 +108,7 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Create(args) => super::snapshot_store::create(global, args).await,
         Verb::Load(args) => super::snapshot_store::load(global, args).await,
         Verb::Reset(args) => super::snapshot_store::reset(global, args).await,
+        Verb::Prepare(args) => super::snapshot_store::prepare(global, args).await,
         Verb::List => list(global, &catalogue()?),
         Verb::Inspect { name } => {
             let found = snapshots::inspect(catalogue()?, name).await?;
@@ -127,15 +133,15 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             });
             Ok(())
         }
-        Verb::Export { name, file } => {
-            let file = file.unwrap_or_else(|| format!("{name}.tar.gz").into());
+        Verb::Export { name, archive } => {
+            let file = archive.unwrap_or_else(|| format!("{name}.tar.gz").into());
             let size = snapshots::export(catalogue()?, name, file.clone()).await?;
             let value = json!({"file": file, "bytes": size});
             show(global, &value, || format!("{}: {}", file.display(), sized(size)));
             Ok(())
         }
-        Verb::Import { file, receiving } => {
-            let received = snapshots::import(catalogue()?, file, receiving.into()).await?;
+        Verb::Import { archive, receiving } => {
+            let received = snapshots::import(catalogue()?, archive, receiving.into()).await?;
             show(global, &snapshot_text::received_value(&received), || snapshot_text::received(&received));
             Ok(())
         }

@@ -1,11 +1,14 @@
 //! `devcluster snapshot create`, `load` and `reset`: what needs a store.
 
+use std::process::{Command, Stdio};
+
 use serde_json::json;
 
-use super::exit::{CliError, Exit};
+use super::exit::CliError;
 use super::seed::{StoreArg, reach};
 use super::snapshot::show;
 use super::{Global, printer, snapshot_text};
+use crate::data::discover::Store;
 use crate::data::snapshot::SnapshotName;
 use crate::operation::session::Session;
 use crate::operation::snapshot_create::{self, Part, Taking};
@@ -41,6 +44,13 @@ pub struct CreateArgs {
 pub struct LoadArgs {
     /// The snapshot
     name: SnapshotName,
+    #[command(flatten)]
+    store: StoreArg,
+}
+
+/// What `prepare` takes.
+#[derive(Debug, clap::Args)]
+pub struct PrepareArgs {
     #[command(flatten)]
     store: StoreArg,
 }
@@ -82,8 +92,13 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
     let (_, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
     let report = snapshot_load::load(&session, &existing, &store, &args.name).await?;
-    let value = json!({"store": store.name(), "snapshot": args.name, "seconds": report.took.as_secs_f64()});
+    let tables: Vec<_> =
+        report.tables.iter().map(|(table, rows)| json!({"table": table.to_string(), "rows": rows})).collect();
+    let value = json!({
+        "store": store.name(), "snapshot": args.name, "seconds": report.took.as_secs_f64(), "tables": tables,
+    });
     show(global, &value, || format!("{store} holds {}", args.name));
+    leave_preparing(&session, &store);
     Ok(())
 }
 
@@ -91,12 +106,32 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
 pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (_, existing, store) = reach(&session, &args.store).await?;
-    let lock = session.lock()?;
+    let _lock = session.lock()?;
     let report = snapshot_load::reset(&session, &existing, &store).await?;
-    drop(lock);
-    let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64()});
+    let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64(), "spare": report.spare});
     show(global, &value, || format!("{store} is as it was loaded"));
-    snapshot_load::prepare_behind(&session, &store).map_err(|error| {
-        CliError::message(Exit::Failed, format!("the next copy cannot be prepared: {error}"))
-    })
+    leave_preparing(&session, &store);
+    Ok(())
+}
+
+/// Makes the next spare copy.
+pub async fn prepare(global: &Global, args: PrepareArgs) -> Result<(), CliError> {
+    let session = Session::open(global.config()?, global.progress()).await?;
+    let (_, existing, store) = reach(&session, &args.store).await?;
+    snapshot_load::prepare(&existing, &store).await?;
+    Ok(())
+}
+
+/// Starts `prepare` apart from this command and its terminal. Where that fails, the next reset takes longer and says so.
+pub(super) fn leave_preparing(session: &Session, store: &Store) {
+    use std::os::unix::process::CommandExt;
+    let Ok(program) = std::env::current_exe() else { return };
+    let _ = Command::new(program)
+        .args(["snapshot", "prepare", "--quiet", "--store", &store.name(), "--file"])
+        .arg(&session.config.file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn();
 }

@@ -14,7 +14,8 @@ pub(super) fn listing(listing: &Listing) -> String {
         return "there are no snapshots; `devcluster snapshot create NAME` takes one".into();
     }
     let width = listing.snapshots.iter().map(|one| one.name.as_str().len()).max().unwrap_or(0).max(4);
-    let mut text = format!("{:<width$}  {:<20}  {:>9}  {:>7}  CONTENT\n", "NAME", "CREATED", "SIZE", "STREAMS");
+    let mut text =
+        format!("{:<width$}  {:<20}  {:>9}  {:>7}  CONTENT\n", "NAME", "CREATED", "SIZE", "STREAMS");
     for one in &listing.snapshots {
         let content = one.content.to_string();
         let short = content.rsplit(':').next().unwrap_or_default().chars().take(12).collect::<String>();
@@ -122,9 +123,10 @@ pub(super) fn difference_value(found: &Difference) -> Value {
     let list = |all: &[(crate::data::snapshot::StreamPath, u64)]| {
         all.iter().map(|(path, size)| json!({"path": path, "bytes": size})).collect::<Vec<_>>()
     };
-    let changed = found.changed.iter().map(|one| {
-        json!({"path": one.path, "before": one.before, "after": one.after, "shared": one.shared})
-    });
+    let changed = found
+        .changed
+        .iter()
+        .map(|one| json!({"path": one.path, "before": one.before, "after": one.after, "shared": one.shared}));
     json!({
         "removed": list(&found.removed), "added": list(&found.added), "changed": changed.collect::<Vec<_>>(),
         "same": found.same, "shared": found.shared, "new": found.new,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::down::ask;
 use super::exit::CliError;
 use super::progress::{Progress, seconds};
+use super::snapshot_store::leave_preparing;
 use super::{Global, learn, printer};
 use crate::config::Config;
 use crate::operation::hooks;
@@ -58,6 +59,9 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     progress.clear();
     let report = result?;
     learn::leave_running(session.state.cache(), &report.sent_builds);
+    for store in &report.given {
+        leave_preparing(&session, store);
+    }
     if args.test {
         let ran = hooks::test(&session).await;
         progress.clear();

@@ -26,9 +26,8 @@ pub struct DirectReach {
 /// Takes an address such as `postgres://reader@db.example.com:5432/shop` apart. A password in it is refused.
 pub fn address(text: &str) -> Result<(DirectReach, Credentials), OperationError> {
     let wrong = |reason: String| OperationError::Address { reason };
-    let config: tokio_postgres::Config = text.parse().map_err(|_| {
-        wrong("it is written `postgres://USER@HOST:PORT/DATABASE`".into())
-    })?;
+    let config: tokio_postgres::Config =
+        text.parse().map_err(|_| wrong("it is written `postgres://USER@HOST:PORT/DATABASE`".into()))?;
     if config.get_password().is_some() {
         return Err(wrong(format!("a password in it is seen by everybody on this machine; set {PASSWORD}")));
     }

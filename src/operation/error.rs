@@ -192,6 +192,16 @@ pub enum OperationError {
         /// Why.
         reason: String,
     },
+    /// A snapshot that has several databases, none of which is the store's.
+    #[error("snapshot {snapshot} has no part of {store}; it has:{}", listed(.there))]
+    NotInSnapshot {
+        /// The store.
+        store: String,
+        /// The snapshot.
+        snapshot: String,
+        /// What is in it.
+        there: Vec<String>,
+    },
     /// A store without tables.
     #[error("{store} has no tables yet: bring the system up, so that its migrations run")]
     NoTables {

@@ -79,8 +79,7 @@ fn is_of(pod: &Pod, store: &Store) -> bool {
 fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     pod.metadata.deletion_timestamp.is_none()
-        && conditions
-            .is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
+        && conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
 }
 
 #[async_trait]
@@ -189,7 +188,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Forwarded<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Forwarded<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -78,7 +78,8 @@ pub async fn create(
 ) -> Result<Taken, OperationError> {
     let started = Instant::now();
     let reporter = &session.reporter;
-    reporter.report(Event::Started { step: STEP.into(), what: format!("{} of {}", taking.name, server.name()) });
+    reporter
+        .report(Event::Started { step: STEP.into(), what: format!("{} of {}", taking.name, server.name()) });
     let schema = postgres::schema(server).await?;
     let mask = if taking.masked { Some(Arc::new(masking(session, &schema)?)) } else { None };
     let subset = plan(&schema, taking.part)?;

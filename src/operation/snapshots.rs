@@ -14,9 +14,9 @@ use crate::data::snapshot::{
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OperationError> + Send + 'static,
 ) -> Result<T, OperationError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(OperationError::Place { place: String::new(), reason: error.to_string() }))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(OperationError::Place { place: String::new(), reason: error.to_string() })
+    })
 }
 
 /// A catalogue at a directory, or in an object store by its URL.

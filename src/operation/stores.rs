@@ -43,7 +43,8 @@ fn names(stores: &[Store]) -> String {
     if stores.is_empty() {
         return "the manifests run no store that is known".into();
     }
-    let names: Vec<String> = stores.iter().map(|store| format!("{} ({})", store.name(), store.kind)).collect();
+    let names: Vec<String> =
+        stores.iter().map(|store| format!("{} ({})", store.name(), store.kind)).collect();
     format!("the manifests run {}", names.join(", "))
 }
 
@@ -83,16 +84,21 @@ impl Lookup<'_> {
             Some(Given::Secret { name, key }) => {
                 let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
                 let what = || format!("key {key} of Secret {namespace}/{name}");
-                let found =
-                    api.get_opt(name).await.map_err(|error| OperationError::request(format!("read {}", what()), error))?;
-                let bytes = found.and_then(|secret| secret.data?.remove(key)).ok_or_else(|| missing(what()))?;
+                let found = api
+                    .get_opt(name)
+                    .await
+                    .map_err(|error| OperationError::request(format!("read {}", what()), error))?;
+                let bytes =
+                    found.and_then(|secret| secret.data?.remove(key)).ok_or_else(|| missing(what()))?;
                 String::from_utf8(bytes.0).map(Some).map_err(|_| missing(what() + ", which is not text"))
             }
             Some(Given::ConfigMap { name, key }) => {
                 let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
                 let what = || format!("key {key} of ConfigMap {namespace}/{name}");
-                let found =
-                    api.get_opt(name).await.map_err(|error| OperationError::request(format!("read {}", what()), error))?;
+                let found = api
+                    .get_opt(name)
+                    .await
+                    .map_err(|error| OperationError::request(format!("read {}", what()), error))?;
                 found.and_then(|map| map.data?.remove(key)).map(Some).ok_or_else(|| missing(what()))
             }
             Some(Given::File(path)) => {

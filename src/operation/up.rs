@@ -21,6 +21,7 @@ use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
 use crate::apply::{self, ApplyOptions, Checked, Inventory};
 use crate::cluster::address::{self as balancer, Address};
 use crate::cluster::identity::Found;
+use crate::data::discover::Store;
 use crate::event::Event;
 use crate::image::DeliveryReport;
 use crate::manifest::{Object, ObjectId};
@@ -57,6 +58,9 @@ pub struct Report {
     /// Images that were built here and sent, as the engine has them.
     #[serde(skip)]
     pub sent_builds: Vec<String>,
+    /// Stores that were given data.
+    #[serde(skip)]
+    pub given: Vec<Store>,
 }
 
 /// The name of the inventory in the cluster.
@@ -133,10 +137,13 @@ pub async fn raise(session: &Session, options: &Options<'_>) -> Result<Raised, O
             Ok(try_standing(&desired, &existing, &look).await)
         })?;
     fault::point("delivered");
-    let mut work = Work { session, desired: &desired, existing: &existing, options, objects: &objects, look };
+    let given = Vec::new();
+    let mut work =
+        Work { session, desired: &desired, existing: &existing, options, objects: &objects, look, given };
     let assigned = work.change(made, &delivered, &provided).await?;
     let unchanged = assigned.is_none();
     let addresses = work.addresses(assigned, tried).await?;
+    let given = work.given;
     let report = Report {
         cluster: session.state.cluster().into(),
         unchanged,
@@ -145,6 +152,7 @@ pub async fn raise(session: &Session, options: &Options<'_>) -> Result<Raised, O
         memory,
         seconds: started.elapsed().as_secs_f64(),
         sent_builds: images::sent_builds(&provided, &delivered),
+        given,
     };
     Ok(Raised { report, desired, existing, builds })
 }
@@ -196,6 +204,7 @@ struct Work<'a> {
     options: &'a Options<'a>,
     objects: &'a [Object],
     look: Look,
+    given: Vec<Store>,
 }
 
 impl Work<'_> {
@@ -280,7 +289,8 @@ impl Work<'_> {
             inventory: &mut self.look.inventory,
             timeout: self.options.timeout,
         };
-        bring.run(data).await
+        self.given = bring.run(data).await?;
+        Ok(())
     }
 
     async fn apply(&mut self) -> Result<(), OperationError> {

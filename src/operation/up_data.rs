@@ -12,6 +12,7 @@ use super::snapshot_load;
 use crate::apply::wait::{Target, WaitOptions, Wanted as Awaited, wait};
 use crate::apply::{self, ApplyOptions, Inventory};
 use crate::config::DataFrom;
+use crate::data::discover::Store;
 use crate::event::Event;
 use crate::manifest::Object;
 
@@ -62,20 +63,20 @@ fn again(wanted: &Wanted) -> String {
 }
 
 impl Bring<'_> {
-    /// Brings all that is due, in the order in which it has to be.
-    pub async fn run(mut self, due: &[Wanted]) -> Result<(), OperationError> {
+    /// Brings all that is due, in the order in which it has to be. Gives the stores that hold it now.
+    pub async fn run(mut self, due: &[Wanted]) -> Result<Vec<Store>, OperationError> {
         let stores = super::stores::all(self.desired);
         let first = |object: &&Object| datasets::comes_first(object, &stores);
         let runs_store = |object: &Object| stores.iter().any(|store| store.workload == object.id());
         let own: Vec<Object> = self.objects.iter().filter(first).cloned().collect();
         self.stand(&own, runs_store, "the stores").await?;
-        let mut fresh = Vec::new();
+        let (mut fresh, mut given) = (Vec::new(), Vec::new());
         for wanted in due {
             fresh.push(data_load::fresh(self.existing, &wanted.store).await?);
         }
         for (wanted, fresh) in due.iter().zip(&fresh) {
             if let DataFrom::Snapshot(_) = wanted.from {
-                self.give(wanted, *fresh).await?;
+                given.extend(self.give(wanted, *fresh).await?);
             }
         }
         let session = self.session;
@@ -87,14 +88,14 @@ impl Bring<'_> {
         }
         for (wanted, fresh) in due.iter().zip(&fresh) {
             if let DataFrom::Seed(_) = wanted.from {
-                self.give(wanted, *fresh).await?;
+                given.extend(self.give(wanted, *fresh).await?);
             }
         }
-        Ok(())
+        Ok(given)
     }
 
     /// Gives a store its data, unless it holds some: nobody's work is replaced unasked.
-    async fn give(&self, wanted: &Wanted, fresh: Fresh) -> Result<(), OperationError> {
+    async fn give(&self, wanted: &Wanted, fresh: Fresh) -> Result<Option<Store>, OperationError> {
         let store = wanted.store.name();
         if fresh == Fresh::HoldsData {
             let recorded = datasets::recorded(self.session);
@@ -107,7 +108,7 @@ impl Bring<'_> {
                 );
                 self.session.reporter.report(Event::Note(note));
             }
-            return Ok(());
+            return Ok(None);
         }
         match &wanted.from {
             DataFrom::Snapshot(name) => {
@@ -115,9 +116,11 @@ impl Bring<'_> {
             }
             DataFrom::Seed(path) => {
                 data_load::seed(self.session, self.existing, &wanted.store, path).await?;
+                datasets::record(self.session, &store, wanted.loaded.clone())?;
+                snapshot_load::keep(self.session, self.existing, &wanted.store).await?;
             }
         }
-        datasets::record(self.session, &store, wanted.loaded.clone())
+        Ok(Some(wanted.store.clone()))
     }
 
     /// Applies objects and waits until those that `counts` picks are ready.
@@ -144,7 +147,11 @@ impl Bring<'_> {
             }
         }
         self.inventory.save(cluster).await?;
-        reporter.report(Event::Done { step: step.into(), what: format!("{what} are ready"), took: started.elapsed() });
+        reporter.report(Event::Done {
+            step: step.into(),
+            what: format!("{what} are ready"),
+            took: started.elapsed(),
+        });
         Ok(())
     }
 }

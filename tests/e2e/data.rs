@@ -1,0 +1,160 @@
+//! Data in a real cluster: it stands before what uses it starts, is snapshotted, put back, reset and masked.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::Project;
+
+const PASSWORD: &str = "p w'\"$x\\";
+
+impl Project {
+    fn sql(&self, statement: &str) -> String {
+        let output = self
+            .kubectl(&["exec", "-n", "data", "orders-0", "--", "psql", "-U", "orders", "-Atqc", statement]);
+        output.trim().to_owned()
+    }
+
+    /// What the reader found first of all.
+    fn first_seen(&self) -> String {
+        let logs = self.kubectl(&["logs", "-n", "data", "deployment/reader"]);
+        logs.lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+/// The store's port on this machine, as another cluster's would be reached.
+struct Forward {
+    child: Child,
+    port: String,
+}
+
+impl Forward {
+    fn start(project: &Project) -> Self {
+        let mut child = Command::new("kubectl")
+            .arg("--kubeconfig")
+            .arg(project.state().join("kubeconfig"))
+            .args(["port-forward", "-n", "data", "pod/orders-0", ":5432"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("kubectl runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where");
+        let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).expect("a port");
+        Self { port: port.to_owned(), child }
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn data_stands_before_what_uses_it_and_is_put_back() {
+    let project =
+        Project::copy_of(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/fixture-data"));
+    project.succeed(&["up"]);
+    assert_eq!(project.first_seen(), "10000", "the reader starts when its rows are there");
+    project.kubectl_diff_is_empty("-f", &project.directory().join("deploy"));
+    let (_, said) = project.succeed(&["up"]);
+    assert!(said.contains("nothing to do"), "{said}");
+    put_back(&project);
+    moved_about(&project);
+    masked(&project);
+    outlives_the_cluster(&project);
+}
+
+/// A snapshot, what was changed since undone by a reset and by a load, and both times the very same data.
+fn put_back(project: &Project) {
+    project.succeed(&["snapshot", "create", "first"]);
+    project.succeed(&["snapshot", "verify", "first"]);
+    project.sql("DELETE FROM orders WHERE id < 5000; INSERT INTO customers (email, name, created_at) VALUES ('a@b', 'A', now())");
+    assert_eq!(project.sql("SELECT count(*) FROM orders"), "5001");
+    project.succeed(&["snapshot", "reset"]);
+    assert_eq!(project.sql("SELECT count(*) FROM orders"), "10000");
+    project.succeed(&["snapshot", "create", "again"]);
+    project.succeed(&["snapshot", "diff", "first", "again"]);
+    project.sql("DROP TABLE orders");
+    let (_, said) = project.succeed(&["snapshot", "load", "first"]);
+    assert!(said.contains("public.orders: removed"), "that the schema was another is told: {said}");
+    assert_eq!(project.sql("SELECT count(*), max(id) FROM orders"), "10000|10000");
+    project.sql(
+        "INSERT INTO orders (customer_id, status, total_cents) SELECT id, 'open', 1 FROM customers LIMIT 1",
+    );
+    assert_eq!(project.sql("SELECT max(id) FROM orders"), "10001", "sequences go on where they were");
+    project.fail(&["snapshot", "create", "first"], 1);
+    let (_, said) = project.fail(&["snapshot", "load", "frist"], 1);
+    assert!(said.contains("did you mean `first`?"), "{said}");
+}
+
+fn moved_about(project: &Project) {
+    project.succeed(&["snapshot", "export", "first", "first.tar.gz"]);
+    project.succeed(&["snapshot", "push", "first", "elsewhere"]);
+    project.succeed(&["snapshot", "rm", "first"]);
+    project.succeed(&["snapshot", "import", "first.tar.gz"]);
+    project.succeed(&["snapshot", "pull", "first", "elsewhere", "--rename", "pulled"]);
+    project.succeed(&["snapshot", "diff", "first", "pulled"]);
+    // Damage is found before anything is touched.
+    let archive = project.directory().join("first.tar.gz");
+    let mut bytes = std::fs::read(&archive).expect("the archive");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&archive, bytes).expect("written");
+    project.fail(&["snapshot", "import", "first.tar.gz", "--rename", "damaged"], 1);
+    let (listed, _) = project.succeed(&["snapshot", "list"]);
+    assert!(!listed.contains("damaged"), "{listed}");
+    // A plan of the live schema runs as it is.
+    project.succeed(&["seed", "plan", "planned", "--rows", "50"]);
+    project.succeed(&["seed", "load", "planned"]);
+    assert_eq!(project.sql("SELECT count(*) FROM customers"), "50");
+    let (_, said) = project.fail(&["seed", "load", "nowhere"], 2);
+    assert!(said.contains("seed plan nowhere"), "{said}");
+    project.succeed(&["seed", "load", "demo"]);
+}
+
+/// Data from elsewhere counts as personal until a policy says what becomes of each column.
+fn masked(project: &Project) {
+    let forward = Forward::start(project);
+    let address = format!("postgres://orders@127.0.0.1:{}/orders", forward.port);
+    let take = |name: &str| {
+        let mut command = project.command(&["snapshot", "create", name, "--from", &address]);
+        command.env("PGPASSWORD", PASSWORD).output().expect("devcluster runs")
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let refused = take("masked");
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    assert!(said.contains("counts as personal") && said.contains("masking.yaml"), "{said}");
+    let policy = "tables:\n  public.customers:\n    id: keep\n    email: {mask: email}\n    name: {mask: name}\n    created_at: keep\n";
+    let path = project.directory().join("snapshots/masking.yaml");
+    std::fs::write(&path, policy).expect("written");
+    let refused = take("masked");
+    let said = text(&refused.stderr);
+    assert!(said.contains("public.orders.status"), "what is left open is listed: {said}");
+    let rest = "  public.orders: {id: keep, customer_id: keep, status: keep, total_cents: keep}\n";
+    std::fs::write(&path, format!("{policy}{rest}")).expect("written");
+    let taken = take("masked");
+    assert!(taken.status.success(), "{}{}", text(&taken.stdout), text(&taken.stderr));
+    drop(forward);
+    let email = project.sql("SELECT email FROM customers ORDER BY id LIMIT 1");
+    project.succeed(&["snapshot", "load", "masked"]);
+    assert_eq!(project.sql(&format!("SELECT count(*) FROM customers WHERE email = '{email}'")), "0");
+    assert_eq!(project.sql("SELECT count(DISTINCT email) FROM customers WHERE email LIKE '%@%'"), "2000");
+    assert_eq!(
+        project.sql("SELECT count(*) FROM orders JOIN customers ON customers.id = customer_id"),
+        "10000"
+    );
+    let secret = project.succeed(&["snapshot", "inspect", "masked", "-o", "json"]).0;
+    assert!(!secret.contains(PASSWORD) && secret.contains("maskingRules"), "{secret}");
+    project.succeed(&["snapshot", "load", "first"]);
+}
+
+/// What was changed stays, and is not loaded again.
+fn outlives_the_cluster(project: &Project) {
+    project.sql("DELETE FROM orders WHERE id <= 9000");
+    project.succeed(&["down", "--yes"]);
+    let (_, said) = project.succeed(&["up"]);
+    assert!(!said.contains("holds data already"), "{said}");
+    assert_eq!(project.sql("SELECT count(*) FROM orders"), "1000");
+}
