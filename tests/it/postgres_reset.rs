@@ -57,7 +57,7 @@ async fn reset_puts_rows_back_under_a_writing_application() {
     ));
     let hung = format!(
         "SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = '{name}' ORDER BY setrole;
-         SELECT datacl, datconnlimit, datallowconn, datistemplate, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{name}'"
+         SELECT (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(datacl) a), datconnlimit, datallowconn, datistemplate, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{name}'"
     );
     let before = target.outside(&hung);
     let server = target.server().await;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use devcluster::data::mask::{Key, Policy, classify, suggest};
+use devcluster::data::mask::{Key, Policy, classify};
 use devcluster::data::postgres::{
     DumpOptions, LoadOptions, Masking, PostgresError, Progress, RestoreOptions, Server, dump, fingerprint, restore, schema, snapshot_schema,
 };
+use devcluster::data::schema::Schema;
 use devcluster::data::snapshot::{Catalogue, CreateOptions, Manifest};
 use devcluster::data::subset::{self, Cap, Request, Root};
 
@@ -102,7 +103,10 @@ async fn a_restore_that_ends_early_leaves_the_database_as_it_was() {
     let manifest = kept.dump(&source.server().await, "rentals", &DumpOptions::whole("shop")).await.unwrap();
     let server = target.server().await;
     let count = AtomicUsize::new(0);
-    restore(&Database::absent().server_before().await, &kept.catalogue, &manifest, &options(), &|_| drop(count.fetch_add(1, Ordering::Relaxed))).await.unwrap();
+    let counting = |_: Progress<'_>| {
+        count.fetch_add(1, Ordering::Relaxed);
+    };
+    restore(&Database::absent().server_before().await, &kept.catalogue, &manifest, &options(), &counting).await.unwrap();
     let steps = count.load(Ordering::Relaxed);
     assert!(steps > 20, "{steps}");
     for end in (1..=steps).step_by(steps / 8) {
@@ -174,22 +178,25 @@ async fn masked_rows_hold_no_original_and_join_as_before() {
     ));
     let server = database.server().await;
     let schema = schema(&server).await.unwrap();
-    let policy = suggest(&schema);
-    let masked = |policy: &str| Masking::new(classify(&schema, &Policy::parse(policy).unwrap()).unwrap(), Key::new([7; 32]));
-    let mut options = DumpOptions { mask: Some(Arc::new(masked(&policy))), ..DumpOptions::whole("shop") };
-    let manifest = kept.dump(&server, "masked", &options).await.unwrap_or_else(|error| panic!("{error}\n{policy}"));
+    let policy = "tables:\n  public.customers:\n    email: { mask: email }\n    phone: { mask: phone }\n    note: { mask: free-text }\n  \
+         public.orders:\n    id: keep\n    total: keep\n";
+    let masked = |schema: &Schema, policy: &str| Some(Arc::new(Masking::new(classify(schema, &Policy::parse(policy).unwrap()).unwrap(), Key::new([7; 32]))));
+    let mut options = DumpOptions { mask: masked(&schema, policy), ..DumpOptions::whole("shop") };
+    let manifest = kept.dump(&server, "masked", &options).await.unwrap();
     let target = Database::absent();
     kept.restore(&target.server_before().await, &manifest).await.unwrap();
     assert_eq!(target.sql("SELECT count(*) FROM customers JOIN orders USING (email)"), "300");
     assert_eq!(target.sql("SELECT count(*) FROM customers c WHERE (c::text) ~ 'canary|original'"), "0");
-    // A copy of what is masked that the policy calls harmless is found.
     database.sql("ALTER TABLE orders ADD copied text NOT NULL DEFAULT ''; UPDATE orders SET copied = email");
     let error = kept.dump(&server, "moved", &options).await.unwrap_err();
     assert!(error.to_string().contains("table public.orders has changed"), "{error}");
+    // A column that the policy calls harmless holds what another one masks.
     let schema = devcluster::data::postgres::schema(&server).await.unwrap();
-    let policy = suggest(&schema);
-    eprintln!("{policy}");
-    options.mask = None;
+    options.mask = masked(&schema, &format!("{policy}    copied: keep\n"));
+    let error = kept.dump(&server, "leaking", &options).await.unwrap_err();
+    assert!(matches!(&error, PostgresError::Leaks(leaks) if leaks.iter().any(|leak| leak.column == "public.customers.email")), "{error}");
+    assert!(!error.to_string().contains("canary"));
+    assert_eq!(kept.catalogue.list().unwrap().snapshots.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
@@ -19,6 +19,7 @@ use super::masking::{Masking, Treatment, lock};
 use super::progress::{OnProgress, Progress};
 use super::sql::{full_name, literal, name_list};
 use super::streams;
+use crate::data::mask::LeakSearch;
 use crate::data::schema::{Schema, Table, TableName};
 use crate::data::snapshot::{StreamWriter, Writer};
 use crate::data::subset::{Plan, Script};
@@ -106,9 +107,11 @@ pub async fn dump(
     let tables = job.rows(&sessions, &readings).await?;
     let fingerprint = fingerprint(&schema);
     write_definitions(writer, options, &schema, &fingerprint, definitions, after, search.as_deref()).await?;
-    drop((sessions, exporter));
-    if let Some(search) = search.and_then(Arc::into_inner) {
-        let leaks = search.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).finish();
+    drop((job, sessions));
+    if let Some(search) = search {
+        // Were it still held by someone, not all would have been searched: that is no clean snapshot either.
+        let search = Arc::into_inner(search).ok_or(PostgresError::Stopped("the search for original values"))?;
+        let leaks = search.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
         if !leaks.is_empty() {
             return Err(PostgresError::Leaks(leaks));
         }
@@ -239,7 +242,7 @@ async fn observe(
     readings: &[Reading<'_>],
     encoding: &str,
     on_progress: OnProgress<'_>,
-) -> Result<Arc<Mutex<crate::data::mask::LeakSearch>>, PostgresError> {
+) -> Result<Arc<Mutex<LeakSearch>>, PostgresError> {
     on_progress(Progress::Step("remembering what must not come out"));
     let check = Arc::new(Mutex::new(mask.check()));
     let queue = Mutex::new(readings.iter().filter(|reading| mask.hides(reading.table)));
@@ -318,7 +321,7 @@ async fn write_definitions(
     fingerprint: &str,
     definitions: Definitions,
     after: String,
-    search: Option<&Mutex<crate::data::mask::LeakSearch>>,
+    search: Option<&Mutex<LeakSearch>>,
 ) -> Result<(), PostgresError> {
     let mut counted = schema.clone();
     counted.tables.iter_mut().for_each(|table| table.rows = 0);
