@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use devcluster::data::postgres::{DumpOptions, LoadOptions, PostgresError, RestoreOptions, keep_pristine, prepare_spare, reset, reset_cost, restore};
+use devcluster::data::postgres::{
+    DumpOptions, LoadOptions, PostgresError, RestoreOptions, keep_pristine, prepare_spare, reset, reset_cost,
+    restore,
+};
 
 use super::postgres_load::seeded;
 use super::postgres_schemas::{MUSIC, RENTALS};
-use super::postgres_server::Database;
+use super::postgres_server::{Database, outside};
 use super::postgres_snapshot::{Kept, options};
 
 /// An application that writes as fast as it can, and connects again whenever it is cut off.
@@ -21,10 +24,14 @@ impl Application {
     fn start(name: &str, statement: &'static str) -> Self {
         let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let thread = std::thread::spawn({
-            let (stop, written, database) = (stop.clone(), written.clone(), Database { name: name.to_owned() });
+            let (stop, written, database) =
+                (stop.clone(), written.clone(), Database { name: name.to_owned() });
             move || {
                 while !stop.load(Ordering::Relaxed) {
-                    written.fetch_add(usize::from(database.try_sql(&format!("{statement}; SELECT pg_sleep(0.05)")).is_ok()), Ordering::Relaxed);
+                    written.fetch_add(
+                        usize::from(database.try_sql(&format!("{statement}; SELECT pg_sleep(0.05)")).is_ok()),
+                        Ordering::Relaxed,
+                    );
                 }
             }
         });
@@ -57,17 +64,30 @@ async fn reset_puts_rows_back_under_a_writing_application() {
     ));
     let hung = format!(
         "SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = '{name}' ORDER BY setrole;
-         SELECT datacl, datconnlimit, datallowconn, datistemplate, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{name}'"
+         SELECT (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(datacl) a), datconnlimit, datallowconn, datistemplate, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{name}'"
     );
-    let before = target.outside(&hung);
+    let before = outside(&hung);
     let server = target.server().await;
     assert!(matches!(reset(&server).await, Err(PostgresError::NoPristine(_))));
-    restore(&server, &kept.catalogue, &manifest, &RestoreOptions { keep_pristine: true, ..options() }, &|_| {}).await.unwrap();
-    assert_eq!(target.outside(&hung), before);
+    restore(
+        &server,
+        &kept.catalogue,
+        &manifest,
+        &RestoreOptions { keep_pristine: true, ..options() },
+        &|_| {},
+    )
+    .await
+    .unwrap();
+    assert_eq!(outside(&hung), before);
     let cost = reset_cost(&server).await.unwrap();
     assert!(!cost.spare && cost.bytes > 1_000_000 && cost.copy.is_some());
-    assert!(prepare_spare(&server).await.unwrap().is_some() && prepare_spare(&server).await.unwrap().is_none());
-    let application = Application::start(name, "INSERT INTO \"Artist\" SELECT max(\"ArtistId\") + 1, 'written' FROM \"Artist\"");
+    assert!(
+        prepare_spare(&server).await.unwrap().is_some() && prepare_spare(&server).await.unwrap().is_none()
+    );
+    let application = Application::start(
+        name,
+        "INSERT INTO \"Artist\" SELECT max(\"ArtistId\") + 1, 'written' FROM \"Artist\"",
+    );
     for spare in [true, false, true] {
         application.writes_again().await;
         assert_eq!(reset_cost(&server).await.unwrap().spare, spare);
@@ -81,7 +101,11 @@ async fn reset_puts_rows_back_under_a_writing_application() {
     application.end();
     assert!(target.digest() != source.digest());
     reset(&server).await.unwrap();
-    assert_eq!((target.digest() == source.digest(), target.outside(&hung) == before, target.leftovers()), (true, true, String::new()));
+    prepare_spare(&server).await.unwrap();
+    assert_eq!(
+        (target.digest() == source.digest(), outside(&hung) == before, target.leftovers()),
+        (true, true, String::new())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,6 +117,7 @@ async fn what_is_reset_to_is_what_was_loaded_last() {
     keep_pristine(&server).await.unwrap();
     database.sql("DELETE FROM payment");
     reset(&server).await.unwrap();
+    prepare_spare(&server).await.unwrap();
     assert_eq!(database.digest(), first);
     seeded(&server, 60, &LoadOptions::default()).await.unwrap();
     assert!(matches!(reset(&server).await, Err(PostgresError::NoPristine(_))));
@@ -114,5 +139,6 @@ async fn a_reset_that_ends_early_can_be_done_again() {
         assert!(count == "t" || database.digest() == rows);
     }
     reset(&server).await.unwrap();
+    prepare_spare(&server).await.unwrap();
     assert_eq!((database.digest() == rows, database.leftovers()), (true, String::new()));
 }

@@ -18,9 +18,17 @@ pub struct CopyCost {
 
 /// Copies a database file by file and lets nobody into the copy. Sessions of the original are ended: it cannot be copied
 /// under them. Its cost is remembered with the copy.
-pub(super) async fn copy_database(server: &Server, session: &Session, from: &str, to: &str, template: bool) -> Result<CopyCost, PostgresError> {
+pub(super) async fn copy_database(
+    server: &Server,
+    session: &Session,
+    from: &str,
+    to: &str,
+    template: bool,
+) -> Result<CopyCost, PostgresError> {
     let started = Instant::now();
-    let Some(original) = known(session, from).await? else { return Err(PostgresError::NoPristine(from.to_owned())) };
+    let Some(original) = known(session, from).await? else {
+        return Err(PostgresError::NoPristine(from.to_owned()));
+    };
     // Writing every page to the log, which versions from 15 on do by themselves, takes twice as long from some 100 MB on.
     let strategy = if server.version() >= 15 { " STRATEGY = file_copy" } else { "" };
     let statement = format!(
@@ -46,7 +54,8 @@ pub(super) async fn copy_database(server: &Server, session: &Session, from: &str
 
 /// What a copy took, as its remark says.
 pub(super) fn remembered(comment: &str) -> Option<CopyCost> {
-    let (bytes, took) = comment.strip_prefix("devcluster: ")?.strip_suffix(" ms")?.split_once(" bytes in ")?;
+    let (bytes, took) =
+        comment.strip_prefix("devcluster: ")?.strip_suffix(" ms")?.split_once(" bytes in ")?;
     Some(CopyCost { bytes: bytes.parse().ok()?, took: Duration::from_millis(took.parse().ok()?) })
 }
 

@@ -14,10 +14,14 @@ pub(super) async fn carry_over(session: &Session, database: &str) -> Result<Vec<
          JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
          WHERE d.datname = $1 ORDER BY 1 NULLS FIRST";
     for row in session.query(query, &[&database]).await.during(TASK)? {
-        let of = row.get::<_, Option<&str>>(0).map(|role| format!("ALTER ROLE {} IN DATABASE {name}", quoted(role)));
+        let of = row
+            .get::<_, Option<&str>>(0)
+            .map(|role| format!("ALTER ROLE {} IN DATABASE {name}", quoted(role)));
         let of = of.unwrap_or_else(|| format!("ALTER DATABASE {name}"));
         let settings: Vec<String> = row.get(1);
-        statements.extend(settings.iter().filter_map(|text| setting(text)).map(|setting| format!("{of} SET {setting}")));
+        statements.extend(
+            settings.iter().filter_map(|text| setting(text)).map(|setting| format!("{of} SET {setting}")),
+        );
     }
     let query = "SELECT pg_catalog.pg_get_userbyid(d.datdba)::text, d.datconnlimit, d.datacl IS NOT NULL, \
          pg_catalog.shobj_description(d.oid, 'pg_database') FROM pg_catalog.pg_database d WHERE d.datname = $1";
@@ -94,7 +98,10 @@ mod tests {
         for (text, expected) in [
             ("work_mem=4MB", "\"work_mem\" TO '4MB'"),
             ("app.name=a=b'c", "\"app\".\"name\" TO 'a=b''c'"),
-            ("search_path=\"$user\", public, \"a\"\"b, c\"", "\"search_path\" TO '$user', 'public', 'a\"b, c'"),
+            (
+                "search_path=\"$user\", public, \"a\"\"b, c\"",
+                "\"search_path\" TO '$user', 'public', 'a\"b, c'",
+            ),
             ("search_path=\"\"", "\"search_path\" TO ''"),
         ] {
             assert_eq!(setting(text).unwrap(), expected);

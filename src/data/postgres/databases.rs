@@ -41,12 +41,18 @@ impl Beside {
         if name.len() <= LONGEST_NAME {
             return name;
         }
-        format!("devcluster_{kind}_{}", blake3::hash(target.as_bytes()).to_hex().chars().take(32).collect::<String>())
+        format!(
+            "devcluster_{kind}_{}",
+            blake3::hash(target.as_bytes()).to_hex().chars().take(32).collect::<String>()
+        )
     }
 
     /// The name of what is replaced: the one that is dropped next may be there still.
     fn retired(number: usize, target: &str) -> String {
-        format!("{}_{number}", Self::Old.name(&blake3::hash(target.as_bytes()).to_hex().chars().take(16).collect::<String>()))
+        format!(
+            "{}_{number}",
+            Self::Old.name(&blake3::hash(target.as_bytes()).to_hex().chars().take(16).collect::<String>())
+        )
     }
 }
 
@@ -85,11 +91,15 @@ pub(super) async fn check_rights(server: &Server, session: &Session) -> Result<(
     let user = server.credentials().user.clone();
     let role = quoted(&user);
     if !row.get::<_, bool>(1) {
-        let fix = format!("as a superuser: ALTER ROLE {role} CREATEDB; or give the credentials of a superuser");
+        let fix =
+            format!("as a superuser: ALTER ROLE {role} CREATEDB; or give the credentials of a superuser");
         return Err(PostgresError::Rights { user, what: "create databases", fix });
     }
     if !row.get::<_, bool>(2) {
-        let fix = format!("as a superuser: ALTER DATABASE {} OWNER TO {role}; or give its owner's credentials", quoted(database));
+        let fix = format!(
+            "as a superuser: ALTER DATABASE {} OWNER TO {role}; or give its owner's credentials",
+            quoted(database)
+        );
         return Err(PostgresError::Rights { user, what: "rename the database", fix });
     }
     Ok(())
@@ -114,7 +124,10 @@ pub(super) async fn drop_retired(lock: &Session, target: &str) -> Result<(), Pos
 pub(super) async fn drop_database(session: &Session, name: &str) -> Result<(), PostgresError> {
     let task = "dropping a database that is not needed any more";
     let Some(found) = known(session, name).await? else { return Ok(()) };
-    session.batch_execute(&format!("ALTER DATABASE {} IS_TEMPLATE false", quoted(name))).await.during(task)?;
+    session
+        .batch_execute(&format!("ALTER DATABASE {} IS_TEMPLATE false", quoted(name)))
+        .await
+        .during(task)?;
     end_sessions(session, found.id).await?;
     session.batch_execute(&format!("DROP DATABASE IF EXISTS {}", quoted(name))).await.during(task)
 }
@@ -150,7 +163,10 @@ pub(super) async fn swap(server: &Server, lock: &Exclusive, kind: Swap) -> Resul
     loop {
         tokio::select! {
             biased;
-            _ = pause.tick() => if let Some(found) = &found { ended += end_sessions(&helper, found.id).await? },
+            _ = pause.tick() => if let Some(found) = &found {
+                // Sessions that this user may not end keep the renaming from happening, and the server says so.
+                ended += end_sessions(&helper, found.id).await.unwrap_or(0);
+            },
             done = &mut renames => {
                 done?;
                 return Ok(ended);
@@ -185,7 +201,11 @@ async fn swap_within(lock: &Exclusive, target: &str, kind: Swap, exists: bool) -
         Swap::Reset => Beside::Spare.name(target),
     };
     rename(lock, &new, target).await?;
-    let open = format!("ALTER DATABASE {} ALLOW_CONNECTIONS true; COMMENT ON DATABASE {} IS NULL", quoted(target), quoted(target));
+    let open = format!(
+        "ALTER DATABASE {} ALLOW_CONNECTIONS true; COMMENT ON DATABASE {} IS NULL",
+        quoted(target),
+        quoted(target)
+    );
     lock.batch_execute(&open).await.during("opening the database")?;
     for statement in carried {
         lock.batch_execute(&statement).await.during("giving the database its settings and grants")?;

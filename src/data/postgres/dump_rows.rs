@@ -19,8 +19,8 @@ const PIECE: usize = 1 << 20;
 pub(super) enum Piece {
     /// Whole lines.
     Lines(Vec<u8>),
-    /// There are no more.
-    End,
+    /// There are no more than so many.
+    End(u64),
 }
 
 /// Reads all rows of a query and hands them on; gives their number.
@@ -47,7 +47,7 @@ pub(super) async fn copy_out(
     }
     on_rows(rows);
     send(&to, Piece::Lines(piece)).await?;
-    send(&to, Piece::End).await?;
+    send(&to, Piece::End(rows)).await?;
     Ok(rows)
 }
 
@@ -62,21 +62,24 @@ pub(super) fn store(
     table: &TableName,
     treatment: &Treatment,
 ) -> Result<Option<Stream>, PostgresError> {
-    let mut rows = 0_u64;
     while let Some(piece) = from.blocking_recv() {
-        let Piece::Lines(lines) = piece else {
-            stream.attribute("rows", rows);
-            return Ok(Some(stream.finish()?));
-        };
-        let out = treatment.apply(table, lines)?;
-        rows += out.iter().filter(|byte| **byte == b'\n').count() as u64;
-        stream.write_all(&out).map_err(unwrap)?;
+        match piece {
+            Piece::Lines(lines) => stream.write_all(&treatment.apply(table, lines)?).map_err(unwrap)?,
+            Piece::End(rows) => {
+                stream.attribute("rows", rows);
+                return Ok(Some(stream.finish()?));
+            }
+        }
     }
     Ok(None)
 }
 
 /// Treats rows and writes them nowhere.
-pub(super) fn drain(mut from: Receiver<Piece>, table: &TableName, treatment: &Treatment) -> Result<(), PostgresError> {
+pub(super) fn drain(
+    mut from: Receiver<Piece>,
+    table: &TableName,
+    treatment: &Treatment,
+) -> Result<(), PostgresError> {
     while let Some(Piece::Lines(lines)) = from.blocking_recv() {
         treatment.apply(table, lines)?;
     }

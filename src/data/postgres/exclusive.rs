@@ -27,10 +27,16 @@ impl Exclusive {
     pub(super) async fn take(server: &Server, task: &str) -> Result<Self, PostgresError> {
         let session = server.maintenance().await?;
         let name: String = format!("devcluster {task} of {}", server.database()).chars().take(60).collect();
-        session.batch_execute(&format!("SET application_name = {}", literal(&name))).await.during("naming the session")?;
+        session
+            .batch_execute(&format!("SET application_name = {}", literal(&name)))
+            .await
+            .during("naming the session")?;
         let key = key(server.database());
         for _ in 0..PATIENCE {
-            let row = session.query_one("SELECT pg_try_advisory_lock($1)", &[&key]).await.during("taking the lock")?;
+            let row = session
+                .query_one("SELECT pg_try_advisory_lock($1)", &[&key])
+                .await
+                .during("taking the lock")?;
             if row.get(0) {
                 return Ok(Self { session });
             }

@@ -80,8 +80,12 @@ pub async fn load(
     let changed = changed(schema, generator);
     begin(&session, &changed, options).await?;
     let all = relations(&session, changed.iter().copied()).await?;
-    let rows = |table: &Table| generator.tables().iter().find(|plan| plan.table == table.name).map_or(0, |plan| plan.rows);
-    let large = relations(&session, changed.iter().copied().filter(|table| rows(table) >= options.rebuild_from)).await?;
+    let rows = |table: &Table| {
+        generator.tables().iter().find(|plan| plan.table == table.name).map_or(0, |plan| plan.rows)
+    };
+    let large =
+        relations(&session, changed.iter().copied().filter(|table| rows(table) >= options.rebuild_from))
+            .await?;
     let rebuild = Rebuild::plan(&session, &all, &large).await?;
     rebuild.take_off(&session).await?;
     let named = changed.iter().map(|table| only(table)).collect::<Vec<_>>().join(", ");
@@ -131,7 +135,10 @@ async fn begin(session: &Session, changed: &[&Table], options: &LoadOptions) -> 
 }
 
 /// The numbers of tables and their partitions.
-async fn relations<'t>(session: &Session, tables: impl Iterator<Item = &'t Table>) -> Result<Vec<u32>, PostgresError> {
+async fn relations<'t>(
+    session: &Session,
+    tables: impl Iterator<Item = &'t Table>,
+) -> Result<Vec<u32>, PostgresError> {
     let names: Vec<String> = tables.map(|table| full_name(&table.name)).collect();
     let query = "SELECT r.id FROM unnest($1::text[]) AS n(name), \
          LATERAL (SELECT n.name::regclass::oid AS id UNION SELECT relid FROM pg_catalog.pg_partition_tree(n.name::regclass)) AS r";
@@ -156,7 +163,8 @@ async fn fill(
         session.execute(&insert, &[]).await.during_shown(format!("filling {}", plan.table))?
     } else {
         let freeze = if table.partitioning.is_none() { ", FREEZE" } else { "" };
-        let copy = format!("COPY {name} ({}) FROM STDIN (FORMAT text, ENCODING 'UTF8'{freeze})", name_list(columns));
+        let copy =
+            format!("COPY {name} ({}) FROM STDIN (FORMAT text, ENCODING 'UTF8'{freeze})", name_list(columns));
         let chunks = slices(generator, plan, options.generators)?.inspect(|slice| {
             if let Ok((rows, chunk)) = slice {
                 bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
@@ -169,7 +177,12 @@ async fn fill(
     if taken != total {
         return Err(PostgresError::RowsLost { table: plan.table.clone(), taken, given: total });
     }
-    Ok(LoadedTable { table: plan.table.clone(), rows: taken, bytes: bytes.into_inner(), took: started.elapsed() })
+    Ok(LoadedTable {
+        table: plan.table.clone(),
+        rows: taken,
+        bytes: bytes.into_inner(),
+        took: started.elapsed(),
+    })
 }
 
 /// A table's rows in order, made on several threads at once, so many slices ahead as there are threads.
@@ -183,7 +196,8 @@ fn slices(
     generator.write(&plan.table, 0..sample, Format::Copy, &mut out)?;
     let width = (out.len() as u64 / sample.max(1)).max(1);
     let (step, rows) = ((SLICE / width).max(1), plan.rows);
-    let starts = (0..).map(move |slice: u64| slice.saturating_mul(step)).take_while(move |start| *start < rows);
+    let starts =
+        (0..).map(move |slice: u64| slice.saturating_mul(step)).take_while(move |start| *start < rows);
     let (generator, table) = (generator.clone(), plan.table.clone());
     let make = move |start: u64| {
         let (generator, table, end) = (generator.clone(), table.clone(), rows.min(start + step));

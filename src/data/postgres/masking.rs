@@ -36,7 +36,9 @@ impl Masking {
             let known: Vec<&str> = match self.classified.table(&table.name) {
                 None => return Err(mismatch(&table.name)),
                 Some(TableTreatment::Dropped) => continue,
-                Some(TableTreatment::Rows(columns)) => columns.iter().map(|(name, _)| name.as_str()).collect(),
+                Some(TableTreatment::Rows(columns)) => {
+                    columns.iter().map(|(name, _)| name.as_str()).collect()
+                }
             };
             if now != known {
                 return Err(mismatch(&table.name));
@@ -63,7 +65,9 @@ impl Masking {
 }
 
 fn mismatch(table: &TableName) -> PostgresError {
-    let text = format!("table {table} has changed since its columns were classified; read the schema again and give every column a rule");
+    let text = format!(
+        "table {table} has changed since its columns were classified; read the schema again and give every column a rule"
+    );
     PostgresError::Mismatch(text)
 }
 
@@ -83,7 +87,9 @@ impl Treatment {
     pub(super) fn apply(&self, table: &TableName, lines: Vec<u8>) -> Result<Vec<u8>, PostgresError> {
         let (masking, mut out) = match self {
             Self::Plain => return Ok(lines),
-            Self::Observed(masking, _) | Self::Masked(masking, _) => (masking, Vec::with_capacity(lines.len() + lines.len() / 4)),
+            Self::Observed(masking, _) | Self::Masked(masking, _) => {
+                (masking, Vec::with_capacity(lines.len() + lines.len() / 4))
+            }
         };
         let Some(mut masker) = masking.masker().table(table)? else { return Ok(Vec::new()) };
         match self {

@@ -10,6 +10,7 @@ mod database_settings;
 mod databases;
 mod dump;
 mod dump_definitions;
+mod dump_moment;
 mod dump_rows;
 mod error;
 mod exclusive;
@@ -28,8 +29,8 @@ mod streams;
 mod types;
 
 pub use catalogue::schema;
-pub use copies::CopyCost;
 pub use connect::{Credentials, NEWEST, OLDEST, Password, Server};
+pub use copies::CopyCost;
 pub use dump::{DumpOptions, DumpReport, DumpedTable, dump};
 pub use error::{PostgresError, ServerFault};
 pub use fingerprint::{Moved, fingerprint, moved};

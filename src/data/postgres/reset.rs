@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::connect::Server;
 use super::copies::{CopyCost, copy_database, remembered};
-use super::databases::{Beside, Swap, check_rights, drop_database, drop_retired, known, swap, tidy};
+use super::databases::{Beside, Known, Swap, check_rights, drop_database, drop_retired, known, swap, tidy};
 use super::error::PostgresError;
 use super::exclusive::Exclusive;
 
@@ -27,7 +27,7 @@ pub struct ResetReport {
     pub spare: bool,
     /// Sessions that were ended.
     pub sessions_ended: usize,
-    /// The time in which the database took no connections, and all before it.
+    /// The time it took.
     pub took: Duration,
 }
 
@@ -42,7 +42,7 @@ pub async fn keep_pristine(server: &Server) -> Result<CopyCost, PostgresError> {
     copy_database(server, &lock, target, &Beside::Template.name(target), true).await
 }
 
-/// Makes the next spare, where none stands ready.
+/// Drops what the last reset replaced, which takes a checkpoint, and makes the next spare where none stands ready.
 pub async fn prepare_spare(server: &Server) -> Result<Option<CopyCost>, PostgresError> {
     let lock = Exclusive::take(server, "preparing a spare copy").await?;
     check_rights(server, &lock).await?;
@@ -70,12 +70,13 @@ pub async fn reset_cost(server: &Server) -> Result<ResetCost, PostgresError> {
     let template = known(&session, &Beside::Template.name(target)).await?;
     let Some(template) = template else { return Err(PostgresError::NoPristine(target.to_owned())) };
     let spare = known(&session, &Beside::Spare.name(target)).await?;
-    let costs = [Some(&template), spare.as_ref()].into_iter().flatten().filter_map(|known| remembered(known.comment.as_deref()?));
-    Ok(ResetCost { spare: spare.is_some(), bytes: template.bytes, copy: costs.map(|cost| cost.took).last() })
+    let cost = |known: &Known| remembered(known.comment.as_deref()?).map(|cost| cost.took);
+    let copy = spare.as_ref().and_then(cost).or_else(|| cost(&template));
+    Ok(ResetCost { spare: spare.is_some(), bytes: template.bytes, copy })
 }
 
-/// Puts the data set back. Sessions are ended; settings and grants of the database stay. Afterwards [`prepare_spare`] makes
-/// the next reset as quick.
+/// Puts the data set back. Sessions are ended; settings and grants of the database stay. The old rows stay on disk
+/// until [`prepare_spare`], which makes the next reset as quick.
 pub async fn reset(server: &Server) -> Result<ResetReport, PostgresError> {
     let started = Instant::now();
     let lock = Exclusive::take(server, "reset").await?;
@@ -88,7 +89,5 @@ pub async fn reset(server: &Server) -> Result<ResetReport, PostgresError> {
         make_spare(server, &lock).await?;
     }
     let sessions_ended = swap(server, &lock, Swap::Reset).await?;
-    let took = started.elapsed();
-    drop_retired(&lock, target).await?;
-    Ok(ResetReport { spare, sessions_ended, took })
+    Ok(ResetReport { spare, sessions_ended, took: started.elapsed() })
 }

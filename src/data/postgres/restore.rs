@@ -24,6 +24,9 @@ use super::streams::{self, RowStream};
 use crate::data::schema::{Schema, TableName};
 use crate::data::snapshot::{Catalogue, Manifest, StreamPath};
 
+/// Bytes of the largest definitions that are read.
+const LARGEST_TEXT: u64 = 256 << 20;
+
 /// How a database is restored.
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {
@@ -49,9 +52,18 @@ pub struct RestoreReport {
 }
 
 /// The schema that a snapshot was made of, to be held against the database's with [`super::moved`].
-pub async fn snapshot_schema(catalogue: &Catalogue, manifest: &Manifest, prefix: &str) -> Result<Schema, PostgresError> {
+pub async fn snapshot_schema(
+    catalogue: &Catalogue,
+    manifest: &Manifest,
+    prefix: &str,
+) -> Result<Schema, PostgresError> {
     let text = read_text(catalogue, &Arc::new(manifest.clone()), prefix, streams::SCHEMA).await?;
-    let wrong = |error| PostgresError::Mismatch(format!("snapshot `{}` has a schema that cannot be read ({error}); create it again", manifest.name));
+    let wrong = |error| {
+        PostgresError::Mismatch(format!(
+            "snapshot `{}` has a schema that cannot be read ({error}); create it again",
+            manifest.name
+        ))
+    };
     serde_json::from_str(&text).map_err(wrong)
 }
 
@@ -76,7 +88,8 @@ pub async fn restore(
         let filled = restoring.fill(&pre_data, &post_data, &after).await?;
         if options.keep_pristine {
             on_progress(Progress::Step("keeping a copy to reset to"));
-            copy_database(server, &held, &Beside::Loading.name(target), &Beside::New.name(target), true).await?;
+            copy_database(server, &held, &Beside::Loading.name(target), &Beside::New.name(target), true)
+                .await?;
         }
         on_progress(Progress::Step("putting the new database in the old one's place"));
         Ok((filled, swap(server, &held, Swap::Loaded).await?))
@@ -114,7 +127,12 @@ impl<'r> Restoring<'r> {
         let start = format!("{}/tables/", options.prefix);
         let mut rows = Vec::new();
         for stream in manifest.streams.iter().filter(|stream| stream.path.as_str().starts_with(&start)) {
-            let wrong = || format!("stream {} of snapshot `{}` does not say whose rows it has; create the snapshot again", stream.path, manifest.name);
+            let wrong = || {
+                format!(
+                    "stream {} of snapshot `{}` does not say whose rows it has; create the snapshot again",
+                    stream.path, manifest.name
+                )
+            };
             rows.push(RowStream::read(stream).ok_or_else(|| PostgresError::Mismatch(wrong()))?);
         }
         rows.sort_by_key(|stream| std::cmp::Reverse(stream.size));
@@ -131,7 +149,12 @@ impl<'r> Restoring<'r> {
         self.rows.first().map_or("UTF8", |stream| stream.encoding.as_str())
     }
 
-    async fn fill(&self, pre_data: &str, post_data: &str, after: &str) -> Result<(Vec<(TableName, u64)>, Vec<String>), PostgresError> {
+    async fn fill(
+        &self,
+        pre_data: &str,
+        post_data: &str,
+        after: &str,
+    ) -> Result<(Vec<(TableName, u64)>, Vec<String>), PostgresError> {
         let name = Beside::Loading.name(self.server.database());
         let open = (0..self.options.sessions.max(1)).map(async |_| {
             let session = self.server.session_in(&name).await?;
@@ -170,10 +193,17 @@ impl<'r> Restoring<'r> {
     async fn table(&self, session: &Session, stream: &RowStream) -> Result<u64, PostgresError> {
         let (name, task) = (full_name(&stream.table), format!("loading {}", stream.table));
         // In a table that this transaction emptied, rows are written as old ones at once.
-        let (empty, freeze) = if stream.partitioned { (String::new(), "") } else { (format!("; TRUNCATE ONLY {name}"), ", FREEZE") };
+        let (empty, freeze) = if stream.partitioned {
+            (String::new(), "")
+        } else {
+            (format!("; TRUNCATE ONLY {name}"), ", FREEZE")
+        };
         session.batch_execute(&format!("BEGIN{empty}")).await.during(&task)?;
         let columns = name_list(stream.columns.iter().map(String::as_str));
-        let copy = format!("COPY {name} ({columns}) FROM STDIN (FORMAT text, ENCODING '{}'{freeze})", stream.encoding);
+        let copy = format!(
+            "COPY {name} ({columns}) FROM STDIN (FORMAT text, ENCODING '{}'{freeze})",
+            stream.encoding
+        );
         let done = AtomicU64::new(0);
         let chunks = chunks(self.catalogue, &self.manifest, &stream.path).inspect(|chunk| {
             let more = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
@@ -185,7 +215,11 @@ impl<'r> Restoring<'r> {
         } else {
             copy_in(session, &copy, Shown::NoValues, chunks).await?
         };
-        let given = self.manifest.stream(&stream.path).and_then(|stream| stream.attributes.get("rows")).and_then(Value::as_u64);
+        let given = self
+            .manifest
+            .stream(&stream.path)
+            .and_then(|stream| stream.attributes.get("rows"))
+            .and_then(Value::as_u64);
         if let Some(given) = given.filter(|given| *given != rows) {
             return Err(PostgresError::RowsLost { table: stream.table.clone(), taken: rows, given });
         }
@@ -195,14 +229,21 @@ impl<'r> Restoring<'r> {
 
     /// Rows that have no value of their own are but a number of line ends.
     async fn without_columns(&self, session: &Session, stream: &RowStream) -> Result<u64, PostgresError> {
-        let insert = format!("INSERT INTO {} SELECT FROM pg_catalog.generate_series(1, $1::int8)", full_name(&stream.table));
+        let insert = format!(
+            "INSERT INTO {} SELECT FROM pg_catalog.generate_series(1, $1::int8)",
+            full_name(&stream.table)
+        );
         let rows = i64::try_from(stream.size).unwrap_or(i64::MAX);
         session.execute(&insert, &[&rows]).await.during(format!("loading {}", stream.table))
     }
 }
 
 /// A stream's chunks, read and checked ahead on a thread that may block.
-fn chunks(catalogue: &Catalogue, manifest: &Arc<Manifest>, path: &StreamPath) -> impl Stream<Item = Result<Bytes, PostgresError>> + use<> {
+fn chunks(
+    catalogue: &Catalogue,
+    manifest: &Arc<Manifest>,
+    path: &StreamPath,
+) -> impl Stream<Item = Result<Bytes, PostgresError>> + use<> {
     let (catalogue, manifest, path) = (catalogue.clone(), manifest.clone(), path.clone());
     let (to, from) = tokio::sync::mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
@@ -223,13 +264,25 @@ fn chunks(catalogue: &Catalogue, manifest: &Arc<Manifest>, path: &StreamPath) ->
     futures::stream::unfold(from, |mut from| async { from.recv().await.map(|chunk| (chunk, from)) })
 }
 
-async fn read_text(catalogue: &Catalogue, manifest: &Arc<Manifest>, prefix: &str, name: &str) -> Result<String, PostgresError> {
+async fn read_text(
+    catalogue: &Catalogue,
+    manifest: &Arc<Manifest>,
+    prefix: &str,
+    name: &str,
+) -> Result<String, PostgresError> {
     let path = streams::path(prefix, name)?;
+    if manifest.stream(&path).is_some_and(|stream| stream.size > LARGEST_TEXT) {
+        return Err(PostgresError::Mismatch(format!(
+            "stream {path} of snapshot `{}` is larger than any definitions",
+            manifest.name
+        )));
+    }
     let mut chunks = std::pin::pin!(chunks(catalogue, manifest, &path));
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {
         bytes.extend_from_slice(&chunk?);
     }
-    let wrong = |_| PostgresError::Mismatch(format!("stream {path} of snapshot `{}` is not text", manifest.name));
+    let wrong =
+        |_| PostgresError::Mismatch(format!("stream {path} of snapshot `{}` is not text", manifest.name));
     String::from_utf8(bytes).map_err(wrong)
 }

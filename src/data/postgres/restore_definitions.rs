@@ -8,33 +8,53 @@ use tokio::sync::Notify;
 use tokio_postgres::error::SqlState;
 
 use super::connect::Session;
-use super::databases::known;
+use super::databases::{Known, known};
 use super::error::{During, PostgresError};
 use super::masking::lock;
 use super::sql::{literal, quoted};
 use super::statements::{statements, words};
 
 /// Makes the database that is filled, with the target's owner, encoding and locale where there is a target.
-pub(super) async fn create_database(session: &Session, target: &str, name: &str, encoding: &str) -> Result<(), PostgresError> {
-    let mut options = String::new();
-    if let Some(target) = known(session, target).await? {
-        options = format!(" OWNER = {} ENCODING = {}", quoted(&target.owner), literal(&target.encoding));
-        let query = "SELECT d.datcollate::text, d.datctype::text, to_jsonb(d) ->> 'datlocprovider', \
-             coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale'), quote_ident(t.spcname) \
-             FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace WHERE d.oid = $1";
-        let row = session.query_one(query, &[&target.id]).await.during("reading the database's locale")?;
-        let (collate, character): (&str, &str) = (row.get(0), row.get(1));
-        options += &format!(" LC_COLLATE = {} LC_CTYPE = {} TABLESPACE = {}", literal(collate), literal(character), row.get::<_, &str>(4));
-        match (row.get::<_, Option<&str>>(2), row.get::<_, Option<&str>>(3)) {
-            (Some("i"), Some(locale)) => options += &format!(" LOCALE_PROVIDER = icu ICU_LOCALE = {}", literal(locale)),
-            (Some("b"), Some(locale)) => options += &format!(" LOCALE_PROVIDER = builtin BUILTIN_LOCALE = {}", literal(locale)),
-            _ => {}
+pub(super) async fn create_database(
+    session: &Session,
+    target: &str,
+    name: &str,
+    encoding: &str,
+) -> Result<(), PostgresError> {
+    let options = match known(session, target).await? {
+        Some(target) => like(session, &target).await?,
+        None if encoding == "SQL_ASCII" => {
+            "ENCODING = 'SQL_ASCII' LC_COLLATE = 'C' LC_CTYPE = 'C'".to_owned()
         }
-    } else if encoding == "SQL_ASCII" {
-        options = " ENCODING = 'SQL_ASCII' LC_COLLATE = 'C' LC_CTYPE = 'C'".to_owned();
-    }
-    let statement = format!("CREATE DATABASE {} TEMPLATE = template0{options}", quoted(name));
+        None => String::new(),
+    };
+    let statement = format!("CREATE DATABASE {} TEMPLATE = template0 {options}", quoted(name));
     session.batch_execute(&statement).await.during("creating the database to load into")
+}
+
+/// The options that make a database like another.
+async fn like(session: &Session, target: &Known) -> Result<String, PostgresError> {
+    let query = "SELECT d.datcollate::text, d.datctype::text, to_jsonb(d) ->> 'datlocprovider', \
+         coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale'), quote_ident(t.spcname) \
+         FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace WHERE d.oid = $1";
+    let row = session.query_one(query, &[&target.id]).await.during("reading the database's locale")?;
+    let mut options = vec![
+        format!("OWNER = {}", quoted(&target.owner)),
+        format!("ENCODING = {}", literal(&target.encoding)),
+        format!("LC_COLLATE = {}", literal(row.get(0))),
+        format!("LC_CTYPE = {}", literal(row.get(1))),
+        format!("TABLESPACE = {}", row.get::<_, &str>(4)),
+    ];
+    match (row.get::<_, Option<&str>>(2), row.get::<_, Option<&str>>(3)) {
+        (Some("i"), Some(locale)) => {
+            options.push(format!("LOCALE_PROVIDER = icu ICU_LOCALE = {}", literal(locale)));
+        }
+        (Some("b"), Some(locale)) => {
+            options.push(format!("LOCALE_PROVIDER = builtin BUILTIN_LOCALE = {}", literal(locale)));
+        }
+        _ => {}
+    }
+    Ok(options.join(" "))
 }
 
 /// Statements that ran, and what was left out of them.
@@ -70,7 +90,12 @@ impl Script {
 
     /// What was left out, one line a role or reason.
     pub(super) fn notes(self) -> Vec<String> {
-        self.left_out.into_iter().map(|(reason, count)| format!("{} left out: {reason}", crate::words::counted(count, "statement"))).collect()
+        self.left_out
+            .into_iter()
+            .map(|(reason, count)| {
+                format!("{} left out: {reason}", crate::words::counted(count, "statement"))
+            })
+            .collect()
     }
 
     async fn one(&mut self, session: &Session, statement: &str) -> Result<(), PostgresError> {
@@ -84,7 +109,12 @@ impl Script {
     }
 
     /// Runs what comes after the rows: indexes and keys first, then foreign keys, each on as many sessions as there are.
-    pub(super) async fn post_data(&mut self, sessions: &[Session], text: &str, on_step: &(dyn Fn(&str) + Send + Sync)) -> Result<(), PostgresError> {
+    pub(super) async fn post_data(
+        &mut self,
+        sessions: &[Session],
+        text: &str,
+        on_step: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<(), PostgresError> {
         let Some(first) = sessions.first() else { return Ok(()) };
         let mut settings: BTreeMap<String, String> = BTreeMap::new();
         let mut phases: BTreeMap<Phase, Vec<Task>> = BTreeMap::new();
@@ -97,7 +127,7 @@ impl Script {
                 continue;
             }
             let (phase, tables) = phase(statement);
-            let before: String = settings.values().map(|setting| format!("{setting};\n")).collect();
+            let before: String = settings.values().flat_map(|setting| [setting.as_str(), ";\n"]).collect();
             let task = Task { sql: format!("{before}{statement}"), tables, what: summary(statement) };
             phases.entry(phase).or_default().push(task);
         }
@@ -117,7 +147,10 @@ impl Script {
 
 /// What a statement is called in messages: its first line, without values.
 fn summary(statement: &str) -> String {
-    let line = statement.lines().find(|line| !line.starts_with("SET ") && !line.starts_with("SELECT pg_catalog.set_config")).unwrap_or_default();
+    let line = statement
+        .lines()
+        .find(|line| !line.starts_with("SET ") && !line.starts_with("SELECT pg_catalog.set_config"))
+        .unwrap_or_default();
     let end = line.find(" IS '").unwrap_or(line.len());
     line.get(..end).unwrap_or(line).chars().take(120).collect()
 }
@@ -134,14 +167,14 @@ fn may_fail(statement: &str, code: &str) -> bool {
     if code == SqlState::UNDEFINED_OBJECT.code() {
         return owns || grants || starts(&["CREATE", "POLICY"]) || starts(&["SET"]);
     }
-    code == SqlState::INSUFFICIENT_PRIVILEGE.code() && (owns || grants || starts(&["COMMENT", "ON", "EXTENSION"]))
+    code == SqlState::INSUFFICIENT_PRIVILEGE.code()
+        && (owns || grants || starts(&["COMMENT", "ON", "EXTENSION"]))
 }
 
 /// The setting that a statement sets.
 fn setting(statement: &str) -> Option<&str> {
     match words(statement, 4)[..] {
-        ["SET", name, ..] => Some(name),
-        ["SELECT", "pg_catalog.set_config", "(", name, ..] => Some(name),
+        ["SET", name, ..] | ["SELECT", "pg_catalog.set_config", "(", name, ..] => Some(name),
         _ => None,
     }
 }
@@ -154,7 +187,8 @@ fn phase(statement: &str) -> (Phase, Vec<String>) {
         let next = *words.get(at + 1)?;
         if next == "ONLY" { words.get(at + 2).copied() } else { Some(next) }
     };
-    let owned = |names: &[Option<&str>]| names.iter().flatten().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let owned =
+        |names: &[Option<&str>]| names.iter().flatten().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     match words[..] {
         ["CREATE", "INDEX", ..] | ["CREATE", "UNIQUE", "INDEX", ..] => (Phase::Index, owned(&[after("ON")])),
         ["ALTER", "INDEX", _, "ATTACH", ..] => (Phase::Attach, Vec::new()),
@@ -171,7 +205,11 @@ fn phase(statement: &str) -> (Phase, Vec<String>) {
 }
 
 /// Runs statements on all sessions, never two at once on the same table: locks taken in another order would be deadlocks.
-async fn at_once(sessions: &[Session], tasks: Vec<Task>, on_step: &(dyn Fn(&str) + Send + Sync)) -> Result<(), PostgresError> {
+async fn at_once(
+    sessions: &[Session],
+    tasks: Vec<Task>,
+    on_step: &(dyn Fn(&str) + Send + Sync),
+) -> Result<(), PostgresError> {
     let shared = Mutex::new((tasks, HashSet::<String>::new()));
     let freed = Notify::new();
     let take = || {
@@ -208,17 +246,41 @@ mod tests {
     #[test]
     fn statements_know_their_turn_and_tables() {
         for (statement, expected, tables) in [
-            ("CREATE UNIQUE INDEX x ON public.\"a b\" USING btree (c)", Phase::Index, &["public.\"a b\""][..]),
+            (
+                "CREATE UNIQUE INDEX x ON public.\"a b\" USING btree (c)",
+                Phase::Index,
+                &["public.\"a b\""][..],
+            ),
             ("CREATE INDEX x ON ONLY public.p USING btree (c)", Phase::Index, &["public.p"]),
-            ("ALTER TABLE ONLY public.t\n    ADD CONSTRAINT t_pkey PRIMARY KEY (id)", Phase::Index, &["public.t"]),
+            (
+                "ALTER TABLE ONLY public.t\n    ADD CONSTRAINT t_pkey PRIMARY KEY (id)",
+                Phase::Index,
+                &["public.t"],
+            ),
             ("ALTER INDEX public.p_pkey ATTACH PARTITION public.p1_pkey", Phase::Attach, &[]),
-            ("ALTER TABLE ONLY public.t\n    ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES public.u(id)", Phase::ForeignKey, &["public.t", "public.u"]),
-            ("ALTER TABLE public.p\n    ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES public.u(id)", Phase::ForeignKey, &["public.p", "public.u"]),
-            ("CREATE TRIGGER t BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.f()", Phase::Rest, &[]),
+            (
+                "ALTER TABLE ONLY public.t\n    ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES public.u(id)",
+                Phase::ForeignKey,
+                &["public.t", "public.u"],
+            ),
+            (
+                "ALTER TABLE public.p\n    ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES public.u(id)",
+                Phase::ForeignKey,
+                &["public.p", "public.u"],
+            ),
+            (
+                "CREATE TRIGGER t BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.f()",
+                Phase::Rest,
+                &[],
+            ),
             ("ALTER TABLE ONLY public.t REPLICA IDENTITY USING INDEX x", Phase::Rest, &[]),
         ] {
             let (found, locked) = phase(statement);
-            assert_eq!((found, locked), (expected, tables.iter().map(|name| (*name).to_owned()).collect()), "{statement}");
+            assert_eq!(
+                (found, locked),
+                (expected, tables.iter().map(|name| (*name).to_owned()).collect()),
+                "{statement}"
+            );
         }
     }
 
