@@ -6,8 +6,9 @@ use super::connect::{Server, Session};
 use super::error::{During, PostgresError};
 use super::sql::literal;
 
-/// How often the lock is tried: the server takes a moment to see that its last holder is gone.
-const PATIENCE: usize = 20;
+/// How often the lock is tried: the server takes a moment to see that its last holder is gone, seconds
+/// through the API server.
+const PATIENCE: usize = 160;
 
 /// The right to change a database, and a session outside of it. Dropped, the right is given back.
 pub(super) struct Exclusive {
