@@ -1,7 +1,7 @@
 //! Data in a real cluster: it stands before what uses it starts, is snapshotted, put back, reset and masked.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::harness::Project;
 
@@ -25,6 +25,8 @@ impl Project {
 struct Forward {
     child: Child,
     port: String,
+    /// Closed, it would end kubectl at its next word.
+    _said: BufReader<ChildStdout>,
 }
 
 impl Forward {
@@ -37,9 +39,10 @@ impl Forward {
             .spawn()
             .expect("kubectl runs");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where");
+        let mut said = BufReader::new(child.stdout.take().expect("piped"));
+        said.read_line(&mut line).expect("it says where");
         let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).expect("a port");
-        Self { port: port.to_owned(), child }
+        Self { port: port.to_owned(), child, _said: said }
     }
 }
 
