@@ -18,7 +18,7 @@ pub async fn seeded(server: &Server, rows: u64, options: &LoadOptions) -> Result
 }
 
 /// What may not be otherwise after a load: constraints, indexes, triggers and views by their definitions, all valid.
-fn shape(database: &Database) -> String {
+pub fn shape(database: &Database) -> String {
     database.sql(
         "SELECT conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated, obj_description(oid, 'pg_constraint')
            FROM pg_constraint WHERE conrelid <> 0 ORDER BY 1, 2, 3;
