@@ -37,7 +37,7 @@ async fn schemas_of_every_kind_are_loaded_and_keep_their_shape() {
             let (server, before) = (database.server().await, shape(&database));
             let options = LoadOptions { rebuild_from, ..LoadOptions::default() };
             let report =
-                seeded(&server, 300, &options).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+                seeded(&server, 100, &options).await.unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(shape(&database), before, "{name}");
             assert!(report.tables.len() > 8, "{name}: {report:?}");
             for loaded in &report.tables {
