@@ -11,6 +11,7 @@ mod manifest;
 mod manifest_charts;
 mod postgres_connect;
 mod postgres_load;
+mod postgres_random;
 mod postgres_reset;
 mod postgres_schemas;
 mod postgres_server;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use devcluster::data::postgres::{
-    DumpOptions, LoadOptions, PostgresError, RestoreOptions, keep_pristine, prepare_spare, reset, reset_cost,
-    restore,
+    Credentials, DumpOptions, LoadOptions, Password, PostgresError, RestoreOptions, Server, keep_pristine,
+    prepare_spare, reset, reset_cost, restore,
 };
+use devcluster::data::snapshot::Manifest;
 
 use super::postgres_load::seeded;
 use super::postgres_schemas::{MUSIC, RENTALS};
-use super::postgres_server::{Database, outside};
+use super::postgres_server::{Database, outside, reach};
 use super::postgres_snapshot::{Kept, options};
 
 /// An application that writes as fast as it can, and connects again whenever it is cut off.
@@ -141,4 +142,50 @@ async fn a_reset_that_ends_early_can_be_done_again() {
     reset(&server).await.unwrap();
     prepare_spare(&server).await.unwrap();
     assert_eq!((database.digest() == rows, database.leftovers()), (true, String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_owns_the_database_and_may_make_others_needs_no_more() {
+    let (kept, source) = (Kept::new(), Database::new(RENTALS));
+    seeded(&source.server().await, 60, &LoadOptions::default()).await.unwrap();
+    let manifest = kept.dump(&source.server().await, "rentals", &DumpOptions::whole("shop")).await.unwrap();
+    let target = Database::new("CREATE ROLE plain LOGIN CREATEDB PASSWORD 'plain'");
+    outside(&format!("ALTER DATABASE {} OWNER TO plain", target.name));
+    let credentials =
+        Credentials { user: "plain".into(), password: Password::new("plain"), ..target.credentials() };
+    let server = Server::connect(reach(), credentials).await.unwrap();
+    let options = RestoreOptions { keep_pristine: true, ..options() };
+    let report = restore(&server, &kept.catalogue, &manifest, &options, &|_| {}).await.unwrap();
+    // The tables were the superuser's and are now this user's.
+    assert!(report.notes.len() == 1 && report.notes[0].contains("postgres"), "{:?}", report.notes);
+    assert_eq!(target.digest(), source.digest());
+    prepare_spare(&server).await.unwrap();
+    target.sql("DELETE FROM payment");
+    assert!(reset(&server).await.unwrap().spare);
+    assert_eq!(target.digest(), source.digest());
+    seeded(&server, 60, &LoadOptions::default()).await.unwrap();
+    assert_eq!(target.digest(), source.digest());
+    let again = kept.dump(&server, "again", &DumpOptions::whole("shop")).await.unwrap();
+    let rows = |manifest: &Manifest| {
+        let streams = manifest.streams.iter().filter(|stream| stream.path.as_str().ends_with(".copy"));
+        streams.map(|stream| stream.hash).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&again), rows(&manifest));
+    assert!(matches!(reset(&server).await, Err(PostgresError::NoPristine(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_change_at_a_time_whichever_it_is() {
+    let database = Database::new(RENTALS);
+    let server = database.server().await;
+    seeded(&server, 60, &LoadOptions::default()).await.unwrap();
+    keep_pristine(&server).await.unwrap();
+    let (first, second) = tokio::join!(prepare_spare(&server), reset(&server));
+    let busy = |error: &PostgresError| matches!(error, PostgresError::Busy { holder, .. } if holder.contains(&database.name));
+    assert!(first.as_ref().err().is_none_or(busy), "{first:?}");
+    assert!(second.as_ref().err().is_none_or(busy), "{second:?}");
+    assert!(first.is_ok() || second.is_ok());
+    reset(&server).await.unwrap();
+    prepare_spare(&server).await.unwrap();
+    assert_eq!(database.leftovers(), "");
 }

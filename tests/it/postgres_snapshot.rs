@@ -57,7 +57,7 @@ async fn dumped_restored_and_dumped_again_it_is_the_same() {
     for (name, text) in [("everything", EVERYTHING), ("rentals", RENTALS), ("music", MUSIC)] {
         let (kept, database) = (Kept::new(), Database::new(text));
         let server = database.server().await;
-        seeded(&server, 120, &LoadOptions::default()).await.unwrap();
+        seeded(&server, 40, &LoadOptions::default()).await.unwrap();
         if name == "everything" {
             database.sql("INSERT INTO keyless VALUES (1, NULL), (2, E'tab\\there \\\\ \\r\\n'), (2, ''); REFRESH MATERIALIZED VIEW heads; SELECT nextval('staff_id_seq')");
         }
@@ -122,7 +122,7 @@ async fn a_restore_that_ends_early_leaves_the_database_as_it_was() {
         Database::new(RENTALS),
         Database::new("CREATE TABLE mine (a int); INSERT INTO mine VALUES (7)"),
     );
-    seeded(&source.server().await, 400, &LoadOptions::default()).await.unwrap();
+    seeded(&source.server().await, 120, &LoadOptions::default()).await.unwrap();
     let manifest = kept.dump(&source.server().await, "rentals", &DumpOptions::whole("shop")).await.unwrap();
     let server = target.server().await;
     let count = AtomicUsize::new(0);
@@ -248,7 +248,7 @@ async fn masked_rows_hold_no_original_and_join_as_before() {
 async fn a_subset_is_whole() {
     let (kept, database) = (Kept::new(), Database::new(RENTALS));
     let server = database.server().await;
-    seeded(&server, 200, &LoadOptions::default()).await.unwrap();
+    seeded(&server, 80, &LoadOptions::default()).await.unwrap();
     let schema = schema(&server).await.unwrap();
     let root = Root::condition(&schema, "customer.customer_id in (1, 2, 3)").unwrap();
     let request = Request { roots: vec![root], whole: Vec::new(), cap: Cap::All, caps: Vec::new(), seed: 1 };

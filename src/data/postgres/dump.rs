@@ -126,11 +126,11 @@ async fn observe(
     let queue = Mutex::new(readings.iter().filter(|reading| mask.hides(reading.table)));
     let work = sessions.iter().map(async |session| {
         while let Some(reading) = next(&queue) {
-            let (to, from) = tokio::sync::mpsc::channel(2);
+            let (to, from) = tokio::sync::mpsc::channel(1);
             let (table, treatment) =
                 (reading.table.name.clone(), Treatment::Observed(mask.clone(), check.clone()));
             let drained = tokio::task::spawn_blocking(move || drain(from, &table, &treatment));
-            let read = copy_out(session, &reading.query, encoding, to, |_| {}).await;
+            let read = copy_out(session, reading, encoding, to, |_| {}).await;
             drained.await.map_err(|_| PostgresError::Stopped("masking"))??;
             read?;
         }
@@ -181,7 +181,7 @@ impl Job<'_> {
             streams::attributes(&table.name, &columns, self.encoding, table.partitioning.is_some());
         let stream =
             self.writer.stream(streams::table_path(&self.options.prefix, &table.name)?, attributes)?;
-        let (to, from) = tokio::sync::mpsc::channel(2);
+        let (to, from) = tokio::sync::mpsc::channel(1);
         let (name, treatment) = (table.name.clone(), self.treatment.clone());
         let stored = tokio::task::spawn_blocking(move || store(from, stream, &name, &treatment));
         let total = AtomicU64::new(table.rows);
@@ -189,7 +189,7 @@ impl Job<'_> {
             let total = total.fetch_max(done, Ordering::Relaxed).max(done);
             (self.on_progress)(Progress::Table { table: &table.name, done, total });
         };
-        let read = copy_out(session, &reading.query, self.encoding, to, on_rows).await;
+        let read = copy_out(session, reading, self.encoding, to, on_rows).await;
         // Where writing failed, reading failed for that: the cause is what is told.
         let stored = stored.await.map_err(|_| PostgresError::Stopped("writing rows"))??;
         let rows = read?;

@@ -35,16 +35,21 @@ pub(super) async fn create_database(
 /// The options that make a database like another.
 async fn like(session: &Session, target: &Known) -> Result<String, PostgresError> {
     let query = "SELECT d.datcollate::text, d.datctype::text, to_jsonb(d) ->> 'datlocprovider', \
-         coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale'), quote_ident(t.spcname) \
-         FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace WHERE d.oid = $1";
+         coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale'), \
+         CASE WHEN d.dattablespace <> z.dattablespace THEN quote_ident(t.spcname) END \
+         FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace \
+         JOIN pg_catalog.pg_database z ON z.datname = 'template0' WHERE d.oid = $1";
     let row = session.query_one(query, &[&target.id]).await.during("reading the database's locale")?;
     let mut options = vec![
         format!("OWNER = {}", quoted(&target.owner)),
         format!("ENCODING = {}", literal(&target.encoding)),
         format!("LC_COLLATE = {}", literal(row.get(0))),
         format!("LC_CTYPE = {}", literal(row.get(1))),
-        format!("TABLESPACE = {}", row.get::<_, &str>(4)),
     ];
+    // Naming the usual one would take a right that few users have.
+    if let Some(tablespace) = row.get::<_, Option<&str>>(4) {
+        options.push(format!("TABLESPACE = {tablespace}"));
+    }
     match (row.get::<_, Option<&str>>(2), row.get::<_, Option<&str>>(3)) {
         (Some("i"), Some(locale)) => {
             options.push(format!("LOCALE_PROVIDER = icu ICU_LOCALE = {}", literal(locale)));
