@@ -4,6 +4,7 @@ pub mod discover;
 pub mod generate;
 pub mod mask;
 pub mod reach;
+pub mod redis;
 pub mod schema;
 pub mod seed;
 pub mod snapshot;

@@ -10,5 +10,7 @@ mod diff_classes;
 mod manifest;
 mod manifest_charts;
 mod ready_wait;
+mod redis;
+mod redis_server;
 mod rooms;
 mod watching;
