@@ -1,10 +1,12 @@
 //! Dumping and restoring a real Redis server.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use devcluster::data::redis::{
-    DumpOptions, DumpReport, Moment, Password, Progress, RedisError, RestoreReport, Server, Way, dump_with, restore,
+    DumpOptions, DumpReport, Moment, Password, Progress, RedisError, RestoreReport, Server, Way, dump_with,
+    restore,
 };
 use devcluster::data::snapshot::{Catalogue, CreateOptions, Digest, Manifest};
 
@@ -54,12 +56,17 @@ impl Kept {
         Self { catalogue: Catalogue::open(directory.path()), directory }
     }
 
-    async fn dump_as(&self, running: &Running, name: &str, moment: Moment) -> Result<(Manifest, DumpReport), RedisError> {
+    async fn dump_as(
+        &self,
+        running: &Running,
+        name: &str,
+        moment: Moment,
+    ) -> Result<(Manifest, DumpReport), RedisError> {
         let created = CreateOptions::at("2026-11-25T21:00:00Z".parse().unwrap());
         let writer = self.catalogue.create(name.parse().unwrap(), created).unwrap();
         let options = DumpOptions { prefix: PREFIX.into(), moment, mask: false };
         let report = dump_with(&running.server().await, &writer, &options, &|_| {}).await?;
-        Ok((writer.finish(Default::default()).unwrap().manifest, report))
+        Ok((writer.finish(BTreeMap::default()).unwrap().manifest, report))
     }
 
     async fn dump(&self, running: &Running, name: &str) -> Manifest {
@@ -145,12 +152,16 @@ async fn why_there_is_no_connection_is_said() {
     let running = Running::new();
     let text = |connected: Result<Server, RedisError>| connected.unwrap_err().to_string();
     let wrong = text(Server::connect(running.reach(), None, Some(Password::new("hunter2"))).await);
-    assert!(wrong.contains("does not let user `default` in: WRONGPASS") && !wrong.contains("hunter2"), "{wrong}");
+    assert!(
+        wrong.contains("does not let user `default` in: WRONGPASS") && !wrong.contains("hunter2"),
+        "{wrong}"
+    );
     assert_eq!(format!("{:?}", Password::new("hunter2")), "Password(hidden)");
     let none = text(Server::connect(running.reach(), None, None).await);
     assert_eq!(none, "Redis of the tests wants a password; name the Secret that has it");
     running.cli(&["ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@all"]);
-    let user = Server::connect(running.reach(), Some("reader".into()), Some(Password::new("pw"))).await.unwrap();
+    let user =
+        Server::connect(running.reach(), Some("reader".into()), Some(Password::new("pw"))).await.unwrap();
     assert!(user.release().starts_with(char::is_numeric) && user.note().is_none());
     let kept = Kept::new();
     let created = CreateOptions::at("2026-11-25T21:00:00Z".parse().unwrap());
@@ -166,7 +177,8 @@ async fn a_damaged_snapshot_leaves_the_server_untouched() {
     let manifest = kept.dump(&source, "damaged").await;
     target.cli(&["SET", "old", "data"]);
     let before = digest(&target);
-    let pack = std::fs::read_dir(kept.directory.path().join("packs")).unwrap().next().unwrap().unwrap().path();
+    let pack =
+        std::fs::read_dir(kept.directory.path().join("packs")).unwrap().next().unwrap().unwrap().path();
     let mut bytes = std::fs::read(&pack).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -192,7 +204,9 @@ async fn a_restore_that_is_killed_leaves_the_old_data_and_the_next_one_works() {
     let told = std::sync::Mutex::new(Some(told));
     let end = Arc::new(AtomicBool::new(false));
     let ended = end.clone();
-    let killed = tokio::spawn(async move {
+    // Its listener blocks, and with it a runtime's only way to hear of anything: it gets a runtime of its own.
+    let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let killed = own.spawn(async move {
         let on_progress = |progress: Progress<'_>| {
             let midway = matches!(progress, Progress::Entries { done, total } if done > total / 4);
             if let Some(told) = midway.then(|| told.lock().unwrap().take()).flatten() {
@@ -211,6 +225,7 @@ async fn a_restore_that_is_killed_leaves_the_old_data_and_the_next_one_works() {
     killed.abort();
     end.store(true, Ordering::Relaxed);
     assert!(killed.await.unwrap_err().is_cancelled());
+    own.shutdown_background();
     assert_eq!((target.cli(&["DBSIZE"]), target.cli(&["GET", "old"])), ("1".into(), "data".into()));
     assert!(target.cli(&["INFO", "keyspace"]).contains("db15"));
     let (_, report) = kept.dump_as(&target, "between", Moment::One).await.unwrap();
@@ -236,7 +251,8 @@ async fn without_a_spare_database_the_server_is_emptied_after_saying_so() {
             warned.store(true, Ordering::Relaxed);
         }
     };
-    let report = restore(&target.server().await, &kept.catalogue, &manifest, PREFIX, &on_progress).await.unwrap();
+    let report =
+        restore(&target.server().await, &kept.catalogue, &manifest, PREFIX, &on_progress).await.unwrap();
     assert!(warned.into_inner());
     assert_eq!((report.way, report.entries), (Way::Overwrite, 1));
     assert!(report.expired >= 1);

@@ -35,8 +35,26 @@ impl Running {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let script = "\"$@\" >/dev/null 2>&1 </dev/null & server=$!; read -r _; kill -KILL $server";
         let shell = Command::new("sh")
-            .args(["-c", script, "sh", "redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .args(["--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes", "--requirepass", PASSWORD])
+            .args([
+                "-c",
+                script,
+                "sh",
+                "redis-server",
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
+            .args([
+                "--repl-diskless-sync-delay",
+                "0",
+                "--enable-debug-command",
+                "yes",
+                "--requirepass",
+                PASSWORD,
+            ])
             .arg("--port")
             .arg(port.to_string())
             .arg("--dir")
@@ -48,7 +66,10 @@ impl Running {
         let running = Self { port, shell, _directory: directory };
         let patience = Instant::now() + Duration::from_secs(30);
         while running.try_cli(&["PING"], b"") != "PONG" {
-            assert!(Instant::now() < patience, "redis-server did not start; testbed/tools/ensure redis installs it");
+            assert!(
+                Instant::now() < patience,
+                "redis-server did not start; testbed/tools/ensure redis installs it"
+            );
             std::thread::sleep(Duration::from_millis(30));
         }
         running
@@ -116,11 +137,16 @@ impl Reach for Local {
         Ok(Box::new(TcpStream::connect(("127.0.0.1", self.port)).await?))
     }
 
-    async fn run(&self, _: &[&str], _: &[(&str, &str)], _: Option<Box<dyn AsyncRead + Send + Unpin>>) -> io::Result<Output> {
+    async fn run(
+        &self,
+        _: &[&str],
+        _: &[(&str, &str)],
+        _: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    ) -> io::Result<Output> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "Redis of the tests"
     }
 }

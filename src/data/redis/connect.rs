@@ -106,7 +106,9 @@ impl Server {
     pub fn note(&self) -> Option<String> {
         let Self { flavour, release, .. } = self;
         let newer = self.major > NEWEST;
-        newer.then(|| format!("{} is {flavour} {release}, newer than all that are known (up to {NEWEST})", self.name()))
+        newer.then(|| {
+            format!("{} is {flavour} {release}, newer than all that are known (up to {NEWEST})", self.name())
+        })
     }
 
     /// Whether it has functions.
@@ -128,7 +130,8 @@ impl Server {
     pub(super) async fn link(&self) -> Result<Link, RedisError> {
         let store = || self.reach.name().to_owned();
         let stream = self.reach.dial().await;
-        let mut link = Link::new(stream.map_err(|source| RedisError::Unreachable { store: store(), source })?);
+        let mut link =
+            Link::new(stream.map_err(|source| RedisError::Unreachable { store: store(), source })?);
         let Some(Password(password)) = &self.password else { return Ok(link) };
         let words: Vec<&[u8]> = match &self.user {
             Some(user) => vec![b"AUTH", user.as_bytes(), password.as_bytes()],
@@ -146,12 +149,14 @@ impl Server {
     fn learn(&mut self, info: &str) -> Result<(), RedisError> {
         let valkey = field(info, "valkey_version");
         self.flavour = if valkey.is_some() { Flavour::Valkey } else { Flavour::Redis };
-        self.release = valkey.or_else(|| field(info, "redis_version")).unwrap_or_default().to_owned();
+        self.release = valkey.or_else(|| field(info, "redis_version")).map(str::to_owned).unwrap_or_default();
         self.major = self.release.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
-        self.run = field(info, "run_id").unwrap_or_default().to_owned();
-        self.is_cluster = field(info, "redis_mode") == Some("cluster") || field(info, "server_mode") == Some("cluster");
+        self.run = field(info, "run_id").map(str::to_owned).unwrap_or_default();
+        self.is_cluster =
+            field(info, "redis_mode") == Some("cluster") || field(info, "server_mode") == Some("cluster");
         if self.major < 6 {
-            let found = format!("{} {}", self.flavour, if self.major == 0 { "of no version" } else { &self.release });
+            let found =
+                format!("{} {}", self.flavour, if self.major == 0 { "of no version" } else { &self.release });
             return Err(RedisError::Version { store: self.name().to_owned(), found });
         }
         Ok(())

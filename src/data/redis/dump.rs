@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::connect::Server;
 use super::entry::Entry;
@@ -64,7 +65,12 @@ pub struct DumpReport {
 
 /// Adds all of a server's data to a snapshot, as it is at one moment. On an error the snapshot must be given up: some of its
 /// streams were never ended.
-pub async fn dump(server: &Server, writer: &Writer, prefix: &str, on_progress: OnProgress<'_>) -> Result<DumpReport, RedisError> {
+pub async fn dump(
+    server: &Server,
+    writer: &Writer,
+    prefix: &str,
+    on_progress: OnProgress<'_>,
+) -> Result<DumpReport, RedisError> {
     let options = DumpOptions { prefix: prefix.to_owned(), ..DumpOptions::default() };
     dump_with(server, writer, &options, on_progress).await
 }
@@ -82,19 +88,45 @@ pub async fn dump_with(
     }
     let mut notes: Vec<String> = server.note().into_iter().collect();
     let total = keyspace(&mut server.link().await?).await?.into_values().fold(0, u64::saturating_add);
-    let (events, heard) = mpsc::channel(16);
-    let prefix = options.prefix.clone();
-    let written = if options.moment == Moment::One {
-        on_progress(Progress::Step("waiting for the server's fork"));
-        let forked = fork(server).await?;
+    let job = Job { server, writer, prefix: options.prefix.clone(), total, on_progress };
+    let written = match options.moment {
+        Moment::One => job.forked().await?,
+        Moment::Many => {
+            notes.push(format!("{} was scanned: its keys are not of one moment", server.name()));
+            job.scanned().await?
+        }
+    };
+    let Written { contents: Contents { databases, functions, .. }, left_out, bytes } = written;
+    notes.extend(left_out.iter().map(|database| {
+        format!("database {database} is left out: it is what an interrupted restore left; the next restore clears it")
+    }));
+    Ok(DumpReport { databases, functions, bytes, notes, took: started.elapsed() })
+}
+
+/// A dump under way.
+struct Job<'j> {
+    server: &'j Server,
+    writer: &'j Writer,
+    prefix: String,
+    total: u64,
+    on_progress: OnProgress<'j>,
+}
+
+impl Job<'_> {
+    async fn forked(self) -> Result<Written, RedisError> {
+        (self.on_progress)(Progress::Step("waiting for the server's fork"));
+        let forked = fork(self.server).await?;
+        let ((events, heard), prefix) = (mpsc::channel(16), self.prefix.clone());
         let work = move || {
             let mut collected = Collected::new(events);
             let version = forked.read(|item| collected.add(item))?;
             collected.write(version, &prefix)
         };
-        attend(tokio::task::spawn_blocking(work), heard, writer, total, on_progress).await?
-    } else {
-        notes.push(format!("{} was scanned: its keys are not of one moment", server.name()));
+        self.attend(tokio::task::spawn_blocking(work), heard).await
+    }
+
+    async fn scanned(self) -> Result<Written, RedisError> {
+        let ((events, heard), prefix) = (mpsc::channel(16), self.prefix.clone());
         let (items, mut scanned) = mpsc::channel(1024);
         let (version, versioned) = oneshot::channel();
         let work = move || {
@@ -104,23 +136,35 @@ pub async fn dump_with(
             }
             collected.write(versioned.blocking_recv().map_err(|_| RedisError::Stopped("the scan"))?, &prefix)
         };
-        let written = attend(tokio::task::spawn_blocking(work), heard, writer, total, on_progress);
         let scanning = async {
-            let found = scan(server, items).await?;
+            let found = scan(self.server, items).await?;
             version.send(found).map_err(|_| RedisError::Stopped("the dump"))
         };
+        let writing = self.attend(tokio::task::spawn_blocking(work), heard);
         // What a scan failed with says more than that it stopped.
-        let (written, scanned) = tokio::join!(written, scanning);
-        match (written, scanned) {
-            (Err(RedisError::Stopped(_)), Err(error)) => return Err(error),
-            (written, _) => written?,
+        match tokio::join!(writing, scanning) {
+            (Err(RedisError::Stopped(_)), Err(error)) => Err(error),
+            (written, _) => written,
         }
-    };
-    let Written { contents: Contents { databases, functions, .. }, left_out, bytes } = written;
-    notes.extend(left_out.iter().map(|database| {
-        format!("database {database} is left out: it is what an interrupted restore left; the next restore clears it")
-    }));
-    Ok(DumpReport { databases, functions, bytes, notes, took: started.elapsed() })
+    }
+
+    /// Serves the thread until it is done. Dropped, the thread stops at its next event.
+    async fn attend(
+        &self,
+        work: JoinHandle<Result<Written, RedisError>>,
+        mut heard: mpsc::Receiver<Event>,
+    ) -> Result<Written, RedisError> {
+        while let Some(event) = heard.recv().await {
+            match event {
+                Event::Progress(done) => {
+                    (self.on_progress)(Progress::Entries { done, total: self.total.max(done) })
+                }
+                Event::Step(step) => (self.on_progress)(Progress::Step(step)),
+                Event::Begin(path, to) => drop(to.send(self.writer.stream(path, BTreeMap::new())?)),
+            }
+        }
+        work.await.map_err(|_| RedisError::Stopped("the dump"))?
+    }
 }
 
 /// What the thread that reads and writes wants of the task that knows writer and listener.
@@ -137,24 +181,6 @@ struct Written {
     bytes: u64,
 }
 
-/// Serves the thread until it is done. Dropped, the thread stops at its next event.
-async fn attend(
-    work: tokio::task::JoinHandle<Result<Written, RedisError>>,
-    mut heard: mpsc::Receiver<Event>,
-    writer: &Writer,
-    total: u64,
-    on_progress: OnProgress<'_>,
-) -> Result<Written, RedisError> {
-    while let Some(event) = heard.recv().await {
-        match event {
-            Event::Progress(done) => on_progress(Progress::Entries { done, total: total.max(done) }),
-            Event::Step(step) => on_progress(Progress::Step(step)),
-            Event::Begin(path, to) => drop(to.send(writer.stream(path, BTreeMap::new())?)),
-        }
-    }
-    work.await.map_err(|_| RedisError::Stopped("the dump"))?
-}
-
 /// What was read of a server.
 struct Collected {
     events: mpsc::Sender<Event>,
@@ -167,7 +193,13 @@ struct Collected {
 
 impl Collected {
     fn new(events: mpsc::Sender<Event>) -> Self {
-        Self { events, sorter: Sorter::default(), functions: Vec::new(), entries: 0, left_out: BTreeSet::new() }
+        Self {
+            events,
+            sorter: Sorter::default(),
+            functions: Vec::new(),
+            entries: 0,
+            left_out: BTreeSet::new(),
+        }
     }
 
     fn tell(&self, event: Event) -> Result<(), RedisError> {
@@ -200,39 +232,44 @@ impl Collected {
     fn write(mut self, version: u16, prefix: &str) -> Result<Written, RedisError> {
         self.tell(Event::Progress(self.entries))?;
         self.tell(Event::Step("writing the entries in their order"))?;
-        let mut merge = std::mem::take(&mut self.sorter).finish().map_err(RedisError::Temporary)?;
-        let (mut databases, mut bytes) = (BTreeMap::new(), 0);
-        let mut open: Option<(u32, Out, Vec<u8>)> = None;
-        let mut close = |open: Option<(u32, Out, Vec<u8>)>| -> Result<(), RedisError> {
-            let Some((database, out, _)) = open else { return Ok(()) };
-            databases.insert(database, out.entries);
-            bytes += out.finish()?;
-            Ok(())
-        };
-        while let Some((database, entry)) = merge.next().map_err(RedisError::Temporary)? {
-            let same = open.as_ref().is_some_and(|(current, _, _)| *current == database);
-            if self.left_out.contains(&database) {
-                continue;
-            }
-            if !same {
-                close(open.take())?;
-                open = Some((database, self.begin(database_path(prefix, database)?)?, Vec::new()));
-            }
-            if let Some((_, out, last)) = &mut open
-                && (out.entries == 0 || *last != entry.key)
-            {
-                // A scan may give a key twice.
-                out.add(&entry)?;
-                *last = entry.key;
-            }
-        }
-        close(open)?;
+        let (databases, mut bytes) = self.write_databases(prefix)?;
         let functions = self.write_functions(prefix)?;
         let contents = Contents { format: FORMAT, rdb_version: version, databases, functions };
         let mut out = self.begin(contents_path(prefix)?)?;
         serde_json::to_writer_pretty(&mut out.stream, &contents).map_err(|error| unwritten(error.into()))?;
         bytes += out.finish()?;
         Ok(Written { contents, left_out: self.left_out, bytes })
+    }
+
+    /// Gives the entries of each database, and the bytes of all.
+    fn write_databases(&mut self, prefix: &str) -> Result<(BTreeMap<u32, u64>, u64), RedisError> {
+        let mut merge = std::mem::take(&mut self.sorter).finish().map_err(RedisError::Temporary)?;
+        let (mut databases, mut bytes) = (BTreeMap::new(), 0);
+        let mut next = merge.next().map_err(RedisError::Temporary)?;
+        while let Some((database, first)) = next.take() {
+            let wanted = !self.left_out.contains(&database);
+            let mut out = if wanted { Some(self.begin(database_path(prefix, database)?)?) } else { None };
+            let (mut entry, mut last) = (first, None);
+            loop {
+                // A scan may give a key twice.
+                if let Some(out) = out.as_mut().filter(|_| last.as_ref() != Some(&entry.key)) {
+                    out.add(&entry)?;
+                }
+                last = Some(entry.key);
+                match merge.next().map_err(RedisError::Temporary)? {
+                    Some((same, following)) if same == database => entry = following,
+                    other => {
+                        next = other;
+                        break;
+                    }
+                }
+            }
+            if let Some(out) = out {
+                databases.insert(database, out.entries);
+                bytes += out.finish()?;
+            }
+        }
+        Ok((databases, bytes))
     }
 
     fn write_functions(&mut self, prefix: &str) -> Result<u64, RedisError> {

@@ -75,7 +75,9 @@ pub enum RedisError {
     #[error("the server's data: {0}")]
     Rdb(#[from] RdbError),
     /// Masks know no keys and values of this store.
-    #[error("{0} cannot be masked: Redis has no columns to classify; leave the store out, or fill it with synthetic data")]
+    #[error(
+        "{0} cannot be masked: Redis has no columns to classify; leave the store out, or fill it with synthetic data"
+    )]
     Mask(String),
     /// Another restore is under way.
     #[error("{store} is being restored by another command into its database {database}; wait for it")]
@@ -86,7 +88,9 @@ pub enum RedisError {
         database: u32,
     },
     /// The snapshot is of a newer server.
-    #[error("the snapshot's values have form {found}, {store} reads forms up to {known}; use the version it was made with")]
+    #[error(
+        "the snapshot's values have form {found}, {store} reads forms up to {known}; use the version it was made with"
+    )]
     TooNew {
         /// The store.
         store: String,
@@ -104,7 +108,9 @@ pub enum RedisError {
         reason: String,
     },
     /// The server did not keep what it was given.
-    #[error("database {database} kept {kept} of {given} entries; raise the server's maxmemory, or its eviction takes them")]
+    #[error(
+        "database {database} kept {kept} of {given} entries; raise the server's maxmemory, or its eviction takes them"
+    )]
     EntriesLost {
         /// The spare database.
         database: u32,

@@ -57,28 +57,34 @@ pub(super) async fn fork(server: &Server) -> Result<Forked, RedisError> {
     if let Some(said) = head.strip_prefix('-') {
         return Err(RedisError::Server { task: TASK.to_owned(), said: said.to_owned() });
     }
-    let end = match (head.strip_prefix("$EOF:"), head.strip_prefix('$').and_then(|length| length.parse().ok())) {
-        (Some(mark), _) if mark.len() == 40 => End::Mark(mark.as_bytes().to_vec()),
-        (None, Some(length)) => End::Length(length),
-        _ => return Err(RedisError::protocol(TASK, "the data does not begin with its length")),
-    };
+    let end =
+        match (head.strip_prefix("$EOF:"), head.strip_prefix('$').and_then(|length| length.parse().ok())) {
+            (Some(mark), _) if mark.len() == 40 => End::Mark(mark.as_bytes().to_vec()),
+            (None, Some(length)) => End::Length(length),
+            _ => return Err(RedisError::protocol(TASK, "the data does not begin with its length")),
+        };
     Ok(Forked { link, end, runtime: Handle::current() })
 }
 
 /// The next line with something on it: empty ones tell that the server lives.
 async fn line(link: &mut Link) -> Result<String, RedisError> {
     loop {
-        let read = timeout(PATIENCE, read_line(&mut link.reader, TASK)).await;
-        let line = read.unwrap_or_else(|_| Err(RedisError::Connection { task: TASK.to_owned(), source: io::ErrorKind::TimedOut.into() }))?;
-        if !line.is_empty() {
-            return Ok(String::from_utf8_lossy(&line).into_owned());
+        let Ok(read) = timeout(PATIENCE, read_line(&mut link.reader, TASK)).await else {
+            return Err(broken(io::Error::from(io::ErrorKind::TimedOut).into()));
+        };
+        let text = read?;
+        if !text.is_empty() {
+            return Ok(String::from_utf8_lossy(&text).into_owned());
         }
     }
 }
 
 impl Forked {
     /// Hands on all items; gives their RDB version. To be called on a thread that may block.
-    pub(super) fn read(self, mut each: impl FnMut(Item) -> Result<(), RedisError>) -> Result<u16, RedisError> {
+    pub(super) fn read(
+        self,
+        mut each: impl FnMut(Item) -> Result<(), RedisError>,
+    ) -> Result<u16, RedisError> {
         let Self { link, end, runtime } = self;
         let (limit, mark) = match end {
             End::Length(length) => (length, Vec::new()),

@@ -28,16 +28,17 @@ impl Entries {
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Entry>, RedisError> {
-        let read = Entry::read(&mut self.reader).map_err(|error| super::streams::unread(&self.name, error))?;
+        let read =
+            Entry::read(&mut self.reader).map_err(|error| super::streams::unread(&self.name, error))?;
         let Some(entry) = read else { return Ok(None) };
         if self.last.as_ref().is_some_and(|last| *last >= entry.key) {
-            return Err(self.damaged("its entries are not in order"));
+            return Err(self.damaged(&"its entries are not in order"));
         }
         self.last = Some(entry.key.clone());
         Ok(Some(entry))
     }
 
-    pub(super) fn damaged(&self, reason: impl ToString) -> RedisError {
+    pub(super) fn damaged(&self, reason: &impl ToString) -> RedisError {
         RedisError::Damaged { stream: self.name.clone(), reason: reason.to_string() }
     }
 
@@ -45,12 +46,15 @@ impl Entries {
     pub(super) fn check(mut self) -> Result<u64, RedisError> {
         let (mut count, mut scratch) = (0, Vec::new());
         while let Some(entry) = self.next()? {
-            let Some((kind, mut rest)) = entry.value.split_first() else { return Err(self.damaged("a value is empty")) };
+            let Some((kind, mut rest)) = entry.value.split_first() else {
+                return Err(self.damaged(&"a value is empty"));
+            };
             scratch.clear();
-            let cut = value::known(*kind, &entry.key).and_then(|()| value::cut(*kind, &mut rest, &mut scratch));
-            cut.map_err(|error| self.damaged(error))?;
+            let cut =
+                value::known(*kind, &entry.key).and_then(|()| value::cut(*kind, &mut rest, &mut scratch));
+            cut.map_err(|error| self.damaged(&error))?;
             if !rest.is_empty() {
-                return Err(self.damaged("a value does not end where it should"));
+                return Err(self.damaged(&"a value does not end where it should"));
             }
             count += 1;
         }
@@ -144,7 +148,9 @@ fn restore_command(out: &mut Vec<u8>, entry: &Entry, version: u16) {
     out.extend_from_slice(b"*6\r\n$7\r\nRESTORE\r\n");
     let mut argument = |parts: [&[u8]; 2]| {
         header(out, b'$', parts.iter().map(|part| part.len()).sum());
-        parts.iter().for_each(|part| out.extend_from_slice(part));
+        for part in parts {
+            out.extend_from_slice(part);
+        }
         out.extend_from_slice(b"\r\n");
     };
     argument([&entry.key, b""]);

@@ -23,3 +23,6 @@ pub use dump::{DumpOptions, DumpReport, Moment, dump, dump_with};
 pub use error::{RdbError, RedisError};
 pub use progress::{OnProgress, Progress};
 pub use restore::{RestoreReport, Way, restore};
+
+#[cfg(test)]
+mod rdb_tests;

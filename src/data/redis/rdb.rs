@@ -124,7 +124,8 @@ impl<R: Read> Rdb<R> {
                 0xfd => self.expires = Some(u64::from(u32::from_le_bytes(self.bytes()?)) * 1000),
                 0xfe => {
                     let number = value::count(&mut self.source, &mut Vec::new())?;
-                    self.database = u32::try_from(number).map_err(|_| RdbError::Malformed("a database's number is too large"))?;
+                    self.database = u32::try_from(number)
+                        .map_err(|_| RdbError::Malformed("a database's number is too large"))?;
                 }
                 0xff => return self.end().map(|()| None),
                 opcode @ 0xe0.. => return Err(RdbError::Opcode(opcode)),

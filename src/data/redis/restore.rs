@@ -48,7 +48,8 @@ pub async fn restore(
     on_progress: OnProgress<'_>,
 ) -> Result<RestoreReport, RedisError> {
     let started = Instant::now();
-    let source = Source { catalogue: catalogue.clone(), manifest: manifest.clone(), prefix: prefix.to_owned() };
+    let source =
+        Source { catalogue: catalogue.clone(), manifest: manifest.clone(), prefix: prefix.to_owned() };
     on_progress(Progress::Step("checking the snapshot"));
     let check = source.clone();
     let checked = tokio::task::spawn_blocking(move || check.check()).await;
@@ -58,11 +59,16 @@ pub async fn restore(
     let count = databases(server, &mut link).await?;
     let wanted: BTreeSet<u32> = contents.databases.keys().copied().collect();
     if let Some(missing) = wanted.iter().find(|database| **database >= count) {
-        let reason = format!("it has database {missing}, {} has {count}; raise `databases` there", server.name());
+        let reason =
+            format!("it has database {missing}, {} has {count}; raise `databases` there", server.name());
         return Err(source.damaged(reason));
     }
     if !functions.is_empty() && !server.has_functions() {
-        return Err(source.damaged(format!("it has functions, which {} {} has not", server.flavour(), server.release())));
+        return Err(source.damaged(format!(
+            "it has functions, which {} {} has not",
+            server.flavour(),
+            server.release()
+        )));
     }
     let chosen = choose(count, &filled, &wanted);
     let marked = mark(server, &mut link).await?;
@@ -109,7 +115,8 @@ impl Source {
         let reader = self.catalogue.read(&self.manifest, &path)?;
         let read = std::io::Read::read_to_end(&mut std::io::Read::take(reader, 1 << 20), &mut text);
         read.map_err(|error| unread(path.as_str(), error))?;
-        let contents: Contents = serde_json::from_slice(&text).map_err(|error| self.damaged(error.to_string()))?;
+        let contents: Contents =
+            serde_json::from_slice(&text).map_err(|error| self.damaged(error.to_string()))?;
         if contents.format != FORMAT {
             return Err(self.damaged(format!("it has format {}; update devcluster", contents.format)));
         }
@@ -117,7 +124,8 @@ impl Source {
             let entries = self.entries(&database_path(&self.prefix, *database)?)?;
             let found = entries.check()?;
             if found != *expected {
-                return Err(self.damaged(format!("database {database} has {found} entries and should have {expected}")));
+                return Err(self
+                    .damaged(format!("database {database} has {found} entries and should have {expected}")));
             }
         }
         let mut functions = Vec::new();
@@ -148,7 +156,9 @@ impl Job<'_> {
     async fn swap(&self, link: &mut Link, spare: &BTreeMap<u32, u32>) -> Result<Loaded, RedisError> {
         for database in spare.values() {
             link.select(*database).await?;
-            let set = link.ask("marking a spare database", &[b"SET", MARKER, self.marked.as_bytes(), b"NX"]).await?;
+            let set = link
+                .ask("marking a spare database", &[b"SET", MARKER, self.marked.as_bytes(), b"NX"])
+                .await?;
             if set == Reply::Null {
                 return Err(RedisError::Busy { store: self.server.name().to_owned(), database: *database });
             }
@@ -177,7 +187,9 @@ impl Job<'_> {
     async fn change_places(&self, link: &mut Link, spare: &BTreeMap<u32, u32>) -> Result<(), RedisError> {
         let task = "putting the new data in its place";
         let mut emptied: BTreeSet<u32> = keyspace(link).await?.into_keys().collect();
-        emptied.retain(|database| !spare.contains_key(database) && !spare.values().any(|spare| spare == database));
+        emptied.retain(|database| {
+            !spare.contains_key(database) && !spare.values().any(|spare| spare == database)
+        });
         let mut queue: Vec<Vec<Vec<u8>>> = Vec::new();
         let mut add = |words: &[&[u8]]| queue.push(words.iter().map(|word| word.to_vec()).collect());
         for (database, spare) in spare {
@@ -241,7 +253,8 @@ impl Job<'_> {
         let Reply::Bulk(dumped) = link.ask(task, &[b"DUMP", MARKER]).await? else {
             return Err(RedisError::protocol(task, "the marker is gone"));
         };
-        let (_, known) = payload::open(&dumped).ok_or_else(|| RedisError::protocol(task, "a payload's checksum is wrong"))?;
+        let (_, known) = payload::open(&dumped)
+            .ok_or_else(|| RedisError::protocol(task, "a payload's checksum is wrong"))?;
         if found > known { Err(RedisError::TooNew { store, found, known }) } else { Ok(()) }
     }
 
@@ -252,7 +265,8 @@ impl Job<'_> {
         let opened = tokio::task::spawn_blocking(move || source.entries(&path)).await;
         let entries = opened.map_err(|_| RedisError::Stopped("reading the snapshot"))??;
         let total = self.contents.entries();
-        let on_done = |done| (self.on_progress)(Progress::Entries { done: before.sent + before.expired + done, total });
+        let on_done =
+            |done| (self.on_progress)(Progress::Entries { done: before.sent + before.expired + done, total });
         load(link, entries, (self.contents.rdb_version, now), on_done).await
     }
 
@@ -272,7 +286,9 @@ impl Job<'_> {
         let Ok(mut link) = self.server.link().await else { return };
         for database in spare {
             let is_ours = match link.select(*database).await {
-                Ok(()) => matches!(link.reply("clearing", &[b"GET", MARKER]).await, Ok(Reply::Bulk(mark)) if mark == self.marked.as_bytes()),
+                Ok(()) => {
+                    matches!(link.reply("clearing", &[b"GET", MARKER]).await, Ok(Reply::Bulk(mark)) if mark == self.marked.as_bytes())
+                }
                 Err(_) => false,
             };
             if is_ours {

@@ -54,7 +54,9 @@ async fn page(link: &mut Link, cursor: &[u8]) -> Result<(Vec<u8>, Vec<Vec<u8>>),
     let unknown = || RedisError::protocol(TASK, "SCAN was not answered with keys");
     match link.ask(TASK, &[b"SCAN", cursor, b"COUNT", PAGE]).await? {
         Reply::Array(parts) => match <[Reply; 2]>::try_from(parts) {
-            Ok([Reply::Bulk(next), Reply::Array(keys)]) => Ok((next, keys.into_iter().map(bytes).collect::<Result<_, _>>()?)),
+            Ok([Reply::Bulk(next), Reply::Array(keys)]) => {
+                Ok((next, keys.into_iter().map(bytes).collect::<Result<_, _>>()?))
+            }
             _ => Err(unknown()),
         },
         _ => Err(unknown()),
@@ -119,7 +121,8 @@ fn bytes(reply: Reply) -> Result<Vec<u8>, RedisError> {
 /// A payload's serialized bytes, where its version is that of all others.
 fn same<'p>(payload: &'p [u8], version: &mut Option<u16>) -> Result<&'p [u8], RedisError> {
     let opened = payload::open(payload).filter(|(_, found)| version.is_none_or(|version| version == *found));
-    let (serialized, found) = opened.ok_or_else(|| RedisError::protocol(TASK, "a payload's checksum is wrong"))?;
+    let (serialized, found) =
+        opened.ok_or_else(|| RedisError::protocol(TASK, "a payload's checksum is wrong"))?;
     *version = Some(found);
     Ok(serialized)
 }

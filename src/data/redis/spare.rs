@@ -1,6 +1,7 @@
 //! Which databases of a server have keys, and which may be filled before they change places with others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::connect::{Server, field};
 use super::error::RedisError;
@@ -9,6 +10,10 @@ use super::wire::{Link, Reply};
 /// The key that tells that a database is being filled: its value names the server's run and the connection that fills it.
 pub(super) const MARKER: &[u8] = b"devcluster:restoring";
 
+/// How long a connection that fills a database is given to end: a server may be slow to hear of it.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked for.
+const PAUSE: Duration = Duration::from_millis(100);
 /// What is being done, in messages.
 const TASK: &str = "looking for the server's databases";
 
@@ -27,7 +32,9 @@ pub(super) async fn databases(server: &Server, link: &mut Link) -> Result<u32, R
     if server.is_cluster() {
         return Ok(1);
     }
-    let Reply::Array(said) = link.reply(TASK, &[b"CONFIG", b"GET", b"databases"]).await? else { return Ok(16) };
+    let Reply::Array(said) = link.reply(TASK, &[b"CONFIG", b"GET", b"databases"]).await? else {
+        return Ok(16);
+    };
     let number = said.get(1).and_then(|value| match value {
         Reply::Bulk(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
         _ => None,
@@ -41,9 +48,12 @@ pub(super) fn clock(reply: &Reply) -> Result<u64, RedisError> {
         Some(Reply::Bulk(bytes)) => std::str::from_utf8(bytes).ok()?.parse::<u64>().ok(),
         _ => None,
     };
-    let Reply::Array(parts) = reply else { return Err(RedisError::protocol("reading the clock", "the reply is no time")) };
+    let Reply::Array(parts) = reply else {
+        return Err(RedisError::protocol("reading the clock", "the reply is no time"));
+    };
     let time = number(parts.first()).zip(number(parts.get(1)));
-    let (seconds, micros) = time.ok_or_else(|| RedisError::protocol("reading the clock", "the reply is no time"))?;
+    let (seconds, micros) =
+        time.ok_or_else(|| RedisError::protocol("reading the clock", "the reply is no time"))?;
     Ok(seconds.saturating_mul(1000).saturating_add(micros / 1000))
 }
 
@@ -61,13 +71,13 @@ pub(super) async fn cleared(server: &Server, link: &mut Link) -> Result<BTreeSet
     for database in filled.clone() {
         link.select(database).await?;
         let Reply::Bulk(mark) = link.reply(TASK, &[b"GET", MARKER]).await? else { continue };
-        let mark = String::from_utf8_lossy(&mark).into_owned();
-        if let Some(id) = mark.strip_prefix(server.run()).and_then(|rest| rest.strip_prefix(':')) {
-            let clients = link.text(TASK, &[b"CLIENT", b"LIST"]).await?;
-            let lives = clients.lines().any(|line| line.strip_prefix("id=").and_then(|rest| rest.split(' ').next()) == Some(id));
-            if lives {
+        let mut patience = PATIENCE;
+        while lives(server, link, &String::from_utf8_lossy(&mark)).await? {
+            if patience.is_zero() {
                 return Err(RedisError::Busy { store: server.name().to_owned(), database });
             }
+            tokio::time::sleep(PAUSE).await;
+            patience = patience.saturating_sub(PAUSE);
         }
         link.ask("clearing what an interrupted restore left", &[b"FLUSHDB", b"ASYNC"]).await?;
         filled.remove(&database);
@@ -75,14 +85,28 @@ pub(super) async fn cleared(server: &Server, link: &mut Link) -> Result<BTreeSet
     Ok(filled)
 }
 
+/// Whether the connection that has set this mark is still there.
+async fn lives(server: &Server, link: &mut Link, mark: &str) -> Result<bool, RedisError> {
+    let Some(id) = mark.strip_prefix(server.run()).and_then(|rest| rest.strip_prefix(':')) else {
+        return Ok(false);
+    };
+    let clients = link.text(TASK, &[b"CLIENT", b"LIST"]).await?;
+    let number = |line: &str| line.strip_prefix("id=")?.split(' ').next().map(|number| number == id);
+    Ok(clients.lines().any(|line| number(line) == Some(true)))
+}
+
 /// A spare database for each that is wanted, highest first; none where there are not as many.
-pub(super) fn choose(count: u32, filled: &BTreeSet<u32>, wanted: &BTreeSet<u32>) -> Option<BTreeMap<u32, u32>> {
+pub(super) fn choose(
+    count: u32,
+    filled: &BTreeSet<u32>,
+    wanted: &BTreeSet<u32>,
+) -> Option<BTreeMap<u32, u32>> {
     let spare = (0..count).rev().filter(|database| !filled.contains(database) && !wanted.contains(database));
     let chosen: BTreeMap<u32, u32> = wanted.iter().copied().zip(spare).collect();
     (chosen.len() == wanted.len()).then_some(chosen)
 }
 
-/// Whether keys were evicted since the server's start, and how many.
+/// Keys that were evicted since the server's start.
 pub(super) async fn evicted(link: &mut Link) -> Result<u64, RedisError> {
     let info = link.text("reading the server's statistics", &[b"INFO", b"stats"]).await?;
     Ok(field(&info, "evicted_keys").and_then(|count| count.trim_end().parse().ok()).unwrap_or(0))

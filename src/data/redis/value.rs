@@ -178,10 +178,10 @@ pub(super) fn plain(mut encoded: &[u8]) -> Result<Vec<u8>, RdbError> {
             let unpacked = possible.then(|| lzf::decompress(input, length).ok()).flatten();
             return unpacked.filter(|bytes| bytes.len() == length).ok_or(malformed);
         }
-        Length::Encoded(_) => match **input {
-            [a] => i64::from(i8::from_le_bytes([a])),
-            [a, b] => i64::from(i16::from_le_bytes([a, b])),
-            [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
+        Length::Encoded(form) => match (form, *input) {
+            (0, &[a]) => i64::from(i8::from_le_bytes([a])),
+            (1, &[a, b]) => i64::from(i16::from_le_bytes([a, b])),
+            (2, &[a, b, c, d]) => i64::from(i32::from_le_bytes([a, b, c, d])),
             _ => return Err(malformed),
         },
         Length::Plain(_) => return Err(malformed),

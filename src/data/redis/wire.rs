@@ -114,7 +114,10 @@ pub(super) fn header(out: &mut Vec<u8>, mark: u8, count: usize) {
 }
 
 /// Reads a line without its end.
-pub(super) async fn read_line(reader: &mut (impl AsyncBufRead + Unpin + Send), task: &str) -> Result<Vec<u8>, RedisError> {
+pub(super) async fn read_line(
+    reader: &mut (impl AsyncBufRead + Unpin + Send),
+    task: &str,
+) -> Result<Vec<u8>, RedisError> {
     let mut line = Vec::new();
     let read = reader.take(LONGEST_LINE).read_until(b'\n', &mut line).await;
     read.map_err(|source| RedisError::Connection { task: task.to_owned(), source })?;
@@ -132,11 +135,18 @@ pub(super) async fn read_line(reader: &mut (impl AsyncBufRead + Unpin + Send), t
 }
 
 /// Reads a reply.
-pub(super) async fn read_reply<R: AsyncBufRead + Unpin + Send>(reader: &mut R, task: &str) -> Result<Reply, RedisError> {
+pub(super) async fn read_reply<R: AsyncBufRead + Unpin + Send>(
+    reader: &mut R,
+    task: &str,
+) -> Result<Reply, RedisError> {
     nested(reader, task, DEEPEST).await
 }
 
-async fn nested<R: AsyncBufRead + Unpin + Send>(reader: &mut R, task: &str, deep: u8) -> Result<Reply, RedisError> {
+async fn nested<R: AsyncBufRead + Unpin + Send>(
+    reader: &mut R,
+    task: &str,
+    deep: u8,
+) -> Result<Reply, RedisError> {
     let line = read_line(reader, task).await?;
     let Some((mark, rest)) = line.split_first() else {
         return Err(RedisError::protocol(task, "an empty line"));
@@ -176,7 +186,11 @@ fn array<'r, R: AsyncBufRead + Unpin + Send>(
     })
 }
 
-async fn bulk(reader: &mut (impl AsyncBufRead + Unpin + Send), task: &str, length: i64) -> Result<Vec<u8>, RedisError> {
+async fn bulk(
+    reader: &mut (impl AsyncBufRead + Unpin + Send),
+    task: &str,
+    length: i64,
+) -> Result<Vec<u8>, RedisError> {
     let length = u64::try_from(length).ok().filter(|length| *length <= LARGEST_BULK);
     let length = length.ok_or_else(|| RedisError::protocol(task, "a string is too long"))?;
     let mut bytes = Vec::new();
@@ -215,12 +229,20 @@ mod tests {
     #[tokio::test]
     async fn hostile_replies_are_refused() {
         let deep = b"*1\r\n".repeat(20);
-        for text in
-            [&b""[..], b"+OK", b"\r\n", b"HTTP/1.1 400\r\n", b"$9999999999\r\n", b"$-2\r\n", b"$5\r\nab\r\n", b"*9999999\r\n", &deep]
-        {
+        for text in [
+            &b""[..],
+            b"+OK",
+            b"\r\n",
+            b"HTTP/1.1 400\r\n",
+            b"$9999999999\r\n",
+            b"$-2\r\n",
+            b"$5\r\nab\r\n",
+            b"*9999999\r\n",
+            &deep,
+        ] {
             assert!(read(text).await.is_err(), "{}", text.escape_ascii());
         }
-        assert!(read(&[b'+'; 100_000]).await.unwrap_err().to_string().contains("too long"));
+        assert!(read(&b"+".repeat(100_000)).await.unwrap_err().to_string().contains("too long"));
     }
 
     #[test]
