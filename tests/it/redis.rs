@@ -1,6 +1,7 @@
 //! Dumping and restoring a real Redis server.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -257,4 +258,87 @@ async fn without_a_spare_database_the_server_is_emptied_after_saying_so() {
     assert_eq!((report.way, report.entries), (Way::Overwrite, 1));
     assert!(report.expired >= 1);
     assert_eq!((target.cli(&["DBSIZE"]), target.cli(&["GET", "new"])), ("1".into(), "data".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_room_keeps_its_old_data() {
+    let (source, kept) = (Running::new(), Kept::new());
+    source.lua("for i = 1, 50000 do redis.call('SET', 'key ' .. i, string.rep('x', 200)) end");
+    let manifest = kept.dump(&source, "large").await;
+    let small = Running::with(&["--maxmemory", "8mb"]);
+    small.cli(&["SET", "old", "data"]);
+    let before = digest(&small);
+    let error = kept.restore(&small, &manifest).await.unwrap_err().to_string();
+    assert!(error.contains("OOM"), "{error}");
+    assert_eq!(digest(&small), before);
+    let evicting = Running::with(&["--maxmemory", "8mb", "--maxmemory-policy", "allkeys-lru"]);
+    let error = kept.restore(&evicting, &manifest).await.unwrap_err();
+    assert!(matches!(error, RedisError::EntriesLost { database: 15, .. }), "{error}");
+    assert_eq!(evicting.cli(&["INFO", "keyspace"]), "# Keyspace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_does_not_fit_is_refused_before_anything_is_touched() {
+    let (target, kept) = (Running::new(), Kept::new());
+    target.cli(&["SET", "old", "data"]);
+    target.cli(&["FUNCTION", "LOAD", FUNCTION]);
+    let before = digest(&target);
+    let entry = |key: u8| [&[1, 0, 0, 0, key][..], &[255; 8], &[3, 0, 0, 0, 0, 1, b'v']].concat();
+    let contents = |version: u32, database: u32, entries: u32| {
+        format!(
+            r#"{{"format": 1, "rdb_version": {version}, "databases": {{"{database}": {entries}}}, "functions": 0}}"#
+        )
+    };
+    for (name, contents, database, entries, expected) in [
+        (
+            "newer",
+            contents(99, 0, 1),
+            0,
+            entry(b'a'),
+            "have form 99, Redis of the tests reads forms up to 10",
+        ),
+        ("far", contents(10, 16, 1), 16, entry(b'a'), "it has database 16, Redis of the tests has 16"),
+        (
+            "unordered",
+            contents(10, 0, 2),
+            0,
+            [entry(b'b'), entry(b'a')].concat(),
+            "its entries are not in order",
+        ),
+        ("short", contents(10, 0, 2), 0, entry(b'a'), "database 0 has 1 entries and should have 2"),
+        ("cut", contents(10, 0, 1), 0, entry(b'a')[..9].to_vec(), "redis/test/db0.rdb-entries` is refused"),
+        (
+            "type",
+            contents(10, 0, 1),
+            0,
+            [&entry(b'a')[..17], &[7, 1, b'v']].concat(),
+            "of type 7, a module's own",
+        ),
+        (
+            "format",
+            contents(10, 0, 1).replace("1, \"rdb", "2, \"rdb"),
+            0,
+            entry(b'a'),
+            "it has format 2; update devcluster",
+        ),
+    ] {
+        let created = CreateOptions::at("2026-11-25T21:00:00Z".parse().unwrap());
+        let writer = kept.catalogue.create(name.parse().unwrap(), created).unwrap();
+        for (stream, bytes) in
+            [("redis.json".to_owned(), contents.into_bytes()), (format!("db{database}.rdb-entries"), entries)]
+        {
+            let mut stream =
+                writer.stream(format!("{PREFIX}/{stream}").parse().unwrap(), BTreeMap::default()).unwrap();
+            stream.write_all(&bytes).unwrap();
+            stream.finish().unwrap();
+        }
+        let manifest = writer.finish(BTreeMap::default()).unwrap().manifest;
+        let error = kept.restore(&target, &manifest).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{name}: {error}");
+        assert_eq!(
+            (digest(&target), target.cli(&["FCALL", "answer", "0"])),
+            (before.clone(), "42".into()),
+            "{name}"
+        );
+    }
 }

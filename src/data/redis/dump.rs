@@ -157,7 +157,7 @@ impl Job<'_> {
         while let Some(event) = heard.recv().await {
             match event {
                 Event::Progress(done) => {
-                    (self.on_progress)(Progress::Entries { done, total: self.total.max(done) })
+                    (self.on_progress)(Progress::Entries { done, total: self.total.max(done) });
                 }
                 Event::Step(step) => (self.on_progress)(Progress::Step(step)),
                 Event::Begin(path, to) => drop(to.send(self.writer.stream(path, BTreeMap::new())?)),

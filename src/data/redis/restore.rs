@@ -75,6 +75,7 @@ pub async fn restore(
     let job = Job { server, source: &source, contents: &contents, functions, marked, on_progress };
     let (way, loaded) = match chosen {
         Some(spare) => {
+            job.claim(&mut link, &spare).await?;
             let done = job.swap(&mut link, &spare).await;
             if done.is_err() {
                 drop(link);
@@ -153,16 +154,19 @@ struct Job<'j> {
 }
 
 impl Job<'_> {
-    async fn swap(&self, link: &mut Link, spare: &BTreeMap<u32, u32>) -> Result<Loaded, RedisError> {
+    /// Marks spare databases as being filled: one that another restore has marked since then stops this.
+    async fn claim(&self, link: &mut Link, spare: &BTreeMap<u32, u32>) -> Result<(), RedisError> {
         for database in spare.values() {
             link.select(*database).await?;
-            let set = link
-                .ask("marking a spare database", &[b"SET", MARKER, self.marked.as_bytes(), b"NX"])
-                .await?;
-            if set == Reply::Null {
+            let words: [&[u8]; 4] = [b"SET", MARKER, self.marked.as_bytes(), b"NX"];
+            if link.ask("marking a spare database", &words).await? == Reply::Null {
                 return Err(RedisError::Busy { store: self.server.name().to_owned(), database: *database });
             }
         }
+        Ok(())
+    }
+
+    async fn swap(&self, link: &mut Link, spare: &BTreeMap<u32, u32>) -> Result<Loaded, RedisError> {
         let evicted_before = evicted(link).await?;
         let mut all = Loaded::default();
         for (database, spare) in spare {
@@ -281,18 +285,13 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Clears the databases that this was filling, as far as the server can be reached; else the next restore does.
+    /// Clears the databases that this was filling, as far as the server can be reached; else the next restore does. The mark
+    /// may be gone: a server that evicts keys takes any.
     async fn give_up(&self, spare: impl Iterator<Item = &u32>) {
         let Ok(mut link) = self.server.link().await else { return };
         for database in spare {
-            let is_ours = match link.select(*database).await {
-                Ok(()) => {
-                    matches!(link.reply("clearing", &[b"GET", MARKER]).await, Ok(Reply::Bulk(mark)) if mark == self.marked.as_bytes())
-                }
-                Err(_) => false,
-            };
-            if is_ours {
-                drop(link.reply("clearing", &[b"FLUSHDB", b"ASYNC"]).await);
+            if link.select(*database).await.is_ok() {
+                drop(link.reply("clearing a spare database", &[b"FLUSHDB", b"ASYNC"]).await);
             }
         }
     }
