@@ -21,10 +21,11 @@ test: test-fast test-cluster
 
 test-fast: bed
 	testbed/apiserver/ensure
-	testbed/tools/ensure bindfs postgresql
+	testbed/tools/ensure bindfs postgresql redis
 	source $(ENV) && cargo test --lib --test it
 
 test-cluster: bed
+	testbed/tools/ensure postgresql
 	[ -z "$${DEVCLUSTER_REAL_MANIFESTS-}" ] || testbed/images/ensure busybox:1.38.0
 	source $(ENV) && cargo test --test e2e -- --test-threads=1 --nocapture
 

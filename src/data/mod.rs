@@ -5,6 +5,7 @@ pub mod generate;
 pub mod mask;
 pub mod postgres;
 pub mod reach;
+pub mod redis;
 pub mod schema;
 pub mod seed;
 pub mod snapshot;

@@ -17,5 +17,7 @@ mod postgres_schemas;
 mod postgres_server;
 mod postgres_snapshot;
 mod ready_wait;
+mod redis;
+mod redis_server;
 mod rooms;
 mod watching;
