@@ -3,6 +3,7 @@
 pub mod discover;
 pub mod generate;
 pub mod mask;
+pub mod postgres;
 pub mod reach;
 pub mod schema;
 pub mod seed;

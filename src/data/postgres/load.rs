@@ -1,0 +1,209 @@
+//! Loads generated rows, all or nothing: one transaction that empties the tables, fills them by COPY and puts indexes and
+//! constraints back, so that whatever ends it early leaves the old rows.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+
+use super::connect::{Server, Session};
+use super::copy_in::copy_in;
+use super::error::{During, PostgresError, Shown};
+use super::exclusive::Exclusive;
+use super::progress::{OnProgress, Progress};
+use super::rebuild::Rebuild;
+use super::sequences::set_sequences;
+use super::sql::{full_name, name_list};
+use crate::data::generate::{Format, GenerateError, Generator, TablePlan};
+use crate::data::schema::{Schema, Table, TableName};
+
+/// Bytes of rows that are made at once.
+const SLICE: u64 = 1 << 20;
+
+/// How rows are loaded.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Threads that make rows.
+    pub generators: usize,
+    /// Tables that get so many rows have their indexes made anew; in smaller ones they grow.
+    pub rebuild_from: u64,
+    /// How long other sessions may hold the tables before the load gives up.
+    pub lock_wait: Duration,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        let generators = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
+        Self { generators, rebuild_from: 10_000, lock_wait: Duration::from_secs(10) }
+    }
+}
+
+/// What was loaded.
+#[derive(Debug)]
+pub struct LoadReport {
+    /// Tables that got rows, in the order in which they were loaded.
+    pub tables: Vec<LoadedTable>,
+    /// Tables that were emptied, for they refer to tables that were.
+    pub emptied: Vec<TableName>,
+    /// The time it took.
+    pub took: Duration,
+}
+
+/// A table that got rows.
+#[derive(Debug)]
+pub struct LoadedTable {
+    /// The table.
+    pub table: TableName,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of COPY's text.
+    pub bytes: u64,
+    /// The time that COPY took.
+    pub took: Duration,
+}
+
+/// Replaces the rows of all tables that the generator has rows for. Tables that refer to them are emptied; others stay.
+pub async fn load(
+    server: &Server,
+    schema: &Schema,
+    generator: &Generator,
+    options: &LoadOptions,
+    on_progress: OnProgress<'_>,
+) -> Result<LoadReport, PostgresError> {
+    let started = Instant::now();
+    let lock = Exclusive::take(server, "load").await?;
+    let session = server.session().await?;
+    let changed = changed(schema, generator);
+    begin(&session, &changed, options).await?;
+    let all = relations(&session, changed.iter().copied()).await?;
+    let rows = |table: &Table| generator.tables().iter().find(|plan| plan.table == table.name).map_or(0, |plan| plan.rows);
+    let large = relations(&session, changed.iter().copied().filter(|table| rows(table) >= options.rebuild_from)).await?;
+    let rebuild = Rebuild::plan(&session, &all, &large).await?;
+    rebuild.take_off(&session).await?;
+    let named = changed.iter().map(|table| only(table)).collect::<Vec<_>>().join(", ");
+    session.batch_execute(&format!("TRUNCATE {named}")).await.during("emptying the tables")?;
+    let mut tables = Vec::new();
+    for plan in generator.tables() {
+        let table = schema.table(&plan.table).ok_or_else(|| GenerateError::NoTable(plan.table.clone()))?;
+        tables.push(fill(&session, table, plan, generator, options, on_progress).await?);
+    }
+    rebuild.put_back(&session, |step| on_progress(Progress::Step(step))).await?;
+    finish(&session, &all, &changed, on_progress).await?;
+    drop(lock);
+    let emptied = changed.iter().filter(|table| rows(table) == 0).map(|table| table.name.clone()).collect();
+    Ok(LoadReport { tables, emptied, took: started.elapsed() })
+}
+
+/// The tables that get rows, and all that refer to them, however far.
+fn changed<'s>(schema: &'s Schema, generator: &Generator) -> Vec<&'s Table> {
+    let mut names: BTreeSet<&TableName> = generator.tables().iter().map(|plan| &plan.table).collect();
+    loop {
+        let refers = |table: &&Table| table.foreign_keys.iter().any(|key| names.contains(&key.table));
+        let more: Vec<&TableName> = schema.tables.iter().filter(refers).map(|table| &table.name).collect();
+        let before = names.len();
+        names.extend(more);
+        if names.len() == before {
+            return schema.tables.iter().filter(|table| names.contains(&table.name)).collect();
+        }
+    }
+}
+
+/// A table without those that inherit from it.
+fn only(table: &Table) -> String {
+    let only = if table.partitioning.is_none() { "ONLY " } else { "" };
+    format!("{only}{}", full_name(&table.name))
+}
+
+async fn begin(session: &Session, changed: &[&Table], options: &LoadOptions) -> Result<(), PostgresError> {
+    let wait = options.lock_wait.as_millis();
+    let named = changed.iter().map(|table| only(table)).collect::<Vec<_>>().join(", ");
+    let begin = format!("BEGIN; SET LOCAL maintenance_work_mem = '128MB'; SET LOCAL lock_timeout = {wait}");
+    session.batch_execute(&begin).await.during("beginning the load")?;
+    if !named.is_empty() {
+        let lock = format!("LOCK TABLE {named} IN ACCESS EXCLUSIVE MODE; SET LOCAL lock_timeout = 0");
+        session.batch_execute(&lock).await.during("waiting for other sessions to let go of the tables")?;
+    }
+    Ok(())
+}
+
+/// The numbers of tables and their partitions.
+async fn relations<'t>(session: &Session, tables: impl Iterator<Item = &'t Table>) -> Result<Vec<u32>, PostgresError> {
+    let names: Vec<String> = tables.map(|table| full_name(&table.name)).collect();
+    let query = "SELECT r.id FROM unnest($1::text[]) AS n(name), \
+         LATERAL (SELECT n.name::regclass::oid AS id UNION SELECT relid FROM pg_catalog.pg_partition_tree(n.name::regclass)) AS r";
+    let rows = session.query(query, &[&names]).await.during("looking for the tables")?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Fills one table.
+async fn fill(
+    session: &Session,
+    table: &Table,
+    plan: &TablePlan,
+    generator: &Generator,
+    options: &LoadOptions,
+    on_progress: OnProgress<'_>,
+) -> Result<LoadedTable, PostgresError> {
+    let (started, bytes, done) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
+    let columns = generator.columns(&plan.table)?;
+    let (name, total) = (full_name(&plan.table), plan.rows);
+    let taken = if columns.is_empty() {
+        let insert = format!("INSERT INTO {name} SELECT FROM pg_catalog.generate_series(1, {total})");
+        session.execute(&insert, &[]).await.during_shown(format!("filling {}", plan.table))?
+    } else {
+        let freeze = if table.partitioning.is_none() { ", FREEZE" } else { "" };
+        let copy = format!("COPY {name} ({}) FROM STDIN (FORMAT text, ENCODING 'UTF8'{freeze})", name_list(columns));
+        let chunks = slices(generator, plan, options.generators)?.inspect(|slice| {
+            if let Ok((rows, chunk)) = slice {
+                bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                let done = done.fetch_add(*rows, Ordering::Relaxed) + rows;
+                on_progress(Progress::Table { table: &plan.table, done, total });
+            }
+        });
+        copy_in(session, &copy, Shown::All, chunks.map(|slice| slice.map(|(_, chunk)| chunk))).await?
+    };
+    if taken != total {
+        return Err(PostgresError::RowsLost { table: plan.table.clone(), taken, given: total });
+    }
+    Ok(LoadedTable { table: plan.table.clone(), rows: taken, bytes: bytes.into_inner(), took: started.elapsed() })
+}
+
+/// A table's rows in order, made on several threads at once, so many slices ahead as there are threads.
+fn slices(
+    generator: &Generator,
+    plan: &TablePlan,
+    threads: usize,
+) -> Result<impl Stream<Item = Result<(u64, Bytes), PostgresError>> + use<>, PostgresError> {
+    let sample = plan.rows.min(64);
+    let mut out = Vec::new();
+    generator.write(&plan.table, 0..sample, Format::Copy, &mut out)?;
+    let width = (out.len() as u64 / sample.max(1)).max(1);
+    let (step, rows) = ((SLICE / width).max(1), plan.rows);
+    let starts = (0..).map(move |slice: u64| slice.saturating_mul(step)).take_while(move |start| *start < rows);
+    let (generator, table) = (generator.clone(), plan.table.clone());
+    let make = move |start: u64| {
+        let (generator, table, end) = (generator.clone(), table.clone(), rows.min(start + step));
+        async move {
+            let made = tokio::task::spawn_blocking(move || {
+                let mut out = Vec::with_capacity(usize::try_from(SLICE + SLICE / 8).unwrap_or(0));
+                generator.write(&table, start..end, Format::Copy, &mut out)?;
+                Ok((end - start, Bytes::from(out)))
+            });
+            made.await.map_err(|_| PostgresError::Stopped("making rows"))?
+        }
+    };
+    Ok(stream::iter(starts).map(make).buffered(threads.max(1)))
+}
+
+async fn finish(session: &Session, all: &[u32], changed: &[&Table], on_progress: OnProgress<'_>) -> Result<(), PostgresError> {
+    on_progress(Progress::Step("setting sequences"));
+    set_sequences(session, all).await?;
+    on_progress(Progress::Step("analyzing"));
+    let named = changed.iter().map(|table| full_name(&table.name)).collect::<Vec<_>>().join(", ");
+    if !named.is_empty() {
+        session.batch_execute(&format!("ANALYZE {named}")).await.during("analyzing")?;
+    }
+    session.batch_execute("COMMIT").await.during_shown("committing the load")
+}

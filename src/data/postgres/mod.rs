@@ -1,0 +1,30 @@
+//! The PostgreSQL store: reads its catalogue, loads synthetic rows, dumps and restores snapshots, and resets in an instant.
+//! All of it is all or nothing, whenever it is killed, and takes the same memory whatever the size.
+
+mod catalogue;
+mod catalogue_queries;
+mod connect;
+mod copy_in;
+mod dump;
+mod dump_definitions;
+mod dump_rows;
+mod error;
+mod exclusive;
+mod fingerprint;
+mod load;
+mod masking;
+mod progress;
+mod rebuild;
+mod sequences;
+mod sql;
+mod streams;
+mod types;
+
+pub use catalogue::schema;
+pub use connect::{Credentials, NEWEST, OLDEST, Password, Server};
+pub use dump::{DumpOptions, DumpReport, DumpedTable, dump};
+pub use error::{PostgresError, ServerFault};
+pub use fingerprint::{Moved, fingerprint, moved};
+pub use load::{LoadOptions, LoadReport, LoadedTable, load};
+pub use masking::Masking;
+pub use progress::{OnProgress, Progress};
