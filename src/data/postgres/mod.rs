@@ -28,3 +28,7 @@ pub use fingerprint::{Moved, fingerprint, moved};
 pub use load::{LoadOptions, LoadReport, LoadedTable, load};
 pub use masking::Masking;
 pub use progress::{OnProgress, Progress};
+
+pub(in crate::data) use catalogue::schema_in;
+pub(in crate::data) use connect::Session;
+pub(in crate::data) use sql::{full_name, literal, quoted};

@@ -185,7 +185,7 @@ fn parent(fan_out: &FanOut) -> String {
 }
 
 /// A text or number that reads back as the same text, quoted where it has to be.
-fn text(value: &str) -> String {
+pub(in crate::data) fn text(value: &str) -> String {
     let plain =
         |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-' | '+');
     let starts = value.chars().next().is_some_and(|first| {
