@@ -39,10 +39,20 @@ fn unknown(schema: &Schema, profile: &Profile) -> Vec<String> {
 
 fn columns(schema: &Schema, profile: &Profile, table: &Table, learned: &TableProfile, seed: &mut Seed) {
     let clock = seed.clock;
+    let rows = if let Quantity::About(rows) = learned.rows { rows } else { 0 };
     let Some(told) = seed.tables.get_mut(&table.name) else { return };
     for (name, column) in &mut told.columns {
         let (Some(known), Some(found)) = (table.column(name), learned.columns.get(name)) else { continue };
-        let mut shaping = Shaping { schema, table, column: known, found, rules: &profile.rules, clock, notes: Vec::new() };
+        let mut shaping = Shaping {
+            schema,
+            table,
+            column: known,
+            found,
+            rules: &profile.rules,
+            rows,
+            clock,
+            notes: Vec::new(),
+        };
         if let Some(Make::Parent(parents)) = &mut column.make {
             let key = table.foreign_keys.iter().find(|key| key.columns.contains(name));
             if let Some(children) = key.and_then(|key| learned.keys.get(&key.name)).and_then(fan_out) {
@@ -52,7 +62,11 @@ fn columns(schema: &Schema, profile: &Profile, table: &Table, learned: &TablePro
             shaping.make(column);
         }
         shaping.nulls(column);
-        let note = if shaping.notes.is_empty() { "measured".to_owned() } else { format!("measured: {}", shaping.notes.join("; ")) };
+        let note = if shaping.notes.is_empty() {
+            "measured".to_owned()
+        } else {
+            format!("measured: {}", shaping.notes.join("; "))
+        };
         seed.notes.insert((table.name.clone(), Some(name.clone())), note);
     }
 }
@@ -64,7 +78,8 @@ fn rows(profile: &Profile, table: &Table, learned: &TableProfile, seed: &mut See
         Quantity::None => "it was empty when it was measured".to_owned(),
         Quantity::Under => format!("it had fewer than {} rows when it was measured", profile.rules.least),
         Quantity::About(count) => {
-            let per = if let Rows::Per { table: parent, .. } = &told.rows { Some(parent.clone()) } else { None };
+            let per =
+                if let Rows::Per { table: parent, .. } = &told.rows { Some(parent.clone()) } else { None };
             let by_key = per.as_ref().and_then(|parent| children(table, parent, learned, &told.columns));
             let parents = per.as_ref().and_then(|parent| match profile.tables.get(parent)?.rows {
                 Quantity::About(parents) => Some(two_digits_of(ratio(count, parents))),
@@ -106,11 +121,17 @@ fn correlate(table: &Table, learned: &TableProfile, seed: &mut Seed) {
         let [one, other] = &correlation.columns;
         let is_free = |name: &String| {
             told.columns.get(name).is_some_and(|column| {
-                column.with.is_none() && !column.unique && matches!(column.make, Some(Make::Range { .. } | Make::Series(Series { .. })))
+                column.with.is_none()
+                    && !column.unique
+                    && matches!(column.make, Some(Make::Range { .. } | Make::Series(Series { .. })))
             })
         };
-        if is_free(one) && is_free(other) && let Some(column) = told.columns.get_mut(other) {
-            column.with = Some(crate::data::seed::Coupling { column: one.clone(), strength: correlation.rank });
+        if is_free(one)
+            && is_free(other)
+            && let Some(column) = told.columns.get_mut(other)
+        {
+            column.with =
+                Some(crate::data::seed::Coupling { column: one.clone(), strength: correlation.rank });
         }
     }
 }
@@ -121,7 +142,8 @@ fn settle(schema: &Schema, before: &Seed, seed: &mut Seed) {
     for _ in 0..=columns + 2 * schema.tables.len() {
         let Err(GenerateError::Faults(faults)) = Generator::new(schema, seed) else { return };
         let mut done = BTreeSet::new();
-        let changed = faults.iter().filter(|fault| done.insert(fault.table.clone()) && give_back(fault, before, seed));
+        let changed =
+            faults.iter().filter(|fault| done.insert(fault.table.clone()) && give_back(fault, before, seed));
         if changed.count() == 0 {
             break;
         }
@@ -133,7 +155,9 @@ fn settle(schema: &Schema, before: &Seed, seed: &mut Seed) {
 
 /// Whether there was something to take back.
 fn give_back(fault: &GenerateFault, before: &Seed, seed: &mut Seed) -> bool {
-    let (Some(old), Some(new)) = (before.tables.get(&fault.table), seed.tables.get_mut(&fault.table)) else { return false };
+    let (Some(old), Some(new)) = (before.tables.get(&fault.table), seed.tables.get_mut(&fault.table)) else {
+        return false;
+    };
     let named: Vec<&str> = fault.part.split(", ").collect();
     let differs = |name: &&String| new.columns.get(*name) != old.columns.get(*name);
     let mut changed: Vec<String> =

@@ -3,7 +3,10 @@
 use tokio_postgres::Row;
 
 use super::kind::{Kind, Times};
-use super::profile::{ColumnProfile, Distinct, FanOutProfile, NumberShape, Rules, Seasons, Share, Widths, ratio, two_digits, two_digits_of};
+use super::profile::{
+    ColumnProfile, Distinct, FanOutProfile, NumberShape, Rules, Seasons, Share, Widths, ratio, two_digits,
+    two_digits_of,
+};
 
 /// A percentile of 5 rests on one row in so many.
 const TAIL: u64 = 20;
@@ -41,11 +44,15 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
-        let maybe = |at: usize| row.try_get::<_, Option<i64>>(at).map(|found| found.and_then(|found| u64::try_from(found).ok()));
+        let maybe = |at: usize| {
+            row.try_get::<_, Option<i64>>(at).map(|found| found.and_then(|found| u64::try_from(found).ok()))
+        };
         let count = |at: usize| maybe(at).map(Option::unwrap_or_default);
         let counts = |at: usize| {
             let found = row.try_get::<_, Option<Vec<i64>>>(at)?.unwrap_or_default();
-            Ok::<_, tokio_postgres::Error>(found.into_iter().map(|count| u64::try_from(count).unwrap_or(0)).collect::<Vec<_>>())
+            Ok::<_, tokio_postgres::Error>(
+                found.into_iter().map(|count| u64::try_from(count).unwrap_or(0)).collect::<Vec<_>>(),
+            )
         };
         Ok(Self {
             rows: count(0)?,
@@ -75,7 +82,8 @@ pub(super) fn profile(counts: &Counts, kind: Kind, rows_in_all: Option<u64>, rul
     let enough = counts.filled >= least;
     let distinct = enough.then(|| distinct(counts, rows_in_all, rules));
     let repeats = enough && distinct != Some(Distinct::All);
-    let common = counts.top.iter().filter(|count| repeats && **count >= least);
+    let rarest = least.max(part(counts.filled, rules.label_share));
+    let common = counts.top.iter().filter(|count| repeats && **count >= rarest);
     ColumnProfile {
         nulls: Share::of(counts.rows - counts.filled.min(counts.rows), counts.rows, least),
         distinct,
@@ -93,7 +101,12 @@ pub(super) fn profile(counts: &Counts, kind: Kind, rows_in_all: Option<u64>, rul
 
 /// Of a sample, by the estimator of Haas and Stokes that PostgreSQL's ANALYZE takes: n d / (n - f1 + f1 n / N), of n rows
 /// among N, d different values, f1 of them in one row.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an estimate"
+)]
 fn distinct(counts: &Counts, rows_in_all: Option<u64>, rules: &Rules) -> Distinct {
     let (sample, found, lone) = (counts.filled, counts.distinct, counts.lone);
     let Some(all) = rows_in_all else { return Distinct::of(found, sample, counts.rarest, rules) };
@@ -109,7 +122,8 @@ fn distinct(counts: &Counts, rows_in_all: Option<u64>, rules: &Rules) -> Distinc
 /// The exponent of the line through the logarithms of ranks and counts, where they lie near a line.
 #[expect(clippy::cast_precision_loss, reason = "a fit")]
 fn zipf(doubling: &[u64], least: u64) -> Option<f64> {
-    let counts: Vec<f64> = doubling.iter().take_while(|count| **count >= least).map(|count| (*count as f64).ln()).collect();
+    let counts: Vec<f64> =
+        doubling.iter().take_while(|count| **count >= least).map(|count| (*count as f64).ln()).collect();
     if counts.len() < POINTS {
         return None;
     }
@@ -119,8 +133,11 @@ fn zipf(doubling: &[u64], least: u64) -> Option<f64> {
     let product = |one: &[f64], one_mean: f64, other: &[f64], other_mean: f64| {
         one.iter().zip(other).map(|(one, other)| (one - one_mean) * (other - other_mean)).sum::<f64>()
     };
-    let (both, width, height) =
-        (product(&ranks, across, &counts, up), product(&ranks, across, &ranks, across), product(&counts, up, &counts, up));
+    let (both, width, height) = (
+        product(&ranks, across, &counts, up),
+        product(&ranks, across, &ranks, across),
+        product(&counts, up, &counts, up),
+    );
     let exponent = -both / width;
     let near = height > 0.0 && both * both / (width * height) >= 0.9;
     (near && (0.2..=5.0).contains(&exponent)).then(|| (exponent * 10.0).round() / 10.0)
@@ -141,7 +158,11 @@ fn seasons(counts: &Counts, times: Times, least: u64) -> Option<Seasons> {
     let percent = |counts: &[u64]| {
         let kept: Vec<u64> = counts.iter().map(|count| if *count >= least { *count } else { 0 }).collect();
         let all: u64 = kept.iter().sum();
-        if all == 0 { Vec::new() } else { kept.iter().map(|count| two_digits_of(100.0 * ratio(*count, all))).collect() }
+        if all == 0 {
+            Vec::new()
+        } else {
+            kept.iter().map(|count| two_digits_of(100.0 * ratio(*count, all))).collect()
+        }
     };
     let on_calendar = matches!(times, Times::Day | Times::Instant) && counts.placed >= TAIL * least;
     let [early, late] = counts.halves;
@@ -167,7 +188,8 @@ pub(super) fn fan_out(parents: u64, classes: &[(u64, u64)], least: u64) -> Optio
     if parents < least {
         return None;
     }
-    let (with, all): (u64, u64) = classes.iter().fold((0, 0), |sum, class| (sum.0 + class.0, sum.1 + class.1));
+    let (with, all): (u64, u64) =
+        classes.iter().fold((0, 0), |sum, class| (sum.0 + class.0, sum.1 + class.1));
     let without = parents.saturating_sub(with);
     let mut merged: Vec<(u64, u64)> = vec![(without, 0)];
     for (count, children) in classes {
@@ -198,7 +220,12 @@ fn rounded(children: u64, parents: u64) -> u64 {
 }
 
 /// A share of some rows, rounded up.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a threshold")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a threshold"
+)]
 pub(super) fn part(rows: u64, share: f64) -> u64 {
     (rows as f64 * share).ceil() as u64
 }
@@ -209,7 +236,8 @@ mod tests {
 
     #[test]
     fn classes_of_few_parents_go_with_others() {
-        let found = fan_out(1000, &[(300, 300), (200, 400), (10, 30), (5, 20), (85, 850), (3, 3000)], 50).unwrap();
+        let found =
+            fan_out(1000, &[(300, 300), (200, 400), (10, 30), (5, 20), (85, 850), (3, 3000)], 50).unwrap();
         assert_eq!(found.children, [(0, 40.0), (1, 30.0), (2, 20.0), (38, 10.0)]);
         assert!((found.mean - 4.6).abs() < 1e-9);
         assert_eq!(fan_out(49, &[(40, 100)], 50), None);
@@ -231,7 +259,8 @@ mod tests {
     #[test]
     fn a_sample_stands_for_all() {
         let rules = Rules::default();
-        let counts = |filled, distinct, lone| Counts { rows: filled, filled, distinct, lone, ..Counts::default() };
+        let counts =
+            |filled, distinct, lone| Counts { rows: filled, filled, distinct, lone, ..Counts::default() };
         assert_eq!(distinct(&counts(1000, 1000, 1000), Some(50_000), &rules), Distinct::All);
         assert_eq!(distinct(&counts(1000, 200, 0), Some(50_000), &rules), Distinct::About(200));
         assert_eq!(distinct(&counts(1000, 600, 500), Some(50_000), &rules), Distinct::About(1200));

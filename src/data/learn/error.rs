@@ -41,9 +41,11 @@ impl LearnError {
     pub(super) fn new(what: impl Into<String>, error: tokio_postgres::Error) -> Self {
         let what = what.into();
         match error.as_db_error() {
-            Some(fault) => {
-                Self::Server { what, message: told(fault.code().code(), || fault.message().to_owned()), code: code(fault) }
-            }
+            Some(fault) => Self::Server {
+                what,
+                message: told(fault.code().code(), || fault.message().to_owned()),
+                code: code(fault),
+            },
             None => Self::Connection { what, source: error },
         }
     }
@@ -72,7 +74,14 @@ mod tests {
 
     #[test]
     fn messages_that_may_quote_a_value_are_not_told() {
-        for (code, shown) in [("42501", true), ("53200", true), ("57014", false), ("22P02", false), ("P0001", false), ("XX000", false)] {
+        for (code, shown) in [
+            ("42501", true),
+            ("53200", true),
+            ("57014", false),
+            ("22P02", false),
+            ("P0001", false),
+            ("XX000", false),
+        ] {
             assert_eq!(told(code, || "secret".to_owned()) == "secret", shown, "{code}");
         }
     }

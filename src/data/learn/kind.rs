@@ -68,7 +68,9 @@ impl Kind {
             ColumnType::Timestamp { .. } => Self::Time(Times::Instant),
             ColumnType::Time { .. } => Self::Time(Times::OfDay),
             ColumnType::Interval => Self::Time(Times::Span),
-            ColumnType::Text | ColumnType::VarChar(_) | ColumnType::Char(_) | ColumnType::CiText => Self::Text,
+            ColumnType::Text | ColumnType::VarChar(_) | ColumnType::Char(_) | ColumnType::CiText => {
+                Self::Text
+            }
             ColumnType::Bytes => Self::Bytes,
             _ => Self::Other,
         }
@@ -81,7 +83,11 @@ impl Kind {
 
     /// Whether common values may be named without being allowed by name: keys, times, fractions and whole documents never are.
     pub(super) fn may_be_named(self, table: &Table, column: &Column) -> bool {
-        let keys = table.foreign_keys.iter().map(|key| &key.columns).chain(table.uniques.iter().map(|set| &set.columns));
+        let keys = table
+            .foreign_keys
+            .iter()
+            .map(|key| &key.columns)
+            .chain(table.uniques.iter().map(|set| &set.columns));
         let is_key = keys.chain([&table.primary_key]).any(|columns| columns.contains(&column.name));
         matches!(self, Self::Truth | Self::Label) || (matches!(self, Self::Whole | Self::Text) && !is_key)
     }
@@ -117,7 +123,9 @@ impl Kind {
             Self::Number(_) => Some(within(column)),
             Self::Time(Times::Day) => Some(finite(column, &format!("{column}::pg_catalog.timestamp"))),
             Self::Time(Times::Instant) => Some(finite(column, column)),
-            Self::Time(Times::OfDay | Times::Span) => Some(format!("EXTRACT(epoch FROM {column})::pg_catalog.float8")),
+            Self::Time(Times::OfDay | Times::Span) => {
+                Some(format!("EXTRACT(epoch FROM {column})::pg_catalog.float8"))
+            }
             _ => None,
         }
     }

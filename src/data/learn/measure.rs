@@ -72,7 +72,8 @@ impl Measuring<'_> {
         let estimate = u64::try_from(number::<i64>(&estimate, 0, &what)?).unwrap_or(0);
         let is_sample = estimate > self.options.sample_above;
         #[expect(clippy::cast_precision_loss, reason = "a sample's size is not exact")]
-        let percent = is_sample.then(|| (100.0 * self.options.sample_rows as f64 / estimate as f64).min(100.0));
+        let percent =
+            is_sample.then(|| (100.0 * self.options.sample_rows as f64 / estimate as f64).min(100.0));
         let from = queries::rows_of(table, percent);
         let rows = if is_sample {
             estimate
@@ -84,7 +85,12 @@ impl Measuring<'_> {
         Ok(Taken { rows, from, is_sample })
     }
 
-    async fn column(&self, table: &Table, column: &Column, taken: &Taken) -> Result<ColumnProfile, LearnError> {
+    async fn column(
+        &self,
+        table: &Table,
+        column: &Column,
+        taken: &Taken,
+    ) -> Result<ColumnProfile, LearnError> {
         let what = format!("{}.{}", table.name, column.name);
         let kind = Kind::of(&column.kind, self.schema);
         let rules = &self.options.rules;
@@ -101,7 +107,8 @@ impl Measuring<'_> {
         };
         if let Some(named) = named.filter(|_| counts.filled >= rules.least) {
             let query = queries::labels(&taken.from, column, named);
-            let rows = self.session.query(&query, &[]).await.map_err(|error| LearnError::new(&*what, error))?;
+            let rows =
+                self.session.query(&query, &[]).await.map_err(|error| LearnError::new(&*what, error))?;
             for row in &rows {
                 let count = u64::try_from(number::<i64>(row, 1, &what)?).unwrap_or(0);
                 let share = Share::of(count, counts.filled, rules.least);
@@ -116,7 +123,8 @@ impl Measuring<'_> {
 
     /// Ranks of numbers and times, the first few columns with one another.
     async fn correlations(&self, table: &Table, rows: u64) -> Result<Vec<Correlation>, LearnError> {
-        let keyed = |column: &&Column| table.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
+        let keyed =
+            |column: &&Column| table.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
         let ordered = |column: &&Column| Kind::of(&column.kind, self.schema).is_ordered() && !keyed(column);
         let columns: Vec<&Column> = table.columns.iter().filter(ordered).take(COMPARED).collect();
         if columns.len() < 2 {
@@ -140,14 +148,16 @@ impl Measuring<'_> {
     async fn fan_out(&self, table: &Table, key: &ForeignKey) -> Result<Option<FanOutProfile>, LearnError> {
         let Some(parent) = self.schema.table(&key.table) else { return Ok(None) };
         let rows = self.rows.get(&table.name).copied().unwrap_or(0);
-        let one_in = if rows > self.options.sample_above { rows.div_ceil(self.options.sample_rows.max(1)) } else { 1 };
+        let one_in =
+            if rows > self.options.sample_above { rows.div_ceil(self.options.sample_rows.max(1)) } else { 1 };
         let what = format!("{} of {}", key.name, table.name);
         let query = queries::fan_out(table, parent, key, one_in);
         let rows = self.session.query(&query, &[]).await.map_err(|error| LearnError::new(&*what, error))?;
         let mut classes = Vec::new();
         let mut parents = 0;
         for row in &rows {
-            let [class, count, children]: [i64; 3] = [number(row, 0, &what)?, number(row, 1, &what)?, number(row, 2, &what)?];
+            let [class, count, children]: [i64; 3] =
+                [number(row, 0, &what)?, number(row, 1, &what)?, number(row, 2, &what)?];
             let (count, children) = (u64::try_from(count).unwrap_or(0), u64::try_from(children).unwrap_or(0));
             match class {
                 -1 => parents = count,
@@ -158,6 +168,10 @@ impl Measuring<'_> {
     }
 }
 
-fn number<'r, T: tokio_postgres::types::FromSql<'r>>(row: &'r Row, at: usize, what: &str) -> Result<T, LearnError> {
+fn number<'r, T: tokio_postgres::types::FromSql<'r>>(
+    row: &'r Row,
+    at: usize,
+    what: &str,
+) -> Result<T, LearnError> {
     row.try_get(at).map_err(|error| LearnError::new(what, error))
 }

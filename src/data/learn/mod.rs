@@ -7,6 +7,7 @@
 mod apply;
 mod apply_column;
 mod column;
+mod curve;
 mod error;
 mod kind;
 mod measure;

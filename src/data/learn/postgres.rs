@@ -39,7 +39,11 @@ impl Default for LearnOptions {
 
 /// Measures all tables of a database as they are at one moment. Nothing is written, and no value leaves the server but labels that
 /// the rules or the allow-list let through.
-pub async fn learn(server: &Server, options: &LearnOptions, on_progress: OnProgress<'_>) -> Result<Profile, LearnError> {
+pub async fn learn(
+    server: &Server,
+    options: &LearnOptions,
+    on_progress: OnProgress<'_>,
+) -> Result<Profile, LearnError> {
     if options.rules.least < 2 {
         return Err(LearnError::Rules(options.rules.least));
     }

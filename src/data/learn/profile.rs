@@ -221,7 +221,12 @@ pub(super) fn two_digits_of(number: f64) -> f64 {
     format!("{number:.1e}").parse().unwrap_or(number)
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "two digits are kept")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "two digits are kept"
+)]
 pub(super) fn two_digits(number: u64) -> u64 {
     two_digits_of(number as f64) as u64
 }

@@ -21,7 +21,8 @@ pub(super) fn rows_of(table: &Table, percent: Option<f64>) -> String {
 fn sampled(table: &Table, method: &str, percent: Option<f64>) -> String {
     // A partitioned table's rows are its partitions'; a table that others inherit from has its own.
     let only = if table.partitioning.is_none() { "ONLY " } else { "" };
-    let sample = percent.map_or(String::new(), |percent| format!(" TABLESAMPLE {method} ({percent:.6}) REPEATABLE (1)"));
+    let sample = percent
+        .map_or(String::new(), |percent| format!(" TABLESAMPLE {method} ({percent:.6}) REPEATABLE (1)"));
     format!("{only}{}{sample}", full_name(&table.name))
 }
 
@@ -129,13 +130,18 @@ pub(super) fn correlations(table: &Table, columns: &[&Column], schema: &Schema, 
         let name = quoted(&column.name);
         Kind::of(&column.kind, schema).number(&name).unwrap_or(name)
     };
-    let taken: Vec<_> = columns.iter().enumerate().map(|(at, column)| format!("{} AS c{at}", number(column))).collect();
+    let taken: Vec<_> =
+        columns.iter().enumerate().map(|(at, column)| format!("{} AS c{at}", number(column))).collect();
     let rank = |at: usize| {
-        format!("CASE WHEN c{at} IS NOT NULL THEN pg_catalog.rank() OVER (ORDER BY c{at}) END::pg_catalog.float8 AS r{at}")
+        format!(
+            "CASE WHEN c{at} IS NOT NULL THEN pg_catalog.rank() OVER (ORDER BY c{at}) END::pg_catalog.float8 AS r{at}"
+        )
     };
     let ranked: Vec<_> = (0..columns.len()).map(rank).collect();
     let pairs: Vec<_> = pairs(columns.len())
-        .map(|(one, other)| format!("pg_catalog.regr_count(r{one}, r{other}), pg_catalog.corr(r{one}, r{other})"))
+        .map(|(one, other)| {
+            format!("pg_catalog.regr_count(r{one}, r{other}), pg_catalog.corr(r{one}, r{other})")
+        })
         .collect();
     format!(
         "WITH taken AS MATERIALIZED (SELECT {} FROM {from}), ranked AS MATERIALIZED (SELECT {} FROM taken) SELECT {} FROM ranked",
@@ -154,12 +160,17 @@ pub(super) fn pairs(columns: usize) -> impl Iterator<Item = (usize, usize)> {
 /// is large, one parent in `one_in` is looked at, by a hash of its key.
 pub(super) fn fan_out(table: &Table, parent: &Table, key: &ForeignKey, one_in: u64) -> String {
     let chosen = |columns: &[String]| {
-        let text: Vec<_> = columns.iter().map(|column| format!("{}::pg_catalog.text", quoted(column))).collect();
+        let text: Vec<_> =
+            columns.iter().map(|column| format!("{}::pg_catalog.text", quoted(column))).collect();
         let hash = format!("pg_catalog.hashtext(pg_catalog.concat_ws('/', {}))", text.join(", "));
         if one_in > 1 { format!(" AND ({hash} & 2147483647) % {one_in} = 0") } else { String::new() }
     };
     let set = |columns: &[String]| {
-        columns.iter().map(|column| format!("{} IS NOT NULL", quoted(column))).collect::<Vec<_>>().join(" AND ")
+        columns
+            .iter()
+            .map(|column| format!("{} IS NOT NULL", quoted(column)))
+            .collect::<Vec<_>>()
+            .join(" AND ")
     };
     let names = key.columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
     format!(

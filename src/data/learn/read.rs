@@ -3,15 +3,25 @@
 use std::collections::BTreeMap;
 
 use super::profile::{
-    ColumnProfile, Correlation, Distinct, FanOutProfile, NumberShape, Profile, Quantity, Rules, Seasons, Share, TableProfile,
-    Widths,
+    ColumnProfile, Correlation, Distinct, FanOutProfile, NumberShape, Profile, Quantity, Rules, Seasons,
+    Share, TableProfile, Widths,
 };
 use crate::data::schema::TableName;
 use crate::data::seed::{Faults, Reader, SeedFaults, get};
 use crate::yaml::{Position, Spanned, SpannedValue, parse_spanned};
 
-const COLUMN: [&str; 10] =
-    ["nulls", "distinct", "widths", "labels", "frequencies", "zipf", "quartiles", "negative", "zero", "seasons"];
+const COLUMN: [&str; 10] = [
+    "nulls",
+    "distinct",
+    "widths",
+    "labels",
+    "frequencies",
+    "zipf",
+    "quartiles",
+    "negative",
+    "zero",
+    "seasons",
+];
 
 impl Profile {
     /// Reads `text`, shown as `name` in faults.
@@ -25,10 +35,16 @@ impl Profile {
         let mut profile = Self::default();
         match documents.as_slice() {
             [document] => whole(&reader, &document.root, &mut profile),
-            [_, second, ..] => reader.faults.add(&second.root, "there is a second document", "one file has one profile"),
+            [_, second, ..] => {
+                reader.faults.add(&second.root, "there is a second document", "one file has one profile")
+            }
             [] => {
                 let at = Position { line: 1, column: 1, offset: 0 };
-                reader.faults.add_at(at, "there is nothing in it".to_owned(), "`seed learn` writes one".to_owned());
+                reader.faults.add_at(
+                    at,
+                    "there is nothing in it".to_owned(),
+                    "`seed learn` writes one".to_owned(),
+                );
             }
         }
         reader.faults.result(name, profile)
@@ -39,7 +55,8 @@ fn whole(reader: &Reader<'_>, root: &Spanned, profile: &mut Profile) {
     let entries = reader.map(root, Some(&["least", "label_share", "most_labels", "tables"]));
     let fallback = Rules::default();
     let least = reader.need(root, entries, "least").and_then(|node| reader.whole(node, 2));
-    let share = get(entries, "label_share").and_then(|node| reader.number(node, "a share from 0 to 1", is_share));
+    let share =
+        get(entries, "label_share").and_then(|node| reader.number(node, "a share from 0 to 1", is_share));
     let labels = get(entries, "most_labels").and_then(|node| reader.count(node));
     profile.rules = Rules {
         least: least.map_or(fallback.least, i64::unsigned_abs),
@@ -65,8 +82,10 @@ fn table(reader: &Reader<'_>, node: &Spanned) -> TableProfile {
     let entries = reader.map(node, Some(&["rows", "columns", "keys", "correlations"]));
     let rows = reader.need(node, entries, "rows").and_then(|node| quantity(reader, node));
     let named = |key: &str| get(entries, key).map_or(&[][..], |node| reader.map(node, None));
-    let columns = named("columns").iter().filter_map(|(key, node)| Some((reader.text(key)?, column(reader, node))));
-    let keys = named("keys").iter().filter_map(|(key, node)| Some((reader.text(key)?, fan_out(reader, node))));
+    let columns =
+        named("columns").iter().filter_map(|(key, node)| Some((reader.text(key)?, column(reader, node))));
+    let keys =
+        named("keys").iter().filter_map(|(key, node)| Some((reader.text(key)?, fan_out(reader, node))));
     let correlations = get(entries, "correlations").map_or(&[][..], |node| reader.items(node));
     TableProfile {
         rows: rows.unwrap_or(Quantity::None),
@@ -94,12 +113,16 @@ fn column(reader: &Reader<'_>, node: &Spanned) -> ColumnProfile {
     let labels = found("labels").map_or(&[][..], |node| reader.map(node, None));
     let label = |(key, node): &(Spanned, Spanned)| Some((reader.text(key)?, share(reader, node)?));
     ColumnProfile {
-        nulls: reader.need(node, entries, "nulls").and_then(|node| share(reader, node)).unwrap_or(Share::None),
+        nulls: reader
+            .need(node, entries, "nulls")
+            .and_then(|node| share(reader, node))
+            .unwrap_or(Share::None),
         distinct: found("distinct").and_then(|node| distinct(reader, node)),
         widths: found("widths").and_then(|node| widths(reader, node)),
         labels: labels.iter().filter_map(label).collect(),
         frequencies: found("frequencies").map_or_else(Vec::new, |node| percents(reader, node, None)),
-        zipf: found("zipf").and_then(|node| reader.number(node, "an exponent from 0 to 10", |n| (0.0..=10.0).contains(&n))),
+        zipf: found("zipf")
+            .and_then(|node| reader.number(node, "an exponent from 0 to 10", |n| (0.0..=10.0).contains(&n))),
         lies: found("quartiles").and_then(|node| lies(reader, node, entries)),
         seasons: found("seasons").map(|node| seasons(reader, node)),
     }
@@ -171,7 +194,9 @@ fn lies(reader: &Reader<'_>, node: &Spanned, entries: &[(Spanned, Spanned)]) -> 
 fn seasons(reader: &Reader<'_>, node: &Spanned) -> Seasons {
     let entries = reader.map(node, Some(&["span", "growth", "days", "hours"]));
     let growth = get(entries, "growth");
-    let weights = |key: &str, count| get(entries, key).map_or_else(Vec::new, |node| percents(reader, node, Some(count)));
+    let weights = |key: &str, count| {
+        get(entries, key).map_or_else(Vec::new, |node| percents(reader, node, Some(count)))
+    };
     Seasons {
         span: get(entries, "span").and_then(|node| reader.count(node)),
         growth: growth.and_then(|node| reader.number(node, "a number above 0", |number| number > 0.0)),
@@ -187,7 +212,8 @@ fn correlation(reader: &Reader<'_>, node: &Spanned) -> Option<Correlation> {
         <[String; 2]>::try_from(names).map_err(|_| reader.wrong(node, "the names of two columns"))
     });
     let rank = reader.need(node, entries, "rank");
-    let rank = rank.and_then(|node| reader.number(node, "a number from -1 to 1", |rank| (-1.0..=1.0).contains(&rank)));
+    let rank = rank
+        .and_then(|node| reader.number(node, "a number from -1 to 1", |rank| (-1.0..=1.0).contains(&rank)));
     Some(Correlation { columns: columns?.ok()?, rank: rank? })
 }
 

@@ -21,19 +21,30 @@ fn all_faults_are_told_at_once() {
                 c: {quartiles: [1, 2, 0], seasons: {days: [1]}}\n      correlations: [{columns: [a], rank: 7}]\n";
     let faults = Profile::read(text, "p.yaml").unwrap_err().to_string();
     for said in [
-        "p.yaml has 10 faults", "1:8: it cannot be `1`", "5:13: it cannot be `many`", "`growth` is not known here", "`nulls` is missing",
-        "7:20: it cannot be `12`; needed is a share such as `12%`", "8:28: it cannot be `2`", "a sequence of 7 numbers", "two columns", "-1 to 1",
+        "p.yaml has 10 faults",
+        "1:8: it cannot be `1`",
+        "5:13: it cannot be `many`",
+        "`growth` is not known here",
+        "`nulls` is missing",
+        "7:20: it cannot be `12`; needed is a share such as `12%`",
+        "8:28: it cannot be `2`",
+        "a sequence of 7 numbers",
+        "two columns",
+        "-1 to 1",
     ] {
         assert!(faults.contains(said), "{said} in {faults}");
     }
 }
 
 fn schema() -> Schema {
-    let mut customers = table("customers", vec![
+    let mut customers = table(
+        "customers",
+        vec![
             column("id", ColumnType::Integer),
             column("country", ColumnType::VarChar(2)),
             Column { not_null: false, ..column("note", ColumnType::Text) },
-        ]);
+        ],
+    );
     customers.primary_key = vec!["id".into()];
     let mut orders = table(
         "orders",
@@ -58,14 +69,27 @@ fn a_seed_takes_what_was_measured_and_runs() {
     let mut seed = plan(&schema, &PlanOptions::default());
     let unknown = shape(&schema, &profile, &mut seed);
     assert_eq!(unknown, ["public.gone", "public.orders.renamed"]);
-    let [customers, orders] = ["customers", "orders"].map(|name| &seed.tables[&TableName::new("public", name)]);
+    let [customers, orders] =
+        ["customers", "orders"].map(|name| &seed.tables[&TableName::new("public", name)]);
     assert_eq!(customers.rows, Rows::Count(1200));
     assert_eq!(orders.rows, Rows::Per { table: TableName::new("public", "customers"), ratio: 2.0 });
-    assert_eq!(orders.columns["customer_id"].make, Some(Make::Parent(FanOut::Counts(vec![(0, 50.0), (1, 30.0), (5, 18.0), (40, 2.0)]))));
-    assert_eq!(orders.columns["status"].make, Some(Make::Choice(vec![("paid".into(), 70.0), ("it's new".into(), 30.0)])));
-    assert_eq!(customers.columns["country"].make, Some(Make::Choice(vec![("1".into(), 60.0), ("2".into(), 30.0), ("3".into(), 10.0)])));
+    assert_eq!(
+        orders.columns["customer_id"].make,
+        Some(Make::Parent(FanOut::Counts(vec![(0, 50.0), (1, 30.0), (5, 18.0), (40, 2.0)])))
+    );
+    assert_eq!(
+        orders.columns["status"].make,
+        Some(Make::Choice(vec![("paid".into(), 70.0), ("it's new".into(), 30.0)]))
+    );
+    assert_eq!(
+        customers.columns["country"].make,
+        Some(Make::Choice(vec![("1".into(), 60.0), ("2".into(), 30.0), ("3".into(), 10.0)]))
+    );
     assert_eq!(customers.columns["note"].null, Some(0.12));
-    assert!(orders.columns["total"].with.is_none() && orders.columns["at"].with.as_ref().is_some_and(|with| with.column == "total"));
+    assert!(
+        orders.columns["total"].with.is_none()
+            && orders.columns["at"].with.as_ref().is_some_and(|with| with.column == "total")
+    );
     let text = seed.to_yaml(&schema);
     let again = read(&text, "seed.yaml", &schema).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
     assert!(Generator::new(&schema, &again).is_ok(), "{text}");
@@ -77,7 +101,8 @@ fn what_constraints_do_not_allow_is_taken_back() {
     let text = TEXT.replace("paid", "paid\\u0000").replace("note: {nulls: 12%", "note: {nulls: 100%");
     let mut profile = Profile::read(&text, "p").unwrap();
     let orders = profile.tables.get_mut(&TableName::new("public", "orders")).unwrap();
-    orders.columns.get_mut("points").unwrap().labels = vec![("7".into(), Share::Percent(90.0)), ("8".into(), Share::Percent(10.0))];
+    orders.columns.get_mut("points").unwrap().labels =
+        vec![("7".into(), Share::Percent(90.0)), ("8".into(), Share::Percent(10.0))];
     let mut seed = plan(&schema, &PlanOptions::default());
     shape(&schema, &profile, &mut seed);
     assert!(Generator::new(&schema, &seed).is_ok());

@@ -2,7 +2,9 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::profile::{ColumnProfile, Distinct, FanOutProfile, Profile, Quantity, Rules, Seasons, TableProfile};
+use super::profile::{
+    ColumnProfile, Distinct, FanOutProfile, Profile, Quantity, Rules, Seasons, Share, TableProfile,
+};
 use crate::data::seed::yaml_text as text;
 
 impl Profile {
@@ -58,15 +60,18 @@ fn body(table: &TableProfile, out: &mut String) {
         out.push_str("      keys:  # percent of parents by their number of children\n");
     }
     for (name, FanOutProfile { mean, children }) in &table.keys {
-        let children: Vec<_> = children.iter().map(|(count, percent)| format!("{count}: {percent}")).collect();
-        let _ = writeln!(out, "        {}: {{mean: {mean}, children: {{{}}}}}", text(name), children.join(", "));
+        let children: Vec<_> =
+            children.iter().map(|(count, percent)| format!("{count}: {percent}")).collect();
+        let _ =
+            writeln!(out, "        {}: {{mean: {mean}, children: {{{}}}}}", text(name), children.join(", "));
     }
     if !table.correlations.is_empty() {
         out.push_str("      correlations:\n");
     }
     for found in &table.correlations {
         let [one, other] = &found.columns;
-        let _ = writeln!(out, "        - {{columns: [{}, {}], rank: {}}}", text(one), text(other), found.rank);
+        let _ =
+            writeln!(out, "        - {{columns: [{}, {}], rank: {}}}", text(one), text(other), found.rank);
     }
 }
 
@@ -77,9 +82,12 @@ fn column_parts(column: &ColumnProfile) -> Vec<String> {
         Distinct::About(count) => format!("distinct: about {count}"),
         Distinct::All => "distinct: all".to_owned(),
     }));
-    parts.extend(column.widths.map(|widths| format!("widths: {{average: {}, most: {}}}", widths.average, widths.most)));
+    parts.extend(
+        column.widths.map(|widths| format!("widths: {{average: {}, most: {}}}", widths.average, widths.most)),
+    );
     if !column.labels.is_empty() {
-        let labels: Vec<_> = column.labels.iter().map(|(label, share)| format!("{}: {share}", quoted(label))).collect();
+        let labels: Vec<_> =
+            column.labels.iter().map(|(label, share)| format!("{}: {share}", quoted(label))).collect();
         parts.push(format!("labels: {{{}}}", labels.join(", ")));
     }
     if !column.frequencies.is_empty() {
@@ -88,9 +96,17 @@ fn column_parts(column: &ColumnProfile) -> Vec<String> {
     parts.extend(column.zipf.map(|exponent| format!("zipf: {exponent}")));
     if let Some(lies) = column.lies {
         parts.push(format!("quartiles: [{}]", list(&lies.quartiles)));
-        parts.push(format!("negative: {}, zero: {}", lies.negative, lies.zero));
+        let shares = [("negative", lies.negative), ("zero", lies.zero)];
+        parts.extend(
+            shares
+                .iter()
+                .filter(|(_, share)| *share != Share::None)
+                .map(|(name, share)| format!("{name}: {share}")),
+        );
     }
-    parts.extend(column.seasons.as_ref().map(|seasons| format!("seasons: {{{}}}", season_parts(seasons).join(", "))));
+    parts.extend(
+        column.seasons.as_ref().map(|seasons| format!("seasons: {{{}}}", season_parts(seasons).join(", "))),
+    );
     parts
 }
 
