@@ -10,7 +10,7 @@ use devcluster::data::postgres::{Credentials, LoadOptions, Password, Server, loa
 use devcluster::data::schema::TableName;
 use devcluster::data::seed::{PlanOptions, Seed, plan};
 
-use super::postgres_schemas::{MUSIC, RENTALS};
+use super::postgres_schemas::{EVERYTHING, MUSIC, RENTALS};
 use super::postgres_server::Database;
 
 /// Every type, each value of which stands in one row alone, beside columns with few values.
@@ -57,7 +57,7 @@ async fn learned(server: &Server, options: &LearnOptions) -> Profile {
 /// Ways in which a value may hide in a text.
 fn encodings(value: &str) -> BTreeSet<String> {
     let reversed: String = value.chars().rev().collect();
-    let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = value.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let mut all = BTreeSet::from([
         value.to_owned(),
         value.to_uppercase(),
@@ -156,6 +156,28 @@ fn table_of(rows: Quantity) -> TableProfile {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_of_every_kind_partitions_and_inheritance_are_measured() {
+    let database = Database::new(EVERYTHING);
+    let profile = measured(&database, |_| {}).await;
+    assert_eq!(Profile::read(&profile.to_yaml(), "p").unwrap_or_else(|faults| panic!("{faults}")), profile);
+    for (schema, name) in [
+        ("public", "events"),
+        ("public", "base"),
+        ("public", "derived"),
+        ("Sales Dept", "Order; 1"),
+        ("public", "every_type"),
+    ] {
+        let rows = profile.tables[&TableName::new(schema, name)].rows;
+        assert!(about(rows) >= 2000.0, "{name}: {rows:?}");
+    }
+    let again = Database::new(EVERYTHING);
+    let schema = schema(&again.server().await).await.unwrap();
+    let second = measured(&again, |seed| drop(shape(&schema, &profile, seed))).await;
+    let differences = differences(&profile, &second);
+    assert!(differences.is_empty(), "{differences:#?}\n{}\n{}", profile.to_yaml(), second.to_yaml());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_allowed_by_name_is_named() {
     let database = Database::new(CANARIES);
     let server = database.server().await;
@@ -206,10 +228,12 @@ async fn measured(database: &Database, change: impl FnOnce(&mut Seed)) -> Profil
     learned(&server, &LearnOptions::default()).await
 }
 
+#[expect(clippy::cast_precision_loss, reason = "counts of tests are small")]
 fn about(quantity: Quantity) -> f64 {
     if let Quantity::About(count) = quantity { count as f64 } else { 25.0 }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "counts of tests are small")]
 fn distinct_share(table: &TableProfile, name: &str) -> Option<f64> {
     let column = &table.columns[name];
     let filled = about(table.rows) * (1.0 - column.nulls.part());

@@ -61,14 +61,14 @@ impl Shaping<'_> {
         match (kind, self.found.distinct) {
             (_, None) => self.notes.push("too few rows have a value".to_owned()),
             (Kind::Text | Kind::Whole | Kind::Number(_), Some(Distinct::Each(count))) => {
-                self.stand_ins(kind, count, told)
+                self.stand_ins(kind, count, told);
             }
             (Kind::Text | Kind::Whole, Some(Distinct::All)) => told.unique = true,
             (Kind::Text, Some(Distinct::About(count))) => self.texts(count, told),
             (Kind::Whole | Kind::Number(_), _) => self.numbers(kind, told),
             (Kind::Time(times), _) => self.times(times, told),
             (_, Some(distinct)) => {
-                self.notes.push(format!("{}, which its maker does not give", shown(distinct)))
+                self.notes.push(format!("{}, which its maker does not give", shown(distinct)));
             }
         }
     }
@@ -107,7 +107,7 @@ impl Shaping<'_> {
         };
         // A word has about seven characters, with the space behind it; widths are rounded up to powers of two.
         let told_width = min.saturating_add(*max).saturating_mul(7) / 2;
-        if (widths.average / 2..=widths.average).contains(&told_width) {
+        if (widths.average / 2..=widths.average.saturating_mul(2)).contains(&told_width) {
             return;
         }
         let words = |width: u64| (width / 7).max(1);

@@ -194,21 +194,21 @@ pub(super) fn fan_out(parents: u64, classes: &[(u64, u64)], least: u64) -> Optio
     let mut merged: Vec<(u64, u64)> = vec![(without, 0)];
     for (count, children) in classes {
         match merged.last_mut() {
-            Some(last) if last.0 < least => *last = (last.0 + count, last.1 + children),
+            Some(end) if end.0 < least => *end = (end.0 + count, end.1 + children),
             _ => merged.push((*count, *children)),
         }
     }
-    if let Some(last) = merged.pop_if(|last| last.0 < least)
+    if let Some(end) = merged.pop_if(|end| end.0 < least)
         && let Some(before) = merged.last_mut()
     {
-        *before = (before.0 + last.0, before.1 + last.1);
+        *before = (before.0 + end.0, before.1 + end.1);
     }
     let mut found: Vec<(u64, f64)> = Vec::new();
     for (count, children) in merged {
         let each = rounded(children, count);
         let percent = two_digits_of(100.0 * ratio(count, parents));
         match found.last_mut() {
-            Some(last) if last.0 == each => last.1 = two_digits_of(last.1 + percent),
+            Some(end) if end.0 == each => end.1 = two_digits_of(end.1 + percent),
             _ => found.push((each, percent)),
         }
     }

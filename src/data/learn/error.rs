@@ -10,7 +10,7 @@ use crate::words::listed;
 pub enum LearnError {
     /// The server could not be reached or its catalogue not be read.
     #[error(transparent)]
-    Postgres(#[from] PostgresError),
+    Postgres(Box<PostgresError>),
     /// Columns are allowed that are not there.
     #[error("no such columns to allow:{}\nname them as `schema.table.column`", listed(.0))]
     NoColumns(Vec<String>),
@@ -35,6 +35,12 @@ pub enum LearnError {
         /// What the driver said.
         source: tokio_postgres::Error,
     },
+}
+
+impl From<PostgresError> for LearnError {
+    fn from(error: PostgresError) -> Self {
+        Self::Postgres(Box::new(error))
+    }
 }
 
 impl LearnError {

@@ -32,7 +32,7 @@ impl Default for LearnOptions {
             rules: Rules::default(),
             sample_above: 1_000_000,
             sample_rows: 300_000,
-            query_time: Duration::from_secs(300),
+            query_time: Duration::from_mins(5),
         }
     }
 }

@@ -36,7 +36,7 @@ impl Profile {
         match documents.as_slice() {
             [document] => whole(&reader, &document.root, &mut profile),
             [_, second, ..] => {
-                reader.faults.add(&second.root, "there is a second document", "one file has one profile")
+                reader.faults.add(&second.root, "there is a second document", "one file has one profile");
             }
             [] => {
                 let at = Position { line: 1, column: 1, offset: 0 };

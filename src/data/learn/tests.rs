@@ -1,5 +1,9 @@
 //! Profiles as text, and seeds that are shaped by them.
 
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::data::generate::Generator;
 use crate::data::generate::test_schema::{column, key, table};
@@ -108,4 +112,67 @@ fn what_constraints_do_not_allow_is_taken_back() {
     assert!(Generator::new(&schema, &seed).is_ok());
     let note = &seed.notes[&(TableName::new("public", "orders"), Some("points".to_owned()))];
     assert!(note.starts_with("not as measured: `7` is not allowed"), "{note}");
+}
+
+fn share() -> impl Strategy<Value = Share> {
+    let told = (1..100_u32).prop_map(|percent| Share::Percent(f64::from(percent) / 10.0));
+    prop_oneof![Just(Share::None), Just(Share::Under), told, Just(Share::AllButUnder), Just(Share::All)]
+}
+
+fn distinct() -> impl Strategy<Value = Option<Distinct>> {
+    let told = (1..1_000_000_u64, 0..4).prop_map(|(count, which)| match which {
+        0 => None,
+        1 => Some(Distinct::Each(count)),
+        2 => Some(Distinct::About(count)),
+        _ => Some(Distinct::All),
+    });
+    told.boxed()
+}
+
+fn any_column() -> impl Strategy<Value = ColumnProfile> {
+    let labels =
+        proptest::collection::btree_map("\\PC{0,8}|[\\x00-\\x7f]{0,4}|true|null|12|~", share(), 0..4);
+    let lies = proptest::option::of((0..20_u32, share(), share()).prop_map(|(place, negative, zero)| {
+        NumberShape { quartiles: [0.0, f64::from(place) / 20.0, 1.0], negative, zero }
+    }));
+    let seasons = proptest::option::of((1..1_u64 << 40, 1..50_u32).prop_map(|(span, growth)| Seasons {
+        span: Some(span),
+        growth: Some(f64::from(growth) / 10.0),
+        days: vec![12.5; 7],
+        hours: Vec::new(),
+    }));
+    (share(), distinct(), labels, lies, seasons, proptest::option::of(1..30_u32)).prop_map(
+        |(nulls, distinct, labels, lies, seasons, zipf)| ColumnProfile {
+            nulls,
+            distinct,
+            widths: None,
+            labels: labels.into_iter().collect(),
+            frequencies: zipf.iter().map(|percent| f64::from(*percent)).collect(),
+            zipf: zipf.map(|tenths| f64::from(tenths) / 10.0),
+            lies,
+            seasons,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn any_profile_reads_back(
+        columns in proptest::collection::btree_map("\\PC{1,10}|[ -~]{1,6}", any_column(), 0..4),
+        schema in "[a-zA-Z\"' :#.]{1,8}",
+        rows in 1..1_u64 << 50,
+    ) {
+        let keys = BTreeMap::from([("k: 1".to_owned(), FanOutProfile { mean: 1.5, children: vec![(0, 50.0), (3, 50.0)] })]);
+        let correlations = vec![Correlation { columns: ["a, b".to_owned(), "c]".to_owned()], rank: -0.5 }];
+        let table = TableProfile { rows: Quantity::About(rows), columns, correlations, keys };
+        let tables = BTreeMap::from([(TableName::new(schema, "t.t"), table)]);
+        let profile = Profile { rules: Rules::default(), tables };
+        let text = profile.to_yaml();
+        prop_assert_eq!(Profile::read(&text, "p").map_err(|faults| TestCaseError::fail(format!("{faults}\n{text}")))?, profile);
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "(least: 50\n)?(tables:\n)?[ a-z:{}\\[\\],\n0-9%\"-]{0,80}") {
+        drop(Profile::read(&text, "p"));
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 use super::profile::{
     ColumnProfile, Distinct, FanOutProfile, Profile, Quantity, Rules, Seasons, Share, TableProfile,
 };
-use crate::data::seed::yaml_text as text;
+use crate::data::seed::{yaml_quoted as quoted, yaml_text as text};
 
 impl Profile {
     /// As YAML, with the rules that its figures keep to.
@@ -121,9 +121,4 @@ fn season_parts(seasons: &Seasons) -> Vec<String> {
 
 fn list(items: &[impl Display]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// A label is a text whatever it looks like.
-fn quoted(label: &str) -> String {
-    serde_json::Value::String(label.to_owned()).to_string()
 }

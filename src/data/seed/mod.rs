@@ -18,4 +18,4 @@ pub use read::read;
 
 pub(in crate::data) use fault::Faults;
 pub(in crate::data) use node::{Reader, get};
-pub(in crate::data) use write::text as yaml_text;
+pub(in crate::data) use write::{quoted as yaml_quoted, text as yaml_text};
