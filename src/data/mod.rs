@@ -2,6 +2,7 @@
 
 pub mod discover;
 pub mod generate;
+pub mod learn;
 pub mod mask;
 pub mod postgres;
 pub mod reach;

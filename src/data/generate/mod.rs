@@ -44,7 +44,7 @@ pub(in crate::data) use calendar::{DAY, SECOND, date, parse_timestamp};
 pub(in crate::data) use compile::{Links, Required, links, make_name, required};
 pub(in crate::data) use dictionary::names as dictionary_names;
 pub(in crate::data) use error::Faults;
-pub(in crate::data) use form::Form;
+pub(in crate::data) use form::{Form, Unit};
 pub(in crate::data) use guess::Known;
 
 use super::schema::{Schema, TableName};

@@ -25,7 +25,7 @@ pub async fn schema(server: &Server) -> Result<Schema, PostgresError> {
 }
 
 /// As [`schema`], within a transaction that is open.
-pub(super) async fn schema_in(session: &Session) -> Result<Schema, PostgresError> {
+pub(in crate::data) async fn schema_in(session: &Session) -> Result<Schema, PostgresError> {
     let tables = session.query(TABLES, &[]).await.during(TASK)?;
     let ids: Vec<u32> = tables.iter().map(|row| row.get(0)).collect();
     let of_tables: [&(dyn ToSql + Sync); 1] = [&ids];

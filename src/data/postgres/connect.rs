@@ -73,7 +73,7 @@ impl fmt::Debug for Server {
 }
 
 /// A session. Dropped, whatever it was doing is given up, and its transaction rolled back.
-pub(super) struct Session {
+pub(in crate::data) struct Session {
     client: Client,
     task: JoinHandle<()>,
 }
@@ -152,7 +152,7 @@ impl Server {
     }
 
     /// A session in the database.
-    pub(super) async fn session(&self) -> Result<Session, PostgresError> {
+    pub(in crate::data) async fn session(&self) -> Result<Session, PostgresError> {
         self.session_in(&self.credentials.database).await
     }
 

@@ -39,3 +39,7 @@ pub use masking::Masking;
 pub use progress::{OnProgress, Progress};
 pub use reset::{ResetCost, ResetReport, keep_pristine, prepare_spare, reset, reset_cost};
 pub use restore::{RestoreOptions, RestoreReport, restore, snapshot_schema};
+
+pub(in crate::data) use catalogue::schema_in;
+pub(in crate::data) use connect::Session;
+pub(in crate::data) use sql::{full_name, literal, quoted};

@@ -3,23 +3,23 @@
 use crate::data::schema::TableName;
 
 /// A name as PostgreSQL reads it, whatever it holds.
-pub(super) fn quoted(name: &str) -> String {
+pub(in crate::data) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A text as PostgreSQL reads it, whatever it holds.
-pub(super) fn literal(text: &str) -> String {
+pub(in crate::data) fn literal(text: &str) -> String {
     let escape = if text.contains('\\') { "E" } else { "" };
     format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// A table's full name.
-pub(super) fn full_name(table: &TableName) -> String {
+pub(in crate::data) fn full_name(table: &TableName) -> String {
     format!("{}.{}", quoted(&table.schema), quoted(&table.name))
 }
 
 /// Names between commas.
-pub(super) fn name_list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+pub(in crate::data) fn name_list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     names.into_iter().map(quoted).collect::<Vec<_>>().join(", ")
 }
 

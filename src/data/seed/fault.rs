@@ -36,16 +36,16 @@ impl fmt::Display for SeedFault {
 
 /// Collects faults while a file is read.
 #[derive(Debug, Default)]
-pub(super) struct Faults(RefCell<Vec<SeedFault>>);
+pub(in crate::data) struct Faults(RefCell<Vec<SeedFault>>);
 
 impl Faults {
     /// Adds one at a node. A place that has a fault gets no second one: the first is the cause.
-    pub(super) fn add(&self, node: &Spanned, message: impl Into<String>, help: impl Into<String>) {
+    pub(in crate::data) fn add(&self, node: &Spanned, message: impl Into<String>, help: impl Into<String>) {
         self.add_at(node.start, message.into(), help.into());
     }
 
     /// Adds one at a position.
-    pub(super) fn add_at(&self, at: Position, message: String, help: String) {
+    pub(in crate::data) fn add_at(&self, at: Position, message: String, help: String) {
         let mut faults = self.0.borrow_mut();
         if !faults.iter().any(|fault| (fault.line, fault.column) == (at.line, at.column)) {
             faults.push(SeedFault { line: at.line, column: at.column, message, help });
@@ -53,7 +53,7 @@ impl Faults {
     }
 
     /// `value`, or all faults where there are any.
-    pub(super) fn result<T>(self, name: &str, value: T) -> Result<T, SeedFaults> {
+    pub(in crate::data) fn result<T>(self, name: &str, value: T) -> Result<T, SeedFaults> {
         let mut faults = self.0.into_inner();
         faults.sort();
         if faults.is_empty() { Ok(value) } else { Err(SeedFaults { name: name.to_owned(), faults }) }

@@ -15,3 +15,7 @@ pub use fault::{SeedFault, SeedFaults};
 pub use model::{ColumnSeed, Coupling, FanOut, Make, Rows, Seed, Series, Spread, States, TableSeed};
 pub use plan::{PlanOptions, plan};
 pub use read::read;
+
+pub(in crate::data) use fault::Faults;
+pub(in crate::data) use node::{Reader, get};
+pub(in crate::data) use write::{quoted as yaml_quoted, text as yaml_text};

@@ -185,7 +185,7 @@ fn parent(fan_out: &FanOut) -> String {
 }
 
 /// A text or number that reads back as the same text, quoted where it has to be.
-fn text(value: &str) -> String {
+pub(in crate::data) fn text(value: &str) -> String {
     let plain =
         |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-' | '+');
     let starts = value.chars().next().is_some_and(|first| {
@@ -198,5 +198,24 @@ fn text(value: &str) -> String {
         || value.chars().all(plain)
             && starts
             && (number && value != "-" && !value.starts_with("--") || reads_as_string(value));
-    if bare { value.to_owned() } else { serde_json::Value::String(value.to_owned()).to_string() }
+    if bare { value.to_owned() } else { quoted(value) }
+}
+
+/// A text between quotes. JSON lets characters stand bare that YAML does not.
+pub(in crate::data) fn quoted(value: &str) -> String {
+    let bare = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
+    serde_json::Value::String(value.to_owned()).to_string().chars().fold(
+        String::new(),
+        |mut out, character| {
+            if bare(character) {
+                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            } else {
+                out.push(character);
+            }
+            out
+        },
+    )
 }
