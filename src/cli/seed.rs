@@ -12,7 +12,7 @@ use crate::data::generate::{Format, Locale};
 use crate::data::seed::PlanOptions;
 use crate::operation::gather::{self, Desired};
 use crate::operation::session::{Existing, Session};
-use crate::operation::{data_load, data_write, datasets, snapshot_load, stores};
+use crate::operation::{data_load, data_write, datasets, snapshot_create, snapshot_load, stores};
 use crate::words::sized;
 
 /// What is done with synthetic data.
@@ -33,6 +33,25 @@ pub enum Verb {
         /// The language of names and words: en, de
         #[arg(long, default_value = "en", value_parser = locale)]
         locale: Locale,
+        /// Shape it by the profile that `seed learn` wrote: a data set, or the file's path
+        #[arg(long, value_name = "PROFILE")]
+        like: Option<String>,
+        /// Write over a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Measure a real database, read-only, and write what it is like to snapshots/NAME/profile.yaml: no value is in it
+    Learn {
+        /// The data set
+        name: String,
+        #[command(flatten)]
+        store: StoreArg,
+        /// A PostgreSQL elsewhere: `postgres://USER@HOST:PORT/DATABASE`, with the password in PGPASSWORD
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "store")]
+        from: Option<String>,
+        /// A column whose values may be named, as `schema.table.column`
+        #[arg(long, value_name = "COLUMN")]
+        allow: Vec<String>,
         /// Write over a file that is there
         #[arg(long)]
         force: bool,
@@ -101,14 +120,28 @@ fn locale(text: &str) -> Result<Locale, String> {
 pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     match verb {
-        Verb::Plan { name, store, rows, seed, locale, force } => {
+        Verb::Plan { name, store, rows, seed, locale, like, force } => {
             let options = PlanOptions { seed, locale, rows, ..PlanOptions::default() };
-            plan(global, &session, &name, &store, &options, force).await
+            let like = like.map(|like| path(&session, &like, "profile.yaml", "seed learn")).transpose()?;
+            let (_, existing, store) = reach(&session, &store).await?;
+            let text = data_load::plan(&session, &existing, &store, &options, like.as_deref()).await?;
+            keep(global, &session, &name, "seed.yaml", &text, force)
+        }
+        Verb::Learn { name, store, from, allow, force } => {
+            let server = match from {
+                Some(address) => snapshot_create::elsewhere(&address).await?,
+                None => {
+                    let (_, existing, store) = reach(&session, &store).await?;
+                    stores::postgres(&existing, &store).await?
+                }
+            };
+            let text = data_load::learn(&session, &server, allow.into_iter().collect()).await?;
+            keep(global, &session, &name, "profile.yaml", &text, force)
         }
         Verb::Load { name, store } => load(global, &session, &name, &store).await,
         Verb::Write { name, store, format, out } => {
             let (_, existing, store) = reach(&session, &store).await?;
-            let path = path(&session, &name)?;
+            let path = path(&session, &name, "seed.yaml", "seed plan")?;
             let (_, _, generator) = data_load::generator(&existing, &store, &path).await?;
             let (format, ending) = format.format();
             let reporter = session.reporter.clone();
@@ -135,37 +168,34 @@ pub(super) async fn reach(
     Ok((desired, existing, store))
 }
 
-/// The seed.yaml of a data set, or the file itself.
-fn path(session: &Session, name: &str) -> Result<PathBuf, CliError> {
-    let own = session.config.snapshots().join(name).join("seed.yaml");
+/// A file of a data set, or the file itself; `by` writes one.
+fn path(session: &Session, name: &str, file: &str, by: &str) -> Result<PathBuf, CliError> {
+    let own = session.config.snapshots().join(name).join(file);
     let here = PathBuf::from(name);
     [own.clone(), here].into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        let text = format!(
-            "there is neither {} nor a file {name}; `devcluster seed plan {name}` writes one",
-            own.display()
-        );
+        let text =
+            format!("there is neither {} nor a file {name}; `devcluster {by} {name}` writes one", own.display());
         CliError::message(Exit::Usage, text)
     })
 }
 
-async fn plan(
+/// Writes a file of a data set; `-` prints it. What is there is not written over unasked.
+fn keep(
     global: &Global,
     session: &Session,
     name: &str,
-    store: &StoreArg,
-    options: &PlanOptions,
+    file: &str,
+    text: &str,
     force: bool,
 ) -> Result<(), CliError> {
-    let path = session.config.snapshots().join(name).join("seed.yaml");
-    if name != "-" && path.exists() && !force {
-        let text = format!("{} is there already; --force writes over it", path.display());
-        return Err(CliError::message(Exit::Usage, text));
-    }
-    let (_, existing, store) = reach(session, store).await?;
-    let text = data_load::plan(&existing, &store, options).await?;
     if name == "-" {
         printer::data(text.trim_end());
         return Ok(());
+    }
+    let path = session.config.snapshots().join(name).join(file);
+    if path.exists() && !force {
+        let text = format!("{} is there already; --force writes over it", path.display());
+        return Err(CliError::message(Exit::Usage, text));
     }
     let failed = |error: std::io::Error| {
         CliError::message(Exit::Failed, format!("cannot write {}: {error}", path.display()))
@@ -173,15 +203,13 @@ async fn plan(
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(failed)?;
     }
-    std::fs::write(&path, &text).map_err(failed)?;
-    show(global, &json!({"file": path}), || {
-        format!("{}; `devcluster seed load {name}` loads it", path.display())
-    });
+    std::fs::write(&path, text).map_err(failed)?;
+    show(global, &json!({"file": path}), || path.display().to_string());
     Ok(())
 }
 
 async fn load(global: &Global, session: &Session, name: &str, store: &StoreArg) -> Result<(), CliError> {
-    let path = path(session, name)?;
+    let path = path(session, name, "seed.yaml", "seed plan")?;
     let (_, existing, store) = reach(session, store).await?;
     let _lock = session.lock()?;
     let report = data_load::seed(session, &existing, &store, &path).await?;

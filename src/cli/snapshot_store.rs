@@ -4,15 +4,15 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use super::exit::CliError;
+use super::exit::{CliError, Exit};
 use super::seed::{StoreArg, reach};
 use super::snapshot::show;
 use super::{Global, printer, snapshot_text};
-use crate::data::discover::Store;
+use crate::data::discover::{Store, StoreKind};
 use crate::data::snapshot::SnapshotName;
-use crate::operation::session::Session;
+use crate::operation::session::{Existing, Session};
 use crate::operation::snapshot_create::{self, Part, Taking};
-use crate::operation::{snapshot_load, stores};
+use crate::operation::{snapshot_load, snapshot_redis, stores};
 
 /// What `create` takes.
 #[derive(Debug, clap::Args)]
@@ -72,6 +72,13 @@ pub async fn create(global: &Global, args: CreateArgs) -> Result<(), CliError> {
         (server, prefix, true)
     } else {
         let (_, existing, store) = reach(&session, &args.store).await?;
+        if store.kind == StoreKind::Redis {
+            if args.from.is_some() || !part.is_whole() {
+                let text = format!("{store} is taken whole: --where and --percent are for PostgreSQL");
+                return Err(CliError::message(Exit::Usage, text));
+            }
+            return create_redis(global, &session, &existing, &store, args.name, args.replace).await;
+        }
         (stores::postgres(&existing, &store).await?, snapshot_load::prefix(&store), false)
     };
     let taking = Taking { name: args.name, prefix, replace: args.replace, masked, part: &part };
@@ -86,16 +93,37 @@ pub async fn create(global: &Global, args: CreateArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+async fn create_redis(
+    global: &Global,
+    session: &Session,
+    existing: &Existing,
+    store: &Store,
+    name: SnapshotName,
+    replace: bool,
+) -> Result<(), CliError> {
+    let (created, databases) = snapshot_redis::create(session, existing, store, name, replace).await?;
+    let manifest = &created.manifest;
+    let value = json!({
+        "name": manifest.name, "content": manifest.content, "bytes": manifest.size(), "stored": created.added.bytes,
+        "databases": databases,
+    });
+    show(global, &value, || {
+        let lines = databases.iter().map(|(database, entries)| format!("database {database}  {entries} entries"));
+        lines.collect::<Vec<_>>().join("\n")
+    });
+    Ok(())
+}
+
 /// Puts a store's data back as a snapshot has it.
 pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (_, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
-    let report = snapshot_load::load(&session, &existing, &store, &args.name).await?;
-    let tables: Vec<_> =
-        report.tables.iter().map(|(table, rows)| json!({"table": table.to_string(), "rows": rows})).collect();
+    let held = snapshot_load::load(&session, &existing, &store, &args.name).await?;
+    let parts: serde_json::Map<String, serde_json::Value> =
+        held.parts.iter().map(|(part, count)| (part.clone(), json!(count))).collect();
     let value = json!({
-        "store": store.name(), "snapshot": args.name, "seconds": report.took.as_secs_f64(), "tables": tables,
+        "store": store.name(), "snapshot": args.name, "seconds": held.took.as_secs_f64(), "parts": parts,
     });
     show(global, &value, || format!("{store} holds {}", args.name));
     leave_preparing(&session, &store);
@@ -125,6 +153,9 @@ pub async fn prepare(global: &Global, args: PrepareArgs) -> Result<(), CliError>
 /// Starts `prepare` apart from this command and its terminal. Where that fails, the next reset takes longer and says so.
 pub(super) fn leave_preparing(session: &Session, store: &Store) {
     use std::os::unix::process::CommandExt;
+    if store.kind != StoreKind::Postgres {
+        return;
+    }
     let Ok(program) = std::env::current_exe() else { return };
     let _ = Command::new(program)
         .args(["snapshot", "prepare", "--quiet", "--store", &store.name(), "--file"])

@@ -1,5 +1,6 @@
 //! Synthetic data into a store: the live schema read, a seed.yaml held against it, and its rows loaded, all or nothing.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -7,13 +8,14 @@ use std::time::{Duration, Instant};
 use super::error::OperationError;
 use super::session::{Existing, Session};
 use super::stores;
-use crate::data::discover::Store;
+use crate::data::discover::{Store, StoreKind};
 use crate::data::generate::Generator;
+use crate::data::learn::{self, LearnOptions, Profile};
 use crate::data::postgres::{self, LoadOptions, LoadReport, Progress, Server};
 use crate::data::schema::Schema;
 use crate::data::seed::{self, PlanOptions};
 use crate::event::{Event, SharedReporter};
-use crate::words::{counted, sized};
+use crate::words::{counted, listed, sized};
 
 const STEP: &str = "data";
 
@@ -28,23 +30,63 @@ pub enum Fresh {
 
 /// Looks whether a store holds anything.
 pub async fn fresh(existing: &Existing, store: &Store) -> Result<Fresh, OperationError> {
-    let server = stores::postgres(existing, store).await?;
-    let schema = postgres::schema(&server).await?;
-    Ok(if schema.tables.is_empty() { Fresh::Empty } else { Fresh::HoldsData })
+    let is_empty = if store.kind == StoreKind::Redis {
+        stores::redis(existing, store).await?.keys().await? == 0
+    } else {
+        let server = stores::postgres(existing, store).await?;
+        postgres::schema(&server).await?.tables.is_empty()
+    };
+    Ok(if is_empty { Fresh::Empty } else { Fresh::HoldsData })
 }
 
-/// A seed.yaml for a store's live schema, ready to run.
+/// A seed.yaml for a store's live schema, ready to run; shaped by a profile, where one is given. What the profile knows and the
+/// schema does not have is said.
 pub async fn plan(
+    session: &Session,
     existing: &Existing,
     store: &Store,
     options: &PlanOptions,
+    like: Option<&Path>,
 ) -> Result<String, OperationError> {
+    let profile = match like {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| OperationError::Data { path: path.to_owned(), source })?;
+            Some(Profile::read(&text, &path.display().to_string())?)
+        }
+    };
     let server = stores::postgres(existing, store).await?;
     let schema = postgres::schema(&server).await?;
     if schema.tables.is_empty() {
         return Err(OperationError::NoTables { store: store.to_string() });
     }
-    Ok(seed::plan(&schema, options).to_yaml(&schema))
+    let mut seed = seed::plan(&schema, options);
+    if let Some(profile) = profile {
+        let unknown = learn::shape(&schema, &profile, &mut seed);
+        if !unknown.is_empty() {
+            let note = format!("the profile has what the schema has not:{}", listed(&unknown));
+            session.reporter.report(Event::Note(note));
+        }
+    }
+    Ok(seed.to_yaml(&schema))
+}
+
+/// Measures a database without taking a value from it, and gives the profile's text.
+pub async fn learn(
+    session: &Session,
+    server: &Server,
+    allow: BTreeSet<String>,
+) -> Result<String, OperationError> {
+    let started = Instant::now();
+    let reporter = &session.reporter;
+    reporter.report(Event::Started { step: "learn".into(), what: format!("measuring {}", server.name()) });
+    let meter = Meter::new("learn", reporter.clone());
+    let options = LearnOptions { allow, ..LearnOptions::default() };
+    let profile = learn::learn(server, &options, &|progress| meter.tell(progress)).await?;
+    let what = format!("{} of {} measured", counted(profile.tables.len(), "table"), server.name());
+    reporter.report(Event::Done { step: "learn".into(), what, took: started.elapsed() });
+    Ok(profile.to_yaml())
 }
 
 /// A seed.yaml held against a store's live schema.

@@ -9,7 +9,9 @@ use crate::apply::wait::NotReady;
 use crate::cluster::state::StateError;
 use crate::cluster::{ClusterError, EngineError};
 use crate::data::generate::GenerateError;
+use crate::data::learn::LearnError;
 use crate::data::postgres::PostgresError;
+use crate::data::redis::RedisError;
 use crate::data::seed::SeedFaults;
 use crate::data::snapshot::{NameError, SnapshotError};
 use crate::data::subset::{SubsetFault, SubsetFaults};
@@ -120,7 +122,7 @@ pub enum OperationError {
         help: String,
     },
     /// A store of a kind that this cannot be done with.
-    #[error("{store} cannot be worked with yet: PostgreSQL can")]
+    #[error("{store} cannot be worked with so: seeds are for PostgreSQL, snapshots for PostgreSQL and Redis")]
     OtherStore {
         /// The store.
         store: String,
@@ -150,7 +152,13 @@ pub enum OperationError {
     /// A store of data.
     #[error(transparent)]
     Postgres(#[from] PostgresError),
-    /// A seed.yaml.
+    /// A Redis store.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// Measuring a database.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// A seed.yaml, or a profile.
     #[error(transparent)]
     Seed(#[from] SeedFaults),
     /// A seed that does not fit the schema.

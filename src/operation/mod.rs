@@ -32,6 +32,7 @@ pub mod restart;
 pub mod session;
 pub mod snapshot_create;
 pub mod snapshot_load;
+pub mod snapshot_redis;
 pub mod snapshots;
 pub mod status;
 pub mod stores;

@@ -1,7 +1,7 @@
 //! Takes a snapshot of a store: of the cluster's own as it is, of one elsewhere only masked.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use super::session::Session;
 use super::snapshots::blocking;
 use crate::data::postgres::{self, DumpOptions, DumpReport, Server};
 use crate::data::schema::Schema;
-use crate::data::snapshot::{Catalogue, CreateOptions, Created, SnapshotName};
+use crate::data::snapshot::{Catalogue, CreateOptions, Created, SnapshotName, Writer};
 use crate::data::subset::{self, Cap, Request, Root};
 use crate::event::Event;
 use crate::words::{counted, sized};
@@ -35,7 +35,8 @@ pub struct Part {
 }
 
 impl Part {
-    fn is_whole(&self) -> bool {
+    /// Whether all rows are.
+    pub fn is_whole(&self) -> bool {
         self.conditions.is_empty() && self.percent.is_empty()
     }
 }
@@ -86,7 +87,8 @@ pub async fn create(
     if let Some(subset) = &subset {
         show(&subset.to_string());
     }
-    let writer = begin(session.config.snapshots(), &taking, server).await?;
+    let tool = ("PostgreSQL".to_owned(), server.release().to_owned());
+    let writer = begin(session.config.snapshots(), taking.name.clone(), taking.replace, tool).await?;
     let rules = mask.as_ref().map(|mask| mask.rules());
     let options = DumpOptions { mask, subset, ..DumpOptions::whole(&taking.prefix) };
     let meter = Meter::new(STEP, reporter.clone());
@@ -117,21 +119,18 @@ pub async fn create(
     Ok(Taken { created, dumped })
 }
 
-async fn begin(
-    directory: impl AsRef<Path>,
-    taking: &Taking<'_>,
-    server: &Server,
-) -> Result<crate::data::snapshot::Writer, OperationError> {
-    let catalogue = Catalogue::open(directory.as_ref());
+/// Begins a snapshot in a catalogue, with the versions of devcluster and of the store's own `tool`.
+pub(super) async fn begin(
+    directory: PathBuf,
+    name: SnapshotName,
+    replace: bool,
+    tool: (String, String),
+) -> Result<Writer, OperationError> {
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
     let mut options = CreateOptions::at(now.to_string().parse()?);
-    options.replace = taking.replace;
-    options.tools = BTreeMap::from([
-        ("devcluster".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("PostgreSQL".to_owned(), server.release().to_owned()),
-    ]);
-    let name = taking.name.clone();
-    blocking(move || Ok(catalogue.create(name, options)?)).await
+    options.replace = replace;
+    options.tools = BTreeMap::from([("devcluster".to_owned(), env!("CARGO_PKG_VERSION").to_owned()), tool]);
+    blocking(move || Ok(Catalogue::open(directory).create(name, options)?)).await
 }
 
 fn plan(schema: &Schema, part: &Part) -> Result<Option<subset::Plan>, OperationError> {

@@ -1,14 +1,16 @@
 //! Puts a store's data back as a snapshot has it, or as it was loaded last.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::data_load::Meter;
 use super::datasets;
 use super::error::OperationError;
 use super::session::{Existing, Session};
+use super::snapshot_redis;
 use super::snapshots::blocking;
 use super::stores;
-use crate::data::discover::Store;
+use crate::data::discover::{Store, StoreKind};
 use crate::data::postgres::{
     self, CopyCost, PostgresError, ResetReport, RestoreOptions, RestoreReport, Server,
 };
@@ -21,6 +23,15 @@ const STEP: &str = "data";
 /// The stream that every database's part of a snapshot has.
 const MARK: &str = "/schema.json";
 
+/// What a store holds now.
+#[derive(Debug)]
+pub struct Held {
+    /// Rows of each table, or all entries.
+    pub parts: Vec<(String, u64)>,
+    /// The time it took.
+    pub took: Duration,
+}
+
 /// What the streams of a store's database begin with.
 pub fn prefix(store: &Store) -> String {
     format!("postgres/{}", store.name())
@@ -32,20 +43,38 @@ pub async fn load(
     existing: &Existing,
     store: &Store,
     name: &SnapshotName,
-) -> Result<RestoreReport, OperationError> {
-    let reporter = &session.reporter;
+) -> Result<Held, OperationError> {
+    let started = Instant::now();
     let catalogue = Catalogue::open(session.config.snapshots());
     let (found, wanted) = (catalogue.clone(), name.clone());
     let manifest = blocking(move || Ok(found.find(&wanted)?)).await?;
-    let prefix = own_prefix(&manifest, store)?;
+    let parts = if store.kind == StoreKind::Redis {
+        let entries = snapshot_redis::load(session, existing, store, &catalogue, &manifest).await?;
+        vec![("entries".to_owned(), entries)]
+    } else {
+        let report = load_postgres(session, existing, store, &catalogue, &manifest).await?;
+        report.tables.into_iter().map(|(table, rows)| (table.to_string(), rows)).collect()
+    };
+    datasets::record_snapshot(session, &store.name(), &manifest)?;
+    Ok(Held { parts, took: started.elapsed() })
+}
+
+async fn load_postgres(
+    session: &Session,
+    existing: &Existing,
+    store: &Store,
+    catalogue: &Catalogue,
+    manifest: &Manifest,
+) -> Result<RestoreReport, OperationError> {
+    let (reporter, name) = (&session.reporter, &manifest.name);
+    let prefix = own_prefix(manifest, store)?;
     reporter.report(Event::Started { step: STEP.into(), what: format!("snapshot {name} into {store}") });
     let server = stores::postgres(existing, store).await?;
-    let moved = moved_on(&server, &catalogue, &manifest, &prefix).await?;
+    let moved = moved_on(&server, catalogue, manifest, &prefix).await?;
     let meter = Meter::new(STEP, reporter.clone());
     let options = RestoreOptions { prefix, sessions: 2, keep_pristine: true };
     let report =
-        postgres::restore(&server, &catalogue, &manifest, &options, &|progress| meter.tell(progress)).await?;
-    datasets::record_snapshot(session, &store.name(), &manifest)?;
+        postgres::restore(&server, catalogue, manifest, &options, &|progress| meter.tell(progress)).await?;
     let rows: u64 = report.tables.iter().map(|(_, rows)| rows).sum();
     let what =
         format!("{store}: {rows} rows in {} as {name} has them", counted(report.tables.len(), "table"));

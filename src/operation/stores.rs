@@ -13,6 +13,7 @@ use super::session::Existing;
 use crate::data::discover::{self, Given, Store, StoreKind};
 use crate::data::postgres::{Credentials, Password, Server};
 use crate::data::reach::Reach;
+use crate::data::redis;
 
 /// The stores of the system, in the order of the manifests.
 pub fn all(desired: &Desired) -> Vec<Store> {
@@ -48,18 +49,12 @@ fn names(stores: &[Store]) -> String {
     format!("the manifests run {}", names.join(", "))
 }
 
-/// A way to a store in the cluster.
-pub fn reach(existing: &Existing, store: &Store) -> Arc<dyn Reach> {
-    Arc::new(ClusterReach::new(existing.cluster.client.clone(), store.clone()))
-}
-
 /// A PostgreSQL store in the cluster, logged in to.
 pub async fn postgres(existing: &Existing, store: &Store) -> Result<Server, OperationError> {
     if store.kind != StoreKind::Postgres {
         return Err(OperationError::OtherStore { store: store.to_string() });
     }
-    let reach = reach(existing, store);
-    let lookup = Lookup { client: &existing.cluster.client, store, reach: reach.as_ref() };
+    let (reach, lookup) = way(existing, store);
     let user = lookup.text(store.user.as_ref()).await?.unwrap_or_else(|| "postgres".into());
     let password = lookup.text(store.password.as_ref()).await?.unwrap_or_default();
     let database = lookup.text(store.database.as_ref()).await?.unwrap_or_else(|| user.clone());
@@ -67,11 +62,24 @@ pub async fn postgres(existing: &Existing, store: &Store) -> Result<Server, Oper
     Ok(Server::connect(reach, credentials).await?)
 }
 
+/// A Redis store in the cluster, logged in to.
+pub async fn redis(existing: &Existing, store: &Store) -> Result<redis::Server, OperationError> {
+    let (reach, lookup) = way(existing, store);
+    let user = lookup.text(store.user.as_ref()).await?;
+    let password = lookup.text(store.password.as_ref()).await?.map(redis::Password::new);
+    Ok(redis::Server::connect(reach, user, password).await?)
+}
+
+fn way<'a>(existing: &'a Existing, store: &'a Store) -> (Arc<dyn Reach>, Lookup<'a>) {
+    let reach: Arc<dyn Reach> = Arc::new(ClusterReach::new(existing.cluster.client.clone(), store.clone()));
+    (reach.clone(), Lookup { client: &existing.cluster.client, store, reach })
+}
+
 /// Finds what a store's container is given.
 struct Lookup<'a> {
     client: &'a Client,
     store: &'a Store,
-    reach: &'a dyn Reach,
+    reach: Arc<dyn Reach>,
 }
 
 impl Lookup<'_> {

@@ -111,6 +111,11 @@ impl Server {
         })
     }
 
+    /// How many keys it has, in all databases.
+    pub async fn keys(&self) -> Result<u64, RedisError> {
+        Ok(super::spare::keyspace(&mut self.link().await?).await?.values().sum())
+    }
+
     /// Whether it has functions.
     pub(super) fn has_functions(&self) -> bool {
         self.major >= 7
