@@ -115,7 +115,7 @@ fn table(draws: &mut Draws, name: &str, keyed: &mut Vec<Keyed>, text: &mut Strin
         );
         parts.push(format!("FOREIGN KEY ({}) REFERENCES {}", columns.join(", "), parent.0));
     }
-    for place in 0..1 + draws.below(6) {
+    for place in 0..=draws.below(5) {
         let kind = draws.pick(&TYPES);
         let (null, unique) = (
             draws.pick(&["", " NOT NULL"]),

@@ -38,7 +38,11 @@ impl Kept {
             .catalogue
             .create(name.parse().unwrap(), CreateOptions::at("2026-11-25T21:00:00Z".parse().unwrap()))
             .unwrap();
-        dump(server, &writer, options, &|_| {}).await?;
+        if let Err(error) = dump(server, &writer, options, &|_| {}).await {
+            // Whoever passes over the error gets no snapshot either.
+            writer.finish([].into()).unwrap_err();
+            return Err(error);
+        }
         Ok(tokio::task::spawn_blocking(move || writer.finish([].into()).unwrap().manifest).await.unwrap())
     }
 

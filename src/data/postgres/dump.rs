@@ -1,16 +1,16 @@
 //! Dumps a database into a snapshot as it is at one moment: one transaction exports what it sees (PostgreSQL's manual,
 //! "Snapshot Synchronization Functions"), and pg_dump and further sessions read exactly that.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use serde_json::json;
 
 use super::connect::{Server, Session};
-use super::dump_definitions::{Definitions, after, definitions};
+use super::dump_definitions::{after, definitions};
 use super::dump_moment::{Moment, Reading};
 use super::dump_rows::{copy_out, drain, store};
 use super::error::PostgresError;
@@ -69,7 +69,8 @@ pub struct DumpedTable {
     pub bytes: u64,
 }
 
-/// Adds a database to a snapshot. On an error the snapshot must be given up: some of its streams were never ended.
+/// Adds a database to a snapshot. After an error the snapshot cannot be finished: some of its streams
+/// were never ended.
 pub async fn dump(
     server: &Server,
     writer: &Writer,
@@ -77,6 +78,7 @@ pub async fn dump(
     on_progress: OnProgress<'_>,
 ) -> Result<DumpReport, PostgresError> {
     let started = Instant::now();
+    let opened = Opened::new(writer, &options.prefix)?;
     let mut moment = Moment::begin(server, options).await?;
     let (schema, mut notes) = (moment.schema.clone(), moment.notes.clone());
     notes.extend(server.note());
@@ -98,18 +100,23 @@ pub async fn dump(
     };
     let job = Job { writer, options, encoding: &moment.encoding, treatment, on_progress };
     let tables = job.rows(&sessions, &readings).await?;
-    let fingerprint = fingerprint(&schema);
-    write_definitions(writer, options, &schema, &fingerprint, definitions, after, search.as_deref()).await?;
     drop((job, sessions));
-    search.map_or(Ok(()), nothing_came_through)?;
+    let texts = [kept(&schema), definitions.pre_data, definitions.post_data, after];
+    if let Some(search) = search {
+        nothing_came_through(search, &texts)?;
+    }
+    let fingerprint = fingerprint(&schema);
+    opened.write(texts, &fingerprint).await?;
     Ok(DumpReport { schema, fingerprint, tables, notes, took: started.elapsed() })
 }
 
 /// Refuses a snapshot in which original values stand.
-fn nothing_came_through(search: Arc<Mutex<LeakSearch>>) -> Result<(), PostgresError> {
+fn nothing_came_through(search: Arc<Mutex<LeakSearch>>, texts: &[String]) -> Result<(), PostgresError> {
     // Were it still held by someone, not all would have been searched: that is no clean snapshot either.
     let search = Arc::into_inner(search).ok_or(PostgresError::Stopped("the search for original values"))?;
-    let leaks = search.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+    let mut search = search.into_inner().unwrap_or_else(PoisonError::into_inner);
+    texts.iter().flat_map(|text| text.lines()).for_each(|line| search.seen(line.as_bytes()));
+    let leaks = search.finish();
     if leaks.is_empty() { Ok(()) } else { Err(PostgresError::Leaks(leaks)) }
 }
 
@@ -198,39 +205,37 @@ impl Job<'_> {
     }
 }
 
-/// Writes all that is not rows.
-async fn write_definitions(
-    writer: &Writer,
-    options: &DumpOptions,
-    schema: &Schema,
-    fingerprint: &str,
-    definitions: Definitions,
-    after: String,
-    search: Option<&Mutex<LeakSearch>>,
-) -> Result<(), PostgresError> {
+/// Streams of all that is not rows. They are ended last, so that a dump that failed can never become a snapshot.
+struct Opened(Vec<StreamWriter>);
+
+const TEXTS: [&str; 4] = [streams::SCHEMA, streams::PRE_DATA, streams::POST_DATA, streams::AFTER];
+
+impl Opened {
+    fn new(writer: &Writer, prefix: &str) -> Result<Self, PostgresError> {
+        let open =
+            |name| Ok::<_, PostgresError>(writer.stream(streams::path(prefix, name)?, BTreeMap::new())?);
+        Ok(Self(TEXTS.into_iter().map(open).collect::<Result<_, _>>()?))
+    }
+
+    /// Writes each its text, in the order of [`TEXTS`].
+    async fn write(self, texts: [String; 4], fingerprint: &str) -> Result<(), PostgresError> {
+        let fingerprint = fingerprint.to_owned();
+        let written = tokio::task::spawn_blocking(move || {
+            for (mut stream, text) in self.0.into_iter().zip(texts) {
+                stream.attribute("fingerprint", fingerprint.as_str());
+                stream.write_all(text.as_bytes()).map_err(super::dump_rows::unwrap)?;
+                stream.finish()?;
+            }
+            Ok(())
+        });
+        written.await.map_err(|_| PostgresError::Stopped("writing definitions"))?
+    }
+}
+
+/// The schema as it is kept: without numbers of rows, which are but estimates.
+fn kept(schema: &Schema) -> String {
     let mut counted = schema.clone();
     counted.tables.iter_mut().for_each(|table| table.rows = 0);
-    let schema = serde_json::to_string_pretty(&counted).unwrap_or_default();
-    let texts = [
-        (streams::SCHEMA, schema),
-        (streams::PRE_DATA, definitions.pre_data),
-        (streams::POST_DATA, definitions.post_data),
-        (streams::AFTER, after),
-    ];
-    let mut work: Vec<(StreamWriter, String)> = Vec::new();
-    for (name, text) in texts {
-        if let Some(search) = search {
-            text.lines().for_each(|line| lock(search).seen(line.as_bytes()));
-        }
-        let attributes = [("fingerprint".to_owned(), json!(fingerprint))].into();
-        work.push((writer.stream(streams::path(&options.prefix, name)?, attributes)?, text));
-    }
-    let written = tokio::task::spawn_blocking(move || {
-        for (mut stream, text) in work {
-            stream.write_all(text.as_bytes()).map_err(super::dump_rows::unwrap)?;
-            stream.finish()?;
-        }
-        Ok(())
-    });
-    written.await.map_err(|_| PostgresError::Stopped("writing definitions"))?
+    // Names, numbers, lists and ordered maps alone: nothing in it fails to be JSON.
+    serde_json::to_string_pretty(&counted).unwrap_or_default()
 }
