@@ -1,6 +1,9 @@
 //! Restores a server's data from a snapshot, all or nothing as far as the server can: the whole snapshot is checked first; then
 //! spare databases are filled, which change places with the old ones in one transaction. Killed before that, the old data is
 //! as it was, and the next restore clears what is left. A server without spare databases is emptied first; that is said before.
+//!
+//! Known by the server alone: one that evicts any key (`allkeys-*`) may evict old ones while there is no room for both, and the
+//! key that marks a spare database; the restore then fails, and clears the spare database itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
