@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ const PORT: &str = "5432";
 /// The server: its directory holds its socket.
 struct Running {
     directory: PathBuf,
+    /// Ends the server when the process ends and so closes the shell's input.
+    _shell: Child,
 }
 
 /// Runs a program as a user who may start a server: root may not.
@@ -35,9 +37,16 @@ fn unprivileged(program: &Path) -> Command {
 
 /// Where Debian keeps the server's programs, newest version first, or wherever PATH has them.
 fn binaries() -> PathBuf {
-    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql").map_or_else(|_| Vec::new(), |entries| {
-        entries.flatten().map(|entry| entry.path().join("bin")).filter(|path| path.join("postgres").exists()).collect()
-    });
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql").map_or_else(
+        |_| Vec::new(),
+        |entries| {
+            entries
+                .flatten()
+                .map(|entry| entry.path().join("bin"))
+                .filter(|path| path.join("postgres").exists())
+                .collect()
+        },
+    );
     found.sort();
     found.pop().unwrap_or_default()
 }
@@ -51,23 +60,29 @@ fn running() -> &'static Running {
         let secret = directory.join("password");
         writeln!(std::fs::File::create(&secret).unwrap(), "{PASSWORD}").unwrap();
         let made = unprivileged(&binaries().join("initdb"))
-            .args(["--username=postgres", "--auth=scram-sha-256", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"])
+            .args([
+                "--username=postgres",
+                "--auth=scram-sha-256",
+                "--no-sync",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+            ])
             .arg(format!("--pwfile={}", secret.display()))
             .arg("-D")
             .arg(&data)
             .output()
             .expect("initdb: testbed/tools/ensure postgresql installs it");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        start(&directory, &data);
-        Running { directory }
+        let shell = start(&directory, &data);
+        Running { directory, _shell: shell }
     })
 }
 
 /// Starts it under a shell that ends it, and removes its directory, as soon as our end of a pipe is closed.
-fn start(directory: &Path, data: &Path) {
+fn start(directory: &Path, data: &Path) -> Child {
     let server = unprivileged(&binaries().join("postgres"));
     let script = "\"$@\" >\"$DIRECTORY/log\" 2>&1 </dev/null & server=$!; read -r _; kill -INT $server; wait $server; rm -rf \"$DIRECTORY\"";
-    let mut shell = Command::new("sh")
+    let shell = Command::new("sh")
         .args(["-c", script, "sh"])
         .arg(server.get_program())
         .args(server.get_args())
@@ -83,13 +98,16 @@ fn start(directory: &Path, data: &Path) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Never closed by us: the process's end closes it.
-    std::mem::forget(shell.stdin.take());
     let patience = Instant::now() + Duration::from_secs(30);
     while psql(directory, "postgres", "SELECT 1").is_err() {
-        assert!(Instant::now() < patience, "{}", std::fs::read_to_string(directory.join("log")).unwrap_or_default());
+        assert!(
+            Instant::now() < patience,
+            "{}",
+            std::fs::read_to_string(directory.join("log")).unwrap_or_default()
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
+    shell
 }
 
 fn psql(directory: &Path, database: &str, statements: &str) -> Result<String, String> {
@@ -108,6 +126,16 @@ fn psql(directory: &Path, database: &str, statements: &str) -> Result<String, St
     let output = child.wait_with_output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+/// Runs statements outside of any test's database and gives what they print.
+pub fn outside(statements: &str) -> String {
+    psql(&running().directory, "postgres", statements).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What the server is reached by.
+pub fn reach() -> Arc<dyn Reach> {
+    Arc::new(Local { directory: running().directory.clone() })
 }
 
 /// A database of a test's own.
@@ -132,7 +160,7 @@ impl Database {
     /// As [`Database::new`], with options of `CREATE DATABASE`.
     pub fn with(options: &str, statements: &str) -> Self {
         let database = Self::absent();
-        database.outside(&format!("CREATE DATABASE {} {options}", database.name));
+        outside(&format!("CREATE DATABASE {} {options}", database.name));
         database.sql(statements);
         database
     }
@@ -147,34 +175,31 @@ impl Database {
         psql(&running().directory, &self.name, statements)
     }
 
-    /// Runs statements in another database of the server.
-    pub fn outside(&self, statements: &str) -> String {
-        psql(&running().directory, "postgres", statements).unwrap_or_else(|error| panic!("{error}"))
-    }
-
     /// Databases whose names begin with ours, but for the database itself and what a reset needs.
     pub fn leftovers(&self) -> String {
-        self.outside(&format!("SELECT datname FROM pg_database WHERE datname ~ '^devcluster_(loading|old|new).*{}$' ORDER BY 1", self.name))
-    }
-
-    /// What it is reached by.
-    pub fn reach(&self) -> Arc<dyn Reach> {
-        Arc::new(Local { directory: running().directory.clone() })
+        outside(&format!(
+            "SELECT datname FROM pg_database WHERE datname ~ '^devcluster_(loading|old|new).*{}$' ORDER BY 1",
+            self.name
+        ))
     }
 
     /// The superuser's credentials.
     pub fn credentials(&self) -> Credentials {
-        Credentials { user: "postgres".into(), password: Password::new(PASSWORD), database: self.name.clone() }
+        Credentials {
+            user: "postgres".into(),
+            password: Password::new(PASSWORD),
+            database: self.name.clone(),
+        }
     }
 
     /// Connects as the superuser.
     pub async fn server(&self) -> Server {
-        Server::connect(self.reach(), self.credentials()).await.unwrap()
+        Server::connect(reach(), self.credentials()).await.unwrap()
     }
 
     /// Connects as the superuser, whether the database exists or not.
     pub async fn server_before(&self) -> Server {
-        Server::connect_before(self.reach(), self.credentials()).await.unwrap()
+        Server::connect_before(reach(), self.credentials()).await.unwrap()
     }
 
     /// A hash over all rows of all tables, in an order of their own.
@@ -225,11 +250,13 @@ impl Reach for Local {
                 drop(send.send(Err(io::Error::other(said))).await);
             }
         });
-        let pieces = futures::stream::unfold(receive, |mut receive| async { receive.recv().await.map(|piece| (piece, receive)) });
+        let pieces = futures::stream::unfold(receive, |mut receive| async {
+            receive.recv().await.map(|piece| (piece, receive))
+        });
         Ok(Box::new(tokio_util::io::StreamReader::new(Box::pin(pieces))))
     }
 
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "PostgreSQL of the tests"
     }
 }

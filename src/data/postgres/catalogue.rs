@@ -60,8 +60,10 @@ struct Found {
 
 impl Found {
     fn new(rows: &[Row]) -> Self {
-        let names: HashMap<u32, TableName> =
-            rows.iter().map(|row| (row.get(0), TableName::new(row.get::<_, String>(1), row.get::<_, String>(2)))).collect();
+        let names: HashMap<u32, TableName> = rows
+            .iter()
+            .map(|row| (row.get(0), TableName::new(row.get::<_, String>(1), row.get::<_, String>(2))))
+            .collect();
         let table = |row: &Row| {
             let id: u32 = row.get(0);
             let parent = row.get::<_, Option<u32>>(7).and_then(|parent| names.get(&parent).cloned());
@@ -102,7 +104,8 @@ impl Found {
     }
 
     fn constraint(&mut self, row: &Row) {
-        let (id, name, kind, columns): (u32, String, String, Vec<String>) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        let (id, name, kind, columns): (u32, String, String, Vec<String>) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
         match kind.as_str() {
             "u" => self.unique(id, Unique { columns, nulls_not_distinct: row.get(7) }),
             "p" => {
@@ -118,7 +121,9 @@ impl Found {
                 }
             }
             _ => {
-                if let (Some(table), Some(check)) = (self.tables.get_mut(&id), row.get::<_, Option<String>>(6)) {
+                if let (Some(table), Some(check)) =
+                    (self.tables.get_mut(&id), row.get::<_, Option<String>>(6))
+                {
                     table.checks.insert(name, check);
                 }
             }

@@ -105,7 +105,10 @@ impl Server {
     }
 
     /// As [`Server::connect`]; the database need not exist yet.
-    pub async fn connect_before(reach: Arc<dyn Reach>, credentials: Credentials) -> Result<Self, PostgresError> {
+    pub async fn connect_before(
+        reach: Arc<dyn Reach>,
+        credentials: Credentials,
+    ) -> Result<Self, PostgresError> {
         let mut server = Self { reach, credentials, version: 0, release: String::new() };
         let session = server.maintenance().await?;
         server.learn(&session).await?;
@@ -135,7 +138,9 @@ impl Server {
     /// What to say about a version that nobody tried yet.
     pub fn note(&self) -> Option<String> {
         let (store, release) = (self.name(), &self.release);
-        (self.version > NEWEST).then(|| format!("{store} is PostgreSQL {release}, newer than all that were tried (up to {NEWEST})"))
+        (self.version > NEWEST).then(|| {
+            format!("{store} is PostgreSQL {release}, newer than all that were tried (up to {NEWEST})")
+        })
     }
 
     pub(super) fn reach(&self) -> &dyn Reach {
@@ -184,10 +189,13 @@ impl Server {
         config.user(user).password(password.reveal()).dbname(database).application_name("devcluster");
         let refused = |error: tokio_postgres::Error| match error.as_db_error() {
             Some(fault) if fault.code().code().starts_with("28") => {
-                let fault = ServerFault::new(fault, Shown::All);
+                let fault = Box::new(ServerFault::new(fault, Shown::All));
                 PostgresError::Refused { store: store(), user: user.clone(), fault }
             }
-            Some(_) => Err::<(), _>(error).during(format!("connecting to {}", store())).err().unwrap_or(PostgresError::Stopped("connecting")),
+            Some(_) => Err::<(), _>(error)
+                .during(format!("connecting to {}", store()))
+                .err()
+                .unwrap_or(PostgresError::Stopped("connecting")),
             None => PostgresError::Connection { task: format!("connecting to {}", store()), source: error },
         };
         let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(refused)?;
@@ -198,7 +206,10 @@ impl Server {
 
     async fn learn(&mut self, session: &Session) -> Result<(), PostgresError> {
         let row = session
-            .query_one("SELECT current_setting('server_version_num')::int4, current_setting('server_version')", &[])
+            .query_one(
+                "SELECT current_setting('server_version_num')::int4, current_setting('server_version')",
+                &[],
+            )
             .await
             .during("reading the server's version")?;
         self.version = u32::try_from(row.get::<_, i32>(0)).unwrap_or(0) / 10_000;

@@ -3,25 +3,25 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use serde_json::json;
 
-use super::catalogue::schema_in;
 use super::connect::{Server, Session};
 use super::dump_definitions::{Definitions, after, definitions};
+use super::dump_moment::{Moment, Reading};
 use super::dump_rows::{copy_out, drain, store};
-use super::error::{During, PostgresError};
+use super::error::PostgresError;
 use super::fingerprint::fingerprint;
 use super::masking::{Masking, Treatment, lock};
 use super::progress::{OnProgress, Progress};
-use super::sql::{full_name, literal, name_list};
 use super::streams;
-use crate::data::schema::{Schema, Table, TableName};
+use crate::data::mask::LeakSearch;
+use crate::data::schema::{Schema, TableName};
 use crate::data::snapshot::{StreamWriter, Writer};
-use crate::data::subset::{Plan, Script};
+use crate::data::subset::Plan;
 
 /// How a database is dumped.
 #[derive(Debug, Clone)]
@@ -69,12 +69,6 @@ pub struct DumpedTable {
     pub bytes: u64,
 }
 
-/// What reads one table's rows.
-pub(super) struct Reading<'s> {
-    pub(super) table: &'s Table,
-    pub(super) query: String,
-}
-
 /// Adds a database to a snapshot. On an error the snapshot must be given up: some of its streams were never ended.
 pub async fn dump(
     server: &Server,
@@ -83,153 +77,40 @@ pub async fn dump(
     on_progress: OnProgress<'_>,
 ) -> Result<DumpReport, PostgresError> {
     let started = Instant::now();
-    let mut exporter = Exporter::begin(server, options).await?;
-    let (schema, mut notes) = (exporter.schema.clone(), exporter.notes.clone());
+    let mut moment = Moment::begin(server, options).await?;
+    let (schema, mut notes) = (moment.schema.clone(), moment.notes.clone());
     notes.extend(server.note());
     if let Some(mask) = &options.mask {
         mask.fits(&schema)?;
     }
     on_progress(Progress::Step("dumping definitions"));
-    let definitions = definitions(server, &exporter.snapshot, &exporter.encoding).await?;
-    let after = after(&exporter.session).await?;
-    let sessions = exporter.readers(server, options).await?;
-    let readings = exporter.readings(&schema, options).await?;
+    let definitions = definitions(server, &moment.snapshot, &moment.encoding).await?;
+    let after = after(&moment.session).await?;
+    let sessions = moment.readers(server, options).await?;
+    let readings = moment.readings(&schema, options);
     let search = match &options.mask {
-        Some(mask) => Some(observe(mask, &sessions, &readings, &exporter.encoding, on_progress).await?),
+        Some(mask) => Some(observe(mask, &sessions, &readings, &moment.encoding, on_progress).await?),
         None => None,
     };
     let treatment = match (&options.mask, &search) {
         (Some(mask), Some(search)) => Treatment::Masked(mask.clone(), search.clone()),
         _ => Treatment::Plain,
     };
-    let job = Job { writer, options, encoding: &exporter.encoding, treatment, on_progress };
+    let job = Job { writer, options, encoding: &moment.encoding, treatment, on_progress };
     let tables = job.rows(&sessions, &readings).await?;
     let fingerprint = fingerprint(&schema);
     write_definitions(writer, options, &schema, &fingerprint, definitions, after, search.as_deref()).await?;
-    drop((sessions, exporter));
-    if let Some(search) = search.and_then(Arc::into_inner) {
-        let leaks = search.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).finish();
-        if !leaks.is_empty() {
-            return Err(PostgresError::Leaks(leaks));
-        }
-    }
+    drop((job, sessions));
+    search.map_or(Ok(()), nothing_came_through)?;
     Ok(DumpReport { schema, fingerprint, tables, notes, took: started.elapsed() })
 }
 
-/// The transaction that all others see the same as.
-struct Exporter {
-    session: Session,
-    snapshot: String,
-    schema: Schema,
-    /// What rows are written in: UTF-8, or raw bytes where the database knows no encoding.
-    encoding: String,
-    script: Option<Script>,
-    notes: Vec<String>,
-}
-
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-
-impl Exporter {
-    async fn begin(server: &Server, options: &DumpOptions) -> Result<Self, PostgresError> {
-        let task = "beginning the dump";
-        let session = server.session().await?;
-        let script = options.subset.as_ref().map(Script::new);
-        if let Some(script) = &script {
-            session.batch_execute(&script.prepare.join(";\n")).await.during("preparing the subset")?;
-        }
-        session.batch_execute(BEGIN).await.during(task)?;
-        let query = "SELECT pg_catalog.pg_export_snapshot(), current_setting('server_encoding'), \
-             (SELECT count(*) FROM pg_catalog.pg_largeobject_metadata)";
-        let row = session.query_one(query, &[]).await.during(task)?;
-        let schema = schema_in(&session).await?;
-        if !schema.tables.is_empty() {
-            // No one may drop or rewrite a table between now and its turn.
-            let names: Vec<String> = schema.tables.iter().map(|table| full_name(&table.name)).collect();
-            let statement = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
-            session.batch_execute(&statement).await.during(task)?;
-        }
-        let mut notes = Vec::new();
-        if row.get::<_, i64>(2) > 0 {
-            notes.push(format!("{} large objects are not in the snapshot; keep such data in a bytea column", row.get::<_, i64>(2)));
-        }
-        let encoding = if row.get::<_, &str>(1) == "SQL_ASCII" { "SQL_ASCII" } else { "UTF8" }.to_owned();
-        Ok(Self { session, snapshot: row.get(0), schema, encoding, script, notes })
-    }
-
-    /// Sessions that see the same.
-    async fn readers(&mut self, server: &Server, options: &DumpOptions) -> Result<Vec<Session>, PostgresError> {
-        let count = if self.script.is_some() { 0 } else { options.sessions.max(1) };
-        let open = (0..count).map(|_| async {
-            let session = server.session().await?;
-            let begin = format!("{BEGIN}; SET TRANSACTION SNAPSHOT {}; SET LOCAL work_mem = '32MB'", literal(&self.snapshot));
-            session.batch_execute(&begin).await.during("joining the dump's transaction")?;
-            Ok::<_, PostgresError>(session)
-        });
-        let mut sessions = try_join_all(open).await?;
-        if sessions.is_empty() {
-            // The subset's keys are in temporary tables, which no other session sees.
-            self.pick().await?;
-            let replacement = server.session().await?;
-            sessions.push(std::mem::replace(&mut self.session, replacement));
-        }
-        Ok(sessions)
-    }
-
-    /// Picks the subset's rows.
-    async fn pick(&self) -> Result<(), PostgresError> {
-        let Some(script) = &self.script else { return Ok(()) };
-        for statement in &script.seeds {
-            self.session.execute(statement, &[]).await.during("picking the subset's first rows")?;
-        }
-        for round in 0.. {
-            let mut added = 0;
-            for statement in script.round(round) {
-                added += self.session.execute(&statement, &[]).await.during("following references")?;
-            }
-            if added == 0 {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// What reads each table that comes into the snapshot, the largest first.
-    async fn readings<'s>(&self, schema: &'s Schema, options: &DumpOptions) -> Result<Vec<Reading<'s>>, PostgresError> {
-        let kept = |table: &&Table| options.mask.as_ref().is_none_or(|mask| mask.keeps(&table.name));
-        let mut readings: Vec<Reading<'s>> = match &self.script {
-            None => schema.tables.iter().filter(kept).map(|table| Reading { table, query: whole(table) }).collect(),
-            Some(script) => {
-                let exports = script.exports.iter().filter_map(|export| Some((schema.table(&export.table)?, export.query.clone())));
-                exports.filter(|(table, _)| kept(table)).map(|(table, query)| Reading { table, query: query.unwrap_or_else(|| nothing(table)) }).collect()
-            }
-        };
-        readings.sort_by_key(|reading| std::cmp::Reverse(reading.table.rows));
-        Ok(readings)
-    }
-}
-
-/// All rows of a table in the order of its key, so that the same rows give the same bytes.
-fn whole(table: &Table) -> String {
-    let columns = name_list(table.written().map(|column| column.name.as_str()));
-    let only = if table.partitioning.is_none() { "ONLY " } else { "" };
-    let key = key(table);
-    let order = if key.is_empty() { String::new() } else { format!(" ORDER BY {}", name_list(key.iter().map(String::as_str))) };
-    format!("SELECT {columns} FROM {only}{}{order}", full_name(&table.name))
-}
-
-fn nothing(table: &Table) -> String {
-    let columns = name_list(table.written().map(|column| column.name.as_str()));
-    format!("SELECT {columns} FROM {} WHERE false", full_name(&table.name))
-}
-
-/// The columns that tell rows apart; none where there are no such.
-fn key(table: &Table) -> &[String] {
-    let never_null = |name: &String| table.column(name).is_some_and(|column| column.not_null);
-    let unique = table.uniques.iter().find(|unique| unique.columns.iter().all(never_null));
-    match unique {
-        Some(unique) if table.primary_key.is_empty() => &unique.columns,
-        _ => &table.primary_key,
-    }
+/// Refuses a snapshot in which original values stand.
+fn nothing_came_through(search: Arc<Mutex<LeakSearch>>) -> Result<(), PostgresError> {
+    // Were it still held by someone, not all would have been searched: that is no clean snapshot either.
+    let search = Arc::into_inner(search).ok_or(PostgresError::Stopped("the search for original values"))?;
+    let leaks = search.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+    if leaks.is_empty() { Ok(()) } else { Err(PostgresError::Leaks(leaks)) }
 }
 
 /// Remembers all values that may not come out.
@@ -239,16 +120,17 @@ async fn observe(
     readings: &[Reading<'_>],
     encoding: &str,
     on_progress: OnProgress<'_>,
-) -> Result<Arc<Mutex<crate::data::mask::LeakSearch>>, PostgresError> {
+) -> Result<Arc<Mutex<LeakSearch>>, PostgresError> {
     on_progress(Progress::Step("remembering what must not come out"));
     let check = Arc::new(Mutex::new(mask.check()));
     let queue = Mutex::new(readings.iter().filter(|reading| mask.hides(reading.table)));
     let work = sessions.iter().map(async |session| {
         while let Some(reading) = next(&queue) {
-            let (to, from) = tokio::sync::mpsc::channel(2);
-            let (table, treatment) = (reading.table.name.clone(), Treatment::Observed(mask.clone(), check.clone()));
+            let (to, from) = tokio::sync::mpsc::channel(1);
+            let (table, treatment) =
+                (reading.table.name.clone(), Treatment::Observed(mask.clone(), check.clone()));
             let drained = tokio::task::spawn_blocking(move || drain(from, &table, &treatment));
-            let read = copy_out(session, &reading.query, encoding, to, |_| {}).await;
+            let read = copy_out(session, reading, encoding, to, |_| {}).await;
             drained.await.map_err(|_| PostgresError::Stopped("masking"))??;
             read?;
         }
@@ -274,7 +156,11 @@ struct Job<'j> {
 
 impl Job<'_> {
     /// Writes all tables' rows; each session takes the next table when it is done with one.
-    async fn rows(&self, sessions: &[Session], readings: &[Reading<'_>]) -> Result<Vec<DumpedTable>, PostgresError> {
+    async fn rows(
+        &self,
+        sessions: &[Session],
+        readings: &[Reading<'_>],
+    ) -> Result<Vec<DumpedTable>, PostgresError> {
         let queue = Mutex::new(readings.iter());
         let work = sessions.iter().map(async |session| {
             let mut dumped = Vec::new();
@@ -291,9 +177,11 @@ impl Job<'_> {
     async fn table(&self, session: &Session, reading: &Reading<'_>) -> Result<DumpedTable, PostgresError> {
         let table = reading.table;
         let columns: Vec<&str> = table.written().map(|column| column.name.as_str()).collect();
-        let attributes = streams::attributes(&table.name, &columns, self.encoding, table.partitioning.is_some());
-        let stream = self.writer.stream(streams::table_path(&self.options.prefix, &table.name)?, attributes)?;
-        let (to, from) = tokio::sync::mpsc::channel(2);
+        let attributes =
+            streams::attributes(&table.name, &columns, self.encoding, table.partitioning.is_some());
+        let stream =
+            self.writer.stream(streams::table_path(&self.options.prefix, &table.name)?, attributes)?;
+        let (to, from) = tokio::sync::mpsc::channel(1);
         let (name, treatment) = (table.name.clone(), self.treatment.clone());
         let stored = tokio::task::spawn_blocking(move || store(from, stream, &name, &treatment));
         let total = AtomicU64::new(table.rows);
@@ -301,7 +189,7 @@ impl Job<'_> {
             let total = total.fetch_max(done, Ordering::Relaxed).max(done);
             (self.on_progress)(Progress::Table { table: &table.name, done, total });
         };
-        let read = copy_out(session, &reading.query, self.encoding, to, on_rows).await;
+        let read = copy_out(session, reading, self.encoding, to, on_rows).await;
         // Where writing failed, reading failed for that: the cause is what is told.
         let stored = stored.await.map_err(|_| PostgresError::Stopped("writing rows"))??;
         let rows = read?;
@@ -318,7 +206,7 @@ async fn write_definitions(
     fingerprint: &str,
     definitions: Definitions,
     after: String,
-    search: Option<&Mutex<crate::data::mask::LeakSearch>>,
+    search: Option<&Mutex<LeakSearch>>,
 ) -> Result<(), PostgresError> {
     let mut counted = schema.clone();
     counted.tables.iter_mut().for_each(|table| table.rows = 0);

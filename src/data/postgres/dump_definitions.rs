@@ -1,5 +1,7 @@
 //! A database's definitions as pg_dump writes them, run where the server is and so of its version, and what sets sequences.
 
+use std::fmt::Write as _;
+
 use tokio::io::AsyncReadExt;
 
 use super::connect::{Server, Session};
@@ -18,13 +20,22 @@ pub(super) struct Definitions {
 }
 
 /// Runs pg_dump on what a transaction exported.
-pub(super) async fn definitions(server: &Server, snapshot: &str, encoding: &str) -> Result<Definitions, PostgresError> {
+pub(super) async fn definitions(
+    server: &Server,
+    snapshot: &str,
+    encoding: &str,
+) -> Result<Definitions, PostgresError> {
     let pre_data = section(server, "--section=pre-data", snapshot, encoding).await?;
     let post_data = section(server, "--section=post-data", snapshot, encoding).await?;
     Ok(Definitions { pre_data, post_data })
 }
 
-async fn section(server: &Server, section: &str, snapshot: &str, encoding: &str) -> Result<String, PostgresError> {
+async fn section(
+    server: &Server,
+    section: &str,
+    snapshot: &str,
+    encoding: &str,
+) -> Result<String, PostgresError> {
     let (snapshot, encoding) = (format!("--snapshot={snapshot}"), format!("--encoding={encoding}"));
     let argv = ["pg_dump", "--schema-only", "--no-password", section, &snapshot, &encoding];
     let credentials = server.credentials();
@@ -40,13 +51,15 @@ async fn section(server: &Server, section: &str, snapshot: &str, encoding: &str)
     if bytes.len() as u64 > LARGEST {
         return Err(failed(std::io::Error::other("its definitions are larger than any that are taken")));
     }
-    let text = String::from_utf8(bytes).map_err(|_| failed(std::io::Error::other("a definition is not UTF-8: rename what it defines")))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| failed(std::io::Error::other("a definition is not UTF-8: rename what it defines")))?;
     Ok(settled(&text))
 }
 
 /// Without the lines that differ from one run to the next: psql's commands with random words, and versions.
 fn settled(text: &str) -> String {
-    let changes = ["\\restrict ", "\\unrestrict ", "-- Dumped from database version", "-- Dumped by pg_dump version"];
+    let changes =
+        ["\\restrict ", "\\unrestrict ", "-- Dumped from database version", "-- Dumped by pg_dump version"];
     let kept = |line: &&str| !changes.iter().any(|start| line.starts_with(start));
     text.split_inclusive('\n').filter(kept).collect()
 }
@@ -66,16 +79,17 @@ pub(super) async fn after(session: &Session) -> Result<String, PostgresError> {
     let task = "reading sequences";
     let names = session.query(SEQUENCES, &[]).await.during(task)?;
     let parts = names.iter().map(|row| row.get::<_, &str>(0));
-    let parts: Vec<String> = parts.map(|name| format!("SELECT {}, last_value, is_called FROM {name}", literal(name))).collect();
+    let parts: Vec<String> =
+        parts.map(|name| format!("SELECT {}, last_value, is_called FROM {name}", literal(name))).collect();
     let mut text = String::new();
     if !parts.is_empty() {
         for row in session.query(&parts.join(" UNION ALL "), &[]).await.during(task)? {
             let (name, last, called): (&str, i64, bool) = (row.get(0), row.get(1), row.get(2));
-            text += &format!("SELECT pg_catalog.setval({}, {last}, {called});\n", literal(name));
+            let _ = writeln!(text, "SELECT pg_catalog.setval({}, {last}, {called});", literal(name));
         }
     }
     for row in session.query(VIEWS, &[]).await.during("reading views")? {
-        text += &format!("REFRESH MATERIALIZED VIEW {};\n", row.get::<_, &str>(0));
+        let _ = writeln!(text, "REFRESH MATERIALIZED VIEW {};", row.get::<_, &str>(0));
     }
     Ok(text)
 }

@@ -2,12 +2,13 @@
 
 use std::io::Write as _;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::connect::Session;
-use super::error::{During, PostgresError};
+use super::dump_moment::Reading;
+use super::error::{During, PostgresError, Shown, failed};
 use super::masking::Treatment;
 use crate::data::schema::TableName;
 use crate::data::snapshot::{SnapshotError, Stream, StreamWriter};
@@ -18,41 +19,53 @@ const PIECE: usize = 1 << 20;
 /// What is handed on. Without an end, whoever waits for it knows that it never came to one.
 pub(super) enum Piece {
     /// Whole lines.
-    Lines(Vec<u8>),
-    /// There are no more.
-    End,
+    Lines(Bytes),
+    /// There are no more than so many.
+    End(u64),
 }
 
-/// Reads all rows of a query and hands them on; gives their number.
+/// Reads a table's rows by a query and hands them on; gives their number. A row is in memory as a whole.
 pub(super) async fn copy_out(
     session: &Session,
-    query: &str,
+    reading: &Reading<'_>,
     encoding: &str,
     to: Sender<Piece>,
     on_rows: impl Fn(u64),
 ) -> Result<u64, PostgresError> {
-    let task = "reading rows";
-    let statement = format!("COPY ({query}) TO STDOUT (FORMAT text, ENCODING '{encoding}')");
-    let mut lines = std::pin::pin!(session.copy_out(&statement).await.during(task)?);
-    let (mut piece, mut rows) = (Vec::with_capacity(PIECE), 0);
+    let task = || format!("reading rows of {}", reading.table.name);
+    let statement = format!("COPY ({}) TO STDOUT (FORMAT text, ENCODING '{encoding}')", reading.query);
+    let mut lines = std::pin::pin!(session.copy_out(&statement).await.during(task())?);
+    let (mut piece, mut rows) = (BytesMut::with_capacity(PIECE), 0);
     // The server sends a message for each row.
     while let Some(line) = lines.next().await {
-        let line: Bytes = line.during(task)?;
-        if !piece.is_empty() && piece.len() + line.len() > PIECE {
-            on_rows(rows);
-            send(&to, Piece::Lines(std::mem::replace(&mut piece, Vec::with_capacity(PIECE)))).await?;
-        }
-        piece.extend_from_slice(&line);
+        let line: Bytes = line.map_err(|error| failed(error, task(), Shown::NoValues))?;
         rows += 1;
+        if piece.len() + line.len() > PIECE {
+            on_rows(rows);
+            send(&to, std::mem::replace(&mut piece, BytesMut::with_capacity(PIECE)).freeze()).await?;
+        }
+        if line.len() > PIECE {
+            send(&to, line).await?;
+        } else {
+            piece.extend_from_slice(&line);
+        }
     }
     on_rows(rows);
-    send(&to, Piece::Lines(piece)).await?;
-    send(&to, Piece::End).await?;
+    send(&to, piece.freeze()).await?;
+    to.send(Piece::End(rows)).await.map_err(|_| STOPPED)?;
     Ok(rows)
 }
 
-async fn send(to: &Sender<Piece>, piece: Piece) -> Result<(), PostgresError> {
-    to.send(piece).await.map_err(|_| PostgresError::Stopped("writing rows"))
+const STOPPED: PostgresError = PostgresError::Stopped("writing rows");
+
+/// Hands lines on and waits until they are taken: large rows would otherwise add up.
+async fn send(to: &Sender<Piece>, lines: Bytes) -> Result<(), PostgresError> {
+    let is_large = lines.len() > PIECE;
+    to.send(Piece::Lines(lines)).await.map_err(|_| STOPPED)?;
+    if is_large {
+        drop(to.reserve().await.map_err(|_| STOPPED)?);
+    }
+    Ok(())
 }
 
 /// Treats rows and writes them, on a thread that may block; none where they never came to an end.
@@ -62,21 +75,24 @@ pub(super) fn store(
     table: &TableName,
     treatment: &Treatment,
 ) -> Result<Option<Stream>, PostgresError> {
-    let mut rows = 0_u64;
     while let Some(piece) = from.blocking_recv() {
-        let Piece::Lines(lines) = piece else {
-            stream.attribute("rows", rows);
-            return Ok(Some(stream.finish()?));
-        };
-        let out = treatment.apply(table, lines)?;
-        rows += out.iter().filter(|byte| **byte == b'\n').count() as u64;
-        stream.write_all(&out).map_err(unwrap)?;
+        match piece {
+            Piece::Lines(lines) => stream.write_all(&treatment.apply(table, lines)?).map_err(unwrap)?,
+            Piece::End(rows) => {
+                stream.attribute("rows", rows);
+                return Ok(Some(stream.finish()?));
+            }
+        }
     }
     Ok(None)
 }
 
 /// Treats rows and writes them nowhere.
-pub(super) fn drain(mut from: Receiver<Piece>, table: &TableName, treatment: &Treatment) -> Result<(), PostgresError> {
+pub(super) fn drain(
+    mut from: Receiver<Piece>,
+    table: &TableName,
+    treatment: &Treatment,
+) -> Result<(), PostgresError> {
     while let Some(Piece::Lines(lines)) = from.blocking_recv() {
         treatment.apply(table, lines)?;
     }

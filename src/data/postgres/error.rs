@@ -24,14 +24,16 @@ pub enum PostgresError {
         source: io::Error,
     },
     /// User or password are wrong, or the server lets this user in from nowhere.
-    #[error("{store} does not let user `{user}` in: {fault}; check the Secret that its credentials come from")]
+    #[error(
+        "{store} does not let user `{user}` in: {fault}; check the Secret that its credentials come from"
+    )]
     Refused {
         /// The store.
         store: String,
         /// The user.
         user: String,
         /// What the server said.
-        fault: ServerFault,
+        fault: Box<ServerFault>,
     },
     /// The database is not there.
     #[error("{store} has no database `{database}`; it has:{}", listed(.known))]

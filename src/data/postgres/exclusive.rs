@@ -1,8 +1,13 @@
 //! One change to a database at a time, whichever process makes it: an advisory lock (PostgreSQL's manual, "Advisory Locks").
 
+use std::time::Duration;
+
 use super::connect::{Server, Session};
 use super::error::{During, PostgresError};
 use super::sql::literal;
+
+/// How often the lock is tried: the server takes a moment to see that its last holder is gone.
+const PATIENCE: usize = 20;
 
 /// The right to change a database, and a session outside of it. Dropped, the right is given back.
 pub(super) struct Exclusive {
@@ -22,11 +27,20 @@ impl Exclusive {
     pub(super) async fn take(server: &Server, task: &str) -> Result<Self, PostgresError> {
         let session = server.maintenance().await?;
         let name: String = format!("devcluster {task} of {}", server.database()).chars().take(60).collect();
-        session.batch_execute(&format!("SET application_name = {}", literal(&name))).await.during("naming the session")?;
+        session
+            .batch_execute(&format!("SET application_name = {}", literal(&name)))
+            .await
+            .during("naming the session")?;
         let key = key(server.database());
-        let row = session.query_one("SELECT pg_try_advisory_lock($1)", &[&key]).await.during("taking the lock")?;
-        if row.get(0) {
-            return Ok(Self { session });
+        for _ in 0..PATIENCE {
+            let row = session
+                .query_one("SELECT pg_try_advisory_lock($1)", &[&key])
+                .await
+                .during("taking the lock")?;
+            if row.get(0) {
+                return Ok(Self { session });
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
         let (database, holder) = (server.database().to_owned(), holder(&session, key).await?);
         Err(PostgresError::Busy { database, holder })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::data::schema::{Column, Schema, Table};
+use crate::data::schema::{Column, Made, Schema, Table};
 
 /// A digest of a schema's tables, columns, types and constraints, whatever number of rows there are. 64 hexadecimal digits.
 pub fn fingerprint(schema: &Schema) -> String {
@@ -52,7 +52,11 @@ pub fn moved(before: &Schema, after: &Schema) -> Vec<Moved> {
     }
     found.sort();
     // What is gone or new as a whole is said once.
-    let whole: Vec<String> = found.iter().filter(|one| one.change == "added" || one.change == "removed").map(|one| format!("{} ", one.place)).collect();
+    let whole: Vec<String> = found
+        .iter()
+        .filter(|one| one.change == "added" || one.change == "removed")
+        .map(|one| format!("{} ", one.place))
+        .collect();
     found.retain(|one| !whole.iter().any(|place| one.place.starts_with(place.as_str())));
     found
 }
@@ -101,17 +105,23 @@ fn table_parts(table: &Table, parts: &mut BTreeMap<String, String>) {
 fn described(column: &Column) -> String {
     let null = if column.not_null { " not null" } else { "" };
     let default = column.default.as_ref().map_or_else(String::new, |text| format!(" default {text}"));
-    let made = if column.made == Default::default() { String::new() } else { format!(" {:?}", column.made) };
+    let made = if column.made == Made::Plain { String::new() } else { format!(" {:?}", column.made) };
     format!("{:?}{null}{default}{made}", column.kind)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::schema::{ColumnType, Made, TableName, Unique};
+    use crate::data::schema::{ColumnType, TableName, Unique};
 
     fn schema() -> Schema {
-        let column = |name: &str, kind| Column { name: name.into(), kind, not_null: true, default: None, made: Made::Plain };
+        let column = |name: &str, kind| Column {
+            name: name.into(),
+            kind,
+            not_null: true,
+            default: None,
+            made: Made::Plain,
+        };
         let table = Table {
             name: TableName::new("public", "orders"),
             columns: vec![column("id", ColumnType::BigInt), column("note", ColumnType::Text)],
@@ -126,16 +136,36 @@ mod tests {
         Schema { tables: vec![table], ..Schema::default() }
     }
 
+    type Change = (fn(&mut Schema), &'static [&'static str]);
+
     #[test]
     fn each_move_is_noticed_and_named() {
         let before = schema();
-        let changes: [(fn(&mut Schema), &[&str]); 6] = [
+        let changes: [Change; 6] = [
             (|schema| schema.tables[0].rows = 99, &[]),
-            (|schema| schema.tables[0].columns[1].kind = ColumnType::Jsonb, &["table public.orders column note: was Text not null, is Jsonb not null"]),
-            (|schema| schema.tables[0].columns[1].not_null = false, &["table public.orders column note: was Text not null, is Text"]),
-            (|schema| schema.tables[0].uniques.push(Unique { columns: vec!["note".into()], nulls_not_distinct: false }), &["table public.orders unique (note): added"]),
+            (
+                |schema| schema.tables[0].columns[1].kind = ColumnType::Jsonb,
+                &["table public.orders column note: was Text not null, is Jsonb not null"],
+            ),
+            (
+                |schema| schema.tables[0].columns[1].not_null = false,
+                &["table public.orders column note: was Text not null, is Text"],
+            ),
+            (
+                |schema| {
+                    schema.tables[0]
+                        .uniques
+                        .push(Unique { columns: vec!["note".into()], nulls_not_distinct: false });
+                },
+                &["table public.orders unique (note): added"],
+            ),
             (|schema| schema.tables.clear(), &["table public.orders: removed"]),
-            (|schema| { schema.enums.insert("public.mood".into(), vec!["ok".into()]); }, &["enum public.mood: added"]),
+            (
+                |schema| {
+                    schema.enums.insert("public.mood".into(), vec!["ok".into()]);
+                },
+                &["enum public.mood: added"],
+            ),
         ];
         for (change, expected) in changes {
             let mut after = before.clone();

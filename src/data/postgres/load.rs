@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt, stream};
 
 use super::connect::{Server, Session};
 use super::copy_in::copy_in;
+use super::databases::{drop_retired, retire};
 use super::error::{During, PostgresError, Shown};
 use super::exclusive::Exclusive;
 use super::progress::{OnProgress, Progress};
@@ -74,12 +75,17 @@ pub async fn load(
 ) -> Result<LoadReport, PostgresError> {
     let started = Instant::now();
     let lock = Exclusive::take(server, "load").await?;
+    drop_retired(&lock, server.database()).await?;
     let session = server.session().await?;
     let changed = changed(schema, generator);
     begin(&session, &changed, options).await?;
     let all = relations(&session, changed.iter().copied()).await?;
-    let rows = |table: &Table| generator.tables().iter().find(|plan| plan.table == table.name).map_or(0, |plan| plan.rows);
-    let large = relations(&session, changed.iter().copied().filter(|table| rows(table) >= options.rebuild_from)).await?;
+    let rows = |table: &Table| {
+        generator.tables().iter().find(|plan| plan.table == table.name).map_or(0, |plan| plan.rows)
+    };
+    let large =
+        relations(&session, changed.iter().copied().filter(|table| rows(table) >= options.rebuild_from))
+            .await?;
     let rebuild = Rebuild::plan(&session, &all, &large).await?;
     rebuild.take_off(&session).await?;
     let named = changed.iter().map(|table| only(table)).collect::<Vec<_>>().join(", ");
@@ -90,8 +96,8 @@ pub async fn load(
         tables.push(fill(&session, table, plan, generator, options, on_progress).await?);
     }
     rebuild.put_back(&session, |step| on_progress(Progress::Step(step))).await?;
-    finish(&session, &all, &changed, on_progress).await?;
-    drop(lock);
+    finish(server, &session, &all, &changed, on_progress).await?;
+    drop_retired(&lock, server.database()).await?;
     let emptied = changed.iter().filter(|table| rows(table) == 0).map(|table| table.name.clone()).collect();
     Ok(LoadReport { tables, emptied, took: started.elapsed() })
 }
@@ -129,7 +135,10 @@ async fn begin(session: &Session, changed: &[&Table], options: &LoadOptions) -> 
 }
 
 /// The numbers of tables and their partitions.
-async fn relations<'t>(session: &Session, tables: impl Iterator<Item = &'t Table>) -> Result<Vec<u32>, PostgresError> {
+async fn relations<'t>(
+    session: &Session,
+    tables: impl Iterator<Item = &'t Table>,
+) -> Result<Vec<u32>, PostgresError> {
     let names: Vec<String> = tables.map(|table| full_name(&table.name)).collect();
     let query = "SELECT r.id FROM unnest($1::text[]) AS n(name), \
          LATERAL (SELECT n.name::regclass::oid AS id UNION SELECT relid FROM pg_catalog.pg_partition_tree(n.name::regclass)) AS r";
@@ -154,7 +163,8 @@ async fn fill(
         session.execute(&insert, &[]).await.during_shown(format!("filling {}", plan.table))?
     } else {
         let freeze = if table.partitioning.is_none() { ", FREEZE" } else { "" };
-        let copy = format!("COPY {name} ({}) FROM STDIN (FORMAT text, ENCODING 'UTF8'{freeze})", name_list(columns));
+        let copy =
+            format!("COPY {name} ({}) FROM STDIN (FORMAT text, ENCODING 'UTF8'{freeze})", name_list(columns));
         let chunks = slices(generator, plan, options.generators)?.inspect(|slice| {
             if let Ok((rows, chunk)) = slice {
                 bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
@@ -167,7 +177,12 @@ async fn fill(
     if taken != total {
         return Err(PostgresError::RowsLost { table: plan.table.clone(), taken, given: total });
     }
-    Ok(LoadedTable { table: plan.table.clone(), rows: taken, bytes: bytes.into_inner(), took: started.elapsed() })
+    Ok(LoadedTable {
+        table: plan.table.clone(),
+        rows: taken,
+        bytes: bytes.into_inner(),
+        took: started.elapsed(),
+    })
 }
 
 /// A table's rows in order, made on several threads at once, so many slices ahead as there are threads.
@@ -181,7 +196,8 @@ fn slices(
     generator.write(&plan.table, 0..sample, Format::Copy, &mut out)?;
     let width = (out.len() as u64 / sample.max(1)).max(1);
     let (step, rows) = ((SLICE / width).max(1), plan.rows);
-    let starts = (0..).map(move |slice: u64| slice.saturating_mul(step)).take_while(move |start| *start < rows);
+    let starts =
+        (0..).map(move |slice: u64| slice.saturating_mul(step)).take_while(move |start| *start < rows);
     let (generator, table) = (generator.clone(), plan.table.clone());
     let make = move |start: u64| {
         let (generator, table, end) = (generator.clone(), table.clone(), rows.min(start + step));
@@ -197,7 +213,13 @@ fn slices(
     Ok(stream::iter(starts).map(make).buffered(threads.max(1)))
 }
 
-async fn finish(session: &Session, all: &[u32], changed: &[&Table], on_progress: OnProgress<'_>) -> Result<(), PostgresError> {
+async fn finish(
+    server: &Server,
+    session: &Session,
+    all: &[u32],
+    changed: &[&Table],
+    on_progress: OnProgress<'_>,
+) -> Result<(), PostgresError> {
     on_progress(Progress::Step("setting sequences"));
     set_sequences(session, all).await?;
     on_progress(Progress::Step("analyzing"));
@@ -205,5 +227,7 @@ async fn finish(session: &Session, all: &[u32], changed: &[&Table], on_progress:
     if !named.is_empty() {
         session.batch_execute(&format!("ANALYZE {named}")).await.during("analyzing")?;
     }
+    // What the database was reset to is no longer what was loaded last.
+    retire(session, server.database()).await?;
     session.batch_execute("COMMIT").await.during_shown("committing the load")
 }

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+
 use super::error::PostgresError;
 use crate::data::mask::{Classified, ColumnTreatment, Key, LeakCheck, LeakSearch, Masker, TableTreatment};
 use crate::data::schema::{Schema, Table, TableName};
@@ -36,7 +38,9 @@ impl Masking {
             let known: Vec<&str> = match self.classified.table(&table.name) {
                 None => return Err(mismatch(&table.name)),
                 Some(TableTreatment::Dropped) => continue,
-                Some(TableTreatment::Rows(columns)) => columns.iter().map(|(name, _)| name.as_str()).collect(),
+                Some(TableTreatment::Rows(columns)) => {
+                    columns.iter().map(|(name, _)| name.as_str()).collect()
+                }
             };
             if now != known {
                 return Err(mismatch(&table.name));
@@ -63,7 +67,9 @@ impl Masking {
 }
 
 fn mismatch(table: &TableName) -> PostgresError {
-    let text = format!("table {table} has changed since its columns were classified; read the schema again and give every column a rule");
+    let text = format!(
+        "table {table} has changed since its columns were classified; read the schema again and give every column a rule"
+    );
     PostgresError::Mismatch(text)
 }
 
@@ -80,12 +86,14 @@ pub(super) enum Treatment {
 
 impl Treatment {
     /// Treats whole lines of one table.
-    pub(super) fn apply(&self, table: &TableName, lines: Vec<u8>) -> Result<Vec<u8>, PostgresError> {
+    pub(super) fn apply(&self, table: &TableName, lines: Bytes) -> Result<Bytes, PostgresError> {
         let (masking, mut out) = match self {
             Self::Plain => return Ok(lines),
-            Self::Observed(masking, _) | Self::Masked(masking, _) => (masking, Vec::with_capacity(lines.len() + lines.len() / 4)),
+            Self::Observed(masking, _) | Self::Masked(masking, _) => {
+                (masking, Vec::with_capacity(lines.len() + lines.len() / 4))
+            }
         };
-        let Some(mut masker) = masking.masker().table(table)? else { return Ok(Vec::new()) };
+        let Some(mut masker) = masking.masker().table(table)? else { return Ok(Bytes::new()) };
         match self {
             Self::Plain => {}
             Self::Observed(_, check) => {
@@ -104,7 +112,7 @@ impl Treatment {
                 each(&out).for_each(|line| search.seen_line(line));
             }
         }
-        Ok(out)
+        Ok(out.into())
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is taken off tables while they are loaded, and put back after: foreign keys, indexes, triggers. Sorting once is much
 //! faster than growing an index row by row, and a foreign key is checked by one join.
 
+use std::fmt::Write as _;
+
 use tokio_postgres::Row;
 
 use super::connect::Session;
@@ -50,13 +52,17 @@ const TASK: &str = "reading indexes, constraints and triggers";
 
 impl Rebuild {
     /// Plans it for all the tables' triggers and foreign keys, and for the indexes of some of them.
-    pub(super) async fn plan(session: &Session, tables: &[u32], indexed: &[u32]) -> Result<Self, PostgresError> {
+    pub(super) async fn plan(
+        session: &Session,
+        tables: &[u32],
+        large: &[u32],
+    ) -> Result<Self, PostgresError> {
         let mut rebuild = Self::default();
         for row in session.query(TRIGGERS, &[&tables]).await.during(TASK)? {
             rebuild.trigger(&row);
         }
         let keys = session.query(FOREIGN_KEYS, &[&tables]).await.during(TASK)?;
-        let indexes = session.query(INDEXES, &[&indexed]).await.during(TASK)?;
+        let indexes = session.query(INDEXES, &[&large]).await.during(TASK)?;
         rebuild.off.extend(keys.iter().map(|row| drop_constraint(row.get(0), row.get(1))));
         for row in &indexes {
             rebuild.index(row);
@@ -73,7 +79,11 @@ impl Rebuild {
     }
 
     /// Puts all back, which checks every constraint.
-    pub(super) async fn put_back(&self, session: &Session, on_step: impl Fn(&str)) -> Result<(), PostgresError> {
+    pub(super) async fn put_back(
+        &self,
+        session: &Session,
+        on_step: impl Fn(&str),
+    ) -> Result<(), PostgresError> {
         for (what, statement) in &self.back {
             on_step(what);
             session.batch_execute(statement).await.during_shown(what)?;
@@ -89,12 +99,18 @@ impl Rebuild {
             _ => "ENABLE",
         };
         self.off.push(format!("ALTER TABLE {table} DISABLE TRIGGER {name}"));
-        self.back.push((format!("trigger {name} of {table}"), format!("ALTER TABLE {table} {enable} TRIGGER {name}")));
+        self.back.push((
+            format!("trigger {name} of {table}"),
+            format!("ALTER TABLE {table} {enable} TRIGGER {name}"),
+        ));
     }
 
     fn index(&mut self, row: &Row) {
-        let (table, name, full, definition): (&str, &str, &str, &str) = (row.get(0), row.get(1), row.get(2), row.get(3));
-        if let (Some(constraint), Some(definition)) = (row.get::<_, Option<&str>>(4), row.get::<_, Option<&str>>(5)) {
+        let (table, name, full, definition): (&str, &str, &str, &str) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
+        if let (Some(constraint), Some(definition)) =
+            (row.get::<_, Option<&str>>(4), row.get::<_, Option<&str>>(5))
+        {
             self.off.push(drop_constraint(table, constraint));
             let add = format!("ALTER TABLE {table} ADD CONSTRAINT {constraint} {definition}");
             self.back.push((format!("constraint {constraint} of {table}"), add));
@@ -102,7 +118,8 @@ impl Rebuild {
         }
         self.off.push(format!("DROP INDEX {full}"));
         // Of a partitioned table's index the definition speaks of the parent alone; all partitions are to have it.
-        let definition = definition.replacen(&format!("INDEX {name} ON ONLY "), &format!("INDEX {name} ON "), 1);
+        let definition =
+            definition.replacen(&format!("INDEX {name} ON ONLY "), &format!("INDEX {name} ON "), 1);
         self.back.push((format!("index {name} of {table}"), definition));
     }
 
@@ -110,7 +127,7 @@ impl Rebuild {
         let (table, name, definition): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
         let mut add = format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}");
         if let Some(comment) = row.get::<_, Option<&str>>(3) {
-            add.push_str(&format!("; COMMENT ON CONSTRAINT {name} ON {table} IS {}", literal(comment)));
+            let _ = write!(add, "; COMMENT ON CONSTRAINT {name} ON {table} IS {}", literal(comment));
         }
         self.back.push((format!("foreign key {name} of {table}"), add));
     }

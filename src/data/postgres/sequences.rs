@@ -53,14 +53,24 @@ pub(super) async fn set_sequences(session: &Session, tables: &[u32]) -> Result<(
 
 async fn set(session: &Session, name: &str, sequence: &Sequence) -> Result<(), PostgresError> {
     let furthest = if sequence.increment > 0 { "max" } else { "min" };
-    let parts = sequence.columns.iter().map(|(_, table, column)| format!("SELECT {furthest}({column})::int8 AS value FROM {table}"));
-    let query = format!("SELECT {furthest}(value) FROM ({}) AS all_columns", parts.collect::<Vec<_>>().join(" UNION ALL "));
+    let parts = sequence
+        .columns
+        .iter()
+        .map(|(_, table, column)| format!("SELECT {furthest}({column})::int8 AS value FROM {table}"));
+    let query = format!(
+        "SELECT {furthest}(value) FROM ({}) AS all_columns",
+        parts.collect::<Vec<_>>().join(" UNION ALL ")
+    );
     let last: Option<i64> = session.query_one(&query, &[]).await.during(TASK)?.get(0);
     let range = sequence.least..=sequence.most;
     let statement = match last.map(|last| (last, last.checked_add(sequence.increment))) {
-        Some((_, Some(next))) if range.contains(&next) => format!("ALTER SEQUENCE {name} RESTART WITH {next}"),
+        Some((_, Some(next))) if range.contains(&next) => {
+            format!("ALTER SEQUENCE {name} RESTART WITH {next}")
+        }
         // Nothing comes behind it: the next draw is refused, as it is where the rows were inserted one by one.
-        Some((last, _)) if range.contains(&last) => format!("SELECT pg_catalog.setval({}, {last}, true)", literal(name)),
+        Some((last, _)) if range.contains(&last) => {
+            format!("SELECT pg_catalog.setval({}, {last}, true)", literal(name))
+        }
         _ => format!("ALTER SEQUENCE {name} RESTART"),
     };
     session.batch_execute(&statement).await.during(TASK)

@@ -32,8 +32,10 @@ impl Depth {
         if self.first_words.len() < 4 {
             self.first_words.push(word.clone());
         }
-        let mut words = self.first_words.iter().map(String::as_str).filter(|word| !matches!(*word, "or" | "replace"));
-        let makes_routine = words.next() == Some("create") && matches!(words.next(), Some("function" | "procedure"));
+        let mut words =
+            self.first_words.iter().map(String::as_str).filter(|word| !matches!(*word, "or" | "replace"));
+        let makes_routine =
+            words.next() == Some("create") && matches!(words.next(), Some("function" | "procedure"));
         if !makes_routine || self.parentheses > 0 {
             return;
         }
@@ -140,8 +142,11 @@ impl<'t> Scan<'t> {
 
     fn dollar(&mut self) {
         let rest = self.text.get(self.at + 1..).unwrap_or_default();
-        let end = rest.find(|character: char| !(character.is_alphanumeric() || character == '_')).unwrap_or(rest.len());
-        let is_tag = rest.get(end..).is_some_and(|rest| rest.starts_with('$')) && !rest.starts_with(|first: char| first.is_ascii_digit());
+        let end = rest
+            .find(|character: char| !(character.is_alphanumeric() || character == '_'))
+            .unwrap_or(rest.len());
+        let is_tag = rest.get(end..).is_some_and(|rest| rest.starts_with('$'))
+            && !rest.starts_with(|first: char| first.is_ascii_digit());
         if !is_tag {
             self.at += 1;
             return;
@@ -205,10 +210,21 @@ CREATE RULE r AS ON DELETE TO t DO (SELECT 1; SELECT 2);
 COMMENT ON TABLE t IS 'begin; case'; SELECT $1, a$b;
 last"#;
         let found = statements(text);
-        let starts: Vec<String> = found.iter().map(|statement| statement.chars().take(14).collect()).collect();
+        let starts: Vec<String> =
+            found.iter().map(|statement| statement.chars().take(14).collect()).collect();
         assert_eq!(
             starts,
-            ["SET a = 'b;c'", "SELECT 1 /* ; ", "CREATE TABLE \"", "CREATE FUNCTIO", "CREATE OR REPL", "CREATE RULE r ", "COMMENT ON TAB", "SELECT $1, a$b", "last"]
+            [
+                "SET a = 'b;c'",
+                "SELECT 1 /* ; ",
+                "CREATE TABLE \"",
+                "CREATE FUNCTIO",
+                "CREATE OR REPL",
+                "CREATE RULE r ",
+                "COMMENT ON TAB",
+                "SELECT $1, a$b",
+                "last"
+            ]
         );
         assert!(found[4].ends_with("END; END") && found[5].ends_with("SELECT 2)"));
     }
@@ -218,7 +234,26 @@ last"#;
         let text = "ALTER TABLE ONLY \"Sales Dept\".\"Order; 1\"\n    ADD CONSTRAINT x FOREIGN KEY (a, \"b c\") REFERENCES public.t(id)";
         assert_eq!(words(text, 4), ["ALTER", "TABLE", "ONLY", "\"Sales Dept\".\"Order; 1\""]);
         let all = words(text, 100);
-        assert_eq!(all[4..], ["ADD", "CONSTRAINT", "x", "FOREIGN", "KEY", "(", "a", ",", "\"b c\"", ")", "REFERENCES", "public.t", "(", "id", ")"]);
+        assert_eq!(
+            all[4..],
+            [
+                "ADD",
+                "CONSTRAINT",
+                "x",
+                "FOREIGN",
+                "KEY",
+                "(",
+                "a",
+                ",",
+                "\"b c\"",
+                ")",
+                "REFERENCES",
+                "public.t",
+                "(",
+                "id",
+                ")"
+            ]
+        );
     }
 
     proptest! {

@@ -55,7 +55,12 @@ pub(super) struct RowStream {
 }
 
 /// What is said of a table's rows.
-pub(super) fn attributes(table: &TableName, columns: &[&str], encoding: &str, partitioned: bool) -> BTreeMap<String, Value> {
+pub(super) fn attributes(
+    table: &TableName,
+    columns: &[&str],
+    encoding: &str,
+    partitioned: bool,
+) -> BTreeMap<String, Value> {
     let pairs = [
         ("schema", json!(table.schema)),
         ("table", json!(table.name)),
@@ -71,9 +76,11 @@ impl RowStream {
     pub(super) fn read(stream: &Stream) -> Option<Self> {
         let text = |key: &str| stream.attributes.get(key)?.as_str().map(str::to_owned);
         let columns = stream.attributes.get("columns")?.as_array()?;
-        let columns: Option<Vec<String>> = columns.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+        let columns: Option<Vec<String>> =
+            columns.iter().map(|name| name.as_str().map(str::to_owned)).collect();
         let encoding = text("encoding")?;
-        let is_name = !encoding.is_empty() && encoding.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let is_name =
+            !encoding.is_empty() && encoding.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         Some(Self {
             path: stream.path.clone(),
             table: TableName::new(text("schema")?, text("table")?),
