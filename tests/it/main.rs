@@ -10,6 +10,7 @@ mod diff_classes;
 mod manifest;
 mod manifest_charts;
 mod postgres_connect;
+mod postgres_learn;
 mod postgres_load;
 mod postgres_random;
 mod postgres_reset;

@@ -244,6 +244,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
     fn exponents_and_growth_are_found_again() {
         let counts = |exponent: f64| -> Vec<u64> {
             (0..8).map(|power| (100_000.0 / 2_f64.powi(power).powf(exponent)) as u64).collect()

@@ -23,6 +23,6 @@ pub use apply::shape;
 pub use error::LearnError;
 pub use postgres::{LearnOptions, learn};
 pub use profile::{
-    ColumnProfile, Correlation, Distinct, FanOutProfile, NumberShape, Profile, Quantity, Rules, Seasons, Share, TableProfile,
-    Widths,
+    ColumnProfile, Correlation, Distinct, FanOutProfile, NumberShape, Profile, Quantity, Rules, Seasons,
+    Share, TableProfile, Widths,
 };
