@@ -173,8 +173,10 @@ fn path(session: &Session, name: &str, file: &str, by: &str) -> Result<PathBuf, 
     let own = session.config.snapshots().join(name).join(file);
     let here = PathBuf::from(name);
     [own.clone(), here].into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        let text =
-            format!("there is neither {} nor a file {name}; `devcluster {by} {name}` writes one", own.display());
+        let text = format!(
+            "there is neither {} nor a file {name}; `devcluster {by} {name}` writes one",
+            own.display()
+        );
         CliError::message(Exit::Usage, text)
     })
 }

@@ -108,7 +108,8 @@ async fn create_redis(
         "databases": databases,
     });
     show(global, &value, || {
-        let lines = databases.iter().map(|(database, entries)| format!("database {database}  {entries} entries"));
+        let lines =
+            databases.iter().map(|(database, entries)| format!("database {database}  {entries} entries"));
         lines.collect::<Vec<_>>().join("\n")
     });
     Ok(())

@@ -136,7 +136,7 @@ const KNOWN: [Known; 4] = [
         images: &["redis", "valkey", "redis-stack-server", "keydb"],
         port: 6379,
         user: (&[], None),
-        password: &["REDIS_PASSWORD", "VALKEY_PASSWORD"],
+        password: &["REDIS_PASSWORD", "VALKEY_PASSWORD", "REDISCLI_AUTH"],
         database: (&[], None),
     },
     Known {
@@ -192,9 +192,19 @@ fn store(object: &Object, container: &Value, known: &Known) -> Store {
         container: container["name"].as_str().unwrap_or_default().to_owned(),
         port: port(container, known),
         user: or(known.user.0, known.user.1),
-        password: given(known.password),
+        password: given(known.password).or_else(|| asked_for(container, &variables)),
         database: or(known.database.0, known.database.1),
     }
+}
+
+/// The password that a Redis is started with: `--requirepass`, a variable's or as it is written.
+fn asked_for(container: &Value, variables: &BTreeMap<String, Given>) -> Option<Given> {
+    let lists = ["command", "args"].into_iter().filter_map(|list| container[list].as_array()).flatten();
+    let words = lists.filter_map(Value::as_str).flat_map(str::split_whitespace);
+    let word = words.skip_while(|word| *word != "--requirepass").nth(1)?;
+    let plain = word.trim_matches(['"', '\'']);
+    let Some(name) = plain.strip_prefix('$') else { return Some(Given::Literal(plain.to_owned())) };
+    variables.get(name.trim_matches(['(', ')', '{', '}'])).cloned()
 }
 
 /// The port that the container names, where it names one that is the kind's own or the only one.
@@ -268,11 +278,16 @@ mod tests {
                 ]),
             ),
             object("Job", "migrate", json!([{"name": "migrate", "image": "postgres:15"}])),
-            object("Deployment", "reader", json!([{"name": "psql", "image": "postgres", "command": ["psql"]}])),
+            object(
+                "Deployment",
+                "reader",
+                json!([{"name": "psql", "image": "postgres", "command": ["psql"]}]),
+            ),
             object(
                 "Deployment",
                 "cache",
-                json!([{"name": "redis", "image": "redis", "command": ["redis-server"], "ports": [{"containerPort": 6379}]}]),
+                json!([{"name": "redis", "image": "redis", "command": ["redis-server"], "ports": [{"containerPort": 6379}],
+                    "args": ["/etc/redis.conf", "--requirepass", "$(CACHE_PASSWORD)"], "env": [{"name": "CACHE_PASSWORD", "value": "x"}]}]),
             ),
             object(
                 "StatefulSet",
@@ -293,7 +308,7 @@ mod tests {
             "as the image has it, the user's name"
         );
         assert_eq!(orders.password, Some(Given::Secret { name: "database".into(), key: "password".into() }));
-        assert_eq!((found[1].port, &found[1].password), (6379, &None));
+        assert_eq!((found[1].port, &found[1].password), (6379, &Some(Given::Literal("x".into()))));
         assert_eq!(found[2].password, Some(Given::File("/run/secret".into())));
     }
 }

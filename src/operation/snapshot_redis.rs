@@ -43,7 +43,8 @@ pub async fn create(
     for note in dumped.notes.into_iter().chain(server.note()) {
         reporter.report(Event::Note(note));
     }
-    let attributes = BTreeMap::from([("source".to_owned(), json!(server.name())), ("masked".to_owned(), json!(false))]);
+    let attributes =
+        BTreeMap::from([("source".to_owned(), json!(server.name())), ("masked".to_owned(), json!(false))]);
     let created = blocking(move || Ok(writer.finish(attributes)?)).await?;
     let entries: u64 = dumped.databases.values().sum();
     let what = format!(
@@ -66,7 +67,10 @@ pub async fn load(
     manifest: &Manifest,
 ) -> Result<u64, OperationError> {
     let reporter = &session.reporter;
-    reporter.report(Event::Started { step: "data".into(), what: format!("snapshot {} into {store}", manifest.name) });
+    reporter.report(Event::Started {
+        step: "data".into(),
+        what: format!("snapshot {} into {store}", manifest.name),
+    });
     let server = stores::redis(existing, store).await?;
     let tell = |progress: Progress<'_>| tell(reporter, "data", progress);
     let report = redis::restore(&server, catalogue, manifest, &prefix(store), &tell).await?;

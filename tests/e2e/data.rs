@@ -14,6 +14,13 @@ impl Project {
         output.trim().to_owned()
     }
 
+    /// Runs a Redis command.
+    fn redis(&self, words: &[&str]) -> String {
+        let client =
+            ["exec", "-n", "data", "cache-0", "--", "redis-cli", "-a", "for the cache", "--no-auth-warning"];
+        self.kubectl(&[&client, words].concat()).trim().to_owned()
+    }
+
     /// What the reader found first of all.
     fn first_seen(&self) -> String {
         let logs = self.kubectl(&["logs", "-n", "data", "deployment/reader"]);
@@ -65,6 +72,7 @@ fn data_stands_before_what_uses_it_and_is_put_back() {
     put_back(&project);
     moved_about(&project);
     masked(&project);
+    cached(&project);
     outlives_the_cluster(&project);
 }
 
@@ -111,6 +119,14 @@ fn moved_about(project: &Project) {
     project.succeed(&["seed", "plan", "planned", "--rows", "50"]);
     project.succeed(&["seed", "load", "planned"]);
     assert_eq!(project.sql("SELECT count(*) FROM customers"), "50");
+    // One that is like what is there, of which no value is in the profile.
+    let email = project.sql("SELECT email FROM customers ORDER BY id LIMIT 1");
+    project.succeed(&["seed", "learn", "alike"]);
+    let profile =
+        std::fs::read_to_string(project.directory().join("snapshots/alike/profile.yaml")).expect("a profile");
+    assert!(profile.contains("customers") && !profile.contains(&email), "{profile}");
+    project.succeed(&["seed", "plan", "alike", "--like", "alike"]);
+    project.succeed(&["seed", "load", "alike"]);
     let (_, said) = project.fail(&["seed", "load", "nowhere"], 2);
     assert!(said.contains("seed plan nowhere"), "{said}");
     project.succeed(&["seed", "load", "demo"]);
@@ -151,6 +167,22 @@ fn masked(project: &Project) {
     let secret = project.succeed(&["snapshot", "inspect", "masked", "-o", "json"]).0;
     assert!(!secret.contains(PASSWORD) && secret.contains("maskingRules"), "{secret}");
     project.succeed(&["snapshot", "load", "first"]);
+}
+
+/// Redis, through its own fork.
+fn cached(project: &Project) {
+    project.redis(&["SET", "greeting", "hello"]);
+    project.redis(&["RPUSH", "queue", "1", "2", "3"]);
+    let store = ["--store", "data/cache"];
+    project.succeed(&[&["snapshot", "create", "cache"], &store[..]].concat());
+    project.redis(&["FLUSHALL"]);
+    project.redis(&["SET", "other", "1"]);
+    project.succeed(&[&["snapshot", "load", "cache"], &store[..]].concat());
+    assert_eq!(project.redis(&["GET", "greeting"]), "hello");
+    assert_eq!(project.redis(&["LRANGE", "queue", "0", "-1"]), "1\n2\n3");
+    assert_eq!(project.redis(&["EXISTS", "other"]), "0");
+    project.succeed(&[&["snapshot", "create", "cache-again"], &store[..]].concat());
+    project.succeed(&["snapshot", "diff", "cache", "cache-again"]);
 }
 
 /// What was changed stays, and is not loaded again.

@@ -44,7 +44,12 @@ impl Reader<'_> {
     }
 
     /// A mapping's value under `key`; a fault at `node` where it is not there.
-    pub(in crate::data) fn need<'n>(&self, node: &Spanned, entries: &'n [Entry], key: &str) -> Option<&'n Spanned> {
+    pub(in crate::data) fn need<'n>(
+        &self,
+        node: &Spanned,
+        entries: &'n [Entry],
+        key: &str,
+    ) -> Option<&'n Spanned> {
         let found = get(entries, key);
         if found.is_none() {
             self.faults.add(node, format!("`{key}` is missing"), format!("write `{key}`"));
@@ -73,7 +78,12 @@ impl Reader<'_> {
     }
 
     /// A number that `good` holds for; a fault that says `wanted` where it is none.
-    pub(in crate::data) fn number(&self, node: &Spanned, wanted: &str, good: impl Fn(f64) -> bool) -> Option<f64> {
+    pub(in crate::data) fn number(
+        &self,
+        node: &Spanned,
+        wanted: &str,
+        good: impl Fn(f64) -> bool,
+    ) -> Option<f64> {
         let found = match node.value {
             #[expect(clippy::cast_precision_loss, reason = "weights and shares are no large numbers")]
             SpannedValue::Int(number) => Some(number as f64),
