@@ -61,18 +61,7 @@ pub async fn restore(
     let filled = cleared(server, &mut link).await?;
     let count = databases(server, &mut link).await?;
     let wanted: BTreeSet<u32> = contents.databases.keys().copied().collect();
-    if let Some(missing) = wanted.iter().find(|database| **database >= count) {
-        let reason =
-            format!("it has database {missing}, {} has {count}; raise `databases` there", server.name());
-        return Err(source.damaged(reason));
-    }
-    if !functions.is_empty() && !server.has_functions() {
-        return Err(source.damaged(format!(
-            "it has functions, which {} {} has not",
-            server.flavour(),
-            server.release()
-        )));
-    }
+    source.fits(server, &contents, count)?;
     let chosen = choose(count, &filled, &wanted);
     let marked = mark(server, &mut link).await?;
     let job = Job { server, source: &source, contents: &contents, functions, marked, on_progress };
@@ -103,6 +92,20 @@ struct Source {
 impl Source {
     fn damaged(&self, reason: impl Into<String>) -> RedisError {
         RedisError::Damaged { stream: format!("{}/redis.json", self.prefix), reason: reason.into() }
+    }
+
+    /// That the server has a place for all there is.
+    fn fits(&self, server: &Server, contents: &Contents, count: u32) -> Result<(), RedisError> {
+        if let Some(missing) = contents.databases.keys().find(|database| **database >= count) {
+            let reason =
+                format!("it has database {missing}, {} has {count}; raise `databases` there", server.name());
+            return Err(self.damaged(reason));
+        }
+        if contents.functions > 0 && !server.has_functions() {
+            let (flavour, release) = (server.flavour(), server.release());
+            return Err(self.damaged(format!("it has functions, which {flavour} {release} has not")));
+        }
+        Ok(())
     }
 
     fn entries(&self, path: &StreamPath) -> Result<Entries, RedisError> {
