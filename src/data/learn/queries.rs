@@ -32,7 +32,8 @@ pub(super) fn estimate(table: &Table) -> String {
     format!(
         "SELECT coalesce(pg_catalog.sum(CASE WHEN c.reltuples > 0 AND c.relpages > 0
             THEN c.reltuples::pg_catalog.float8 / c.relpages ELSE 50 END
-            * (pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::pg_catalog.int8)), 0)::pg_catalog.int8
+            * (pg_catalog.pg_relation_size(c.oid) 
+              / pg_catalog.current_setting('block_size')::pg_catalog.int8)), 0)::pg_catalog.int8
          FROM pg_catalog.pg_class c WHERE c.oid = {name}::pg_catalog.regclass AND c.relkind <> 'p'
             OR c.relkind <> 'p' AND c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree({name}::pg_catalog.regclass) WHERE isleaf)"
     )
@@ -49,7 +50,8 @@ pub(super) fn column(from: &str, column: &Column, kind: Kind, least: u64) -> Str
     format!(
         "WITH taken AS MATERIALIZED (SELECT {key} AS key, {width} AS width, {number} AS number FROM {from}),
          groups AS MATERIALIZED (SELECT pg_catalog.count(*) AS n FROM taken WHERE key IS NOT NULL GROUP BY key),
-         ranked AS MATERIALIZED (SELECT n, pg_catalog.row_number() OVER (ORDER BY n DESC) AS rank FROM groups ORDER BY n DESC LIMIT 1048576),
+         ranked AS MATERIALIZED (SELECT n, pg_catalog.row_number() OVER (ORDER BY n DESC) AS rank
+           FROM groups ORDER BY n DESC LIMIT 1048576),
          wide AS (SELECT width AS most FROM taken WHERE width IS NOT NULL ORDER BY width DESC OFFSET {before} LIMIT 1),
          {counted}
          SELECT (SELECT pg_catalog.count(*) FROM taken), (SELECT pg_catalog.count(key) FROM taken),
@@ -71,7 +73,8 @@ fn counted(kind: Kind) -> String {
     let per = |most: u64, place: &str| {
         format!(
             "ARRAY(SELECT coalesce(found.n, 0) FROM pg_catalog.generate_series(0, {most}) AS place LEFT JOIN
-             (SELECT {place} AS at, pg_catalog.count(*) AS n FROM taken WHERE number IS NOT NULL GROUP BY 1) AS found ON found.at = place ORDER BY place)"
+             (SELECT {place} AS at, pg_catalog.count(*) AS n FROM taken WHERE number IS NOT NULL GROUP BY 1) AS found
+               ON found.at = place ORDER BY place)"
         )
     };
     // The first of January 1970 was a Thursday, the fourth day from 0.
@@ -85,11 +88,15 @@ fn counted(kind: Kind) -> String {
         _ => (nothing.clone(), nothing),
     };
     format!(
-        "five AS (SELECT pg_catalog.percentile_disc(ARRAY[0.05, 0.25, 0.5, 0.75, 0.95]) WITHIN GROUP (ORDER BY number) AS q FROM taken),
+        "five AS (SELECT pg_catalog.percentile_disc(ARRAY[0.05, 0.25, 0.5, 0.75, 0.95]) WITHIN GROUP
+           (ORDER BY number) AS q FROM taken),
          lies AS (SELECT CASE WHEN q[5] > q[1] THEN ARRAY[pg_catalog.round((q[2] - q[1]) / (q[5] - q[1]) * 20) / 20,
-           pg_catalog.round((q[3] - q[1]) / (q[5] - q[1]) * 20) / 20, pg_catalog.round((q[4] - q[1]) / (q[5] - q[1]) * 20) / 20] END AS quartiles FROM five),
+           pg_catalog.round((q[3] - q[1]) / (q[5] - q[1]) * 20) / 20,
+           pg_catalog.round((q[4] - q[1]) / (q[5] - q[1]) * 20) / 20] END AS quartiles FROM five),
          two AS (SELECT pg_catalog.percentile_disc(ARRAY[0.05, 0.95]) WITHIN GROUP (ORDER BY number) AS q FROM taken),
-         ends AS (SELECT CASE WHEN q[2] > q[1] THEN pg_catalog.round(pg_catalog.ln(greatest(q[2] - q[1], 1)) / pg_catalog.ln(2::pg_catalog.float8))::pg_catalog.int8 END AS span,
+         ends AS (SELECT CASE WHEN q[2] > q[1]
+           THEN pg_catalog.round(pg_catalog.ln(greatest(q[2] - q[1], 1))
+             / pg_catalog.ln(2::pg_catalog.float8))::pg_catalog.int8 END AS span,
            q[1] AS first, q[2] AS last, q[1] / 2 + q[2] / 2 AS middle FROM two),
          halves AS (SELECT pg_catalog.count(*) FILTER (WHERE number >= first AND number < middle) AS early,
            pg_catalog.count(*) FILTER (WHERE number >= middle AND number <= last) AS late FROM taken, ends),
@@ -175,9 +182,11 @@ pub(super) fn fan_out(table: &Table, parent: &Table, key: &ForeignKey, one_in: u
     let names = key.columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
     format!(
         "WITH children AS (SELECT pg_catalog.count(*) AS n FROM {} WHERE {}{} GROUP BY {names}),
-         classes AS (SELECT CASE WHEN n <= 8 THEN n ELSE 8 + pg_catalog.floor(pg_catalog.ln(n / 8.0) / pg_catalog.ln(1.25))::pg_catalog.int8 END AS class, n FROM children)
+         classes AS (SELECT CASE WHEN n <= 8 THEN n ELSE
+           8 + pg_catalog.floor(pg_catalog.ln(n / 8.0) / pg_catalog.ln(1.25))::pg_catalog.int8 END AS class, n FROM children)
          SELECT -1::pg_catalog.int8, pg_catalog.count(*), 0::pg_catalog.int8 FROM {} WHERE {}{}
-         UNION ALL (SELECT class, pg_catalog.count(*), pg_catalog.sum(n)::pg_catalog.int8 FROM classes GROUP BY class ORDER BY class)",
+         UNION ALL (SELECT class, pg_catalog.count(*), pg_catalog.sum(n)::pg_catalog.int8
+           FROM classes GROUP BY class ORDER BY class)",
         rows_of(table, None),
         set(&key.columns),
         chosen(&key.columns),

@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use super::profile::{
     ColumnProfile, Distinct, FanOutProfile, Profile, Quantity, Rules, Seasons, Share, TableProfile,
+    two_digits_of,
 };
 use crate::data::seed::{yaml_quoted as quoted, yaml_text as text};
 
@@ -31,12 +32,13 @@ impl Profile {
 
 fn header(rules: &Rules) -> String {
     let Rules { least, label_share, most_labels } = rules;
-    let percent = label_share * 100.0;
+    let percent = two_digits_of(label_share * 100.0);
     format!(
         "# What a database is like. It has no value of its rows but the labels below; read it before you pass it on.\n\
          # No figure rests on fewer than {least} rows: what fewer have is `few`. Counts and shares have two significant digits.\n\
          # Labels are those of enumerated types and of columns that were allowed by name, and values of columns with at most\n\
-         # {most_labels} different ones, each in {least} rows or more and in {percent}% of the rows or more. Keys, times and long texts have none.\n\
+         # {most_labels} different ones, each in {least} rows or more and in {percent}% of the rows\n\
+         # or more. Keys, times and long texts have none.\n\
          least: {least}\nlabel_share: {label_share}\nmost_labels: {most_labels}\n"
     )
 }
