@@ -130,7 +130,7 @@ async fn run(cli: Cli) -> Result<(), CliError> {
     let global = cli.global;
     match cli.verb {
         Verb::Up(args) => up::run(&global, args).await,
-        Verb::Dev(args) => dev::run(&global, args).await,
+        Verb::Dev(args) => Box::pin(dev::run(&global, args)).await,
         Verb::Plan(args) => plan::run(&global, args).await,
         Verb::Status(args) => status::run(&global, args).await,
         Verb::Logs(args) => logs::run(&global, args).await,
@@ -145,7 +145,8 @@ async fn run(cli: Cli) -> Result<(), CliError> {
             Ok(())
         }
         Verb::Seed(verb) => seed::run(&global, verb).await,
-        Verb::Snapshot(verb) => snapshot::run(&global, verb).await,
+        // It is a large future.
+        Verb::Snapshot(verb) => Box::pin(snapshot::run(&global, verb)).await,
         Verb::Doctor(args) => doctor::run(&global, args).await,
         Verb::Learn(args) => learn::run(args).await,
         Verb::Completion { shell } => {

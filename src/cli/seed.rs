@@ -128,12 +128,11 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             keep(global, &session, &name, "seed.yaml", &text, force)
         }
         Verb::Learn { name, store, from, allow, force } => {
-            let server = match from {
-                Some(address) => snapshot_create::elsewhere(&address).await?,
-                None => {
-                    let (_, existing, store) = reach(&session, &store).await?;
-                    stores::postgres(&existing, &store).await?
-                }
+            let server = if let Some(address) = from {
+                snapshot_create::elsewhere(&address).await?
+            } else {
+                let (_, existing, store) = reach(&session, &store).await?;
+                stores::postgres(&existing, &store).await?
             };
             let text = data_load::learn(&session, &server, allow.into_iter().collect()).await?;
             keep(global, &session, &name, "profile.yaml", &text, force)

@@ -255,7 +255,7 @@ mod tests {
     use crate::manifest::Origin;
     use serde_json::json;
 
-    fn object(kind: &str, name: &str, containers: Value) -> Object {
+    fn object(kind: &str, name: &str, containers: &Value) -> Object {
         let group = if matches!(kind, "Job" | "CronJob") { "batch/v1" } else { "apps/v1" };
         Object {
             value: json!({"apiVersion": group, "kind": kind, "metadata": {"name": name, "namespace": "shop"},
@@ -271,28 +271,28 @@ mod tests {
             object(
                 "StatefulSet",
                 "orders",
-                json!([
+                &json!([
                     {"name": "exporter", "image": "example.com/postgres-exporter:1"},
                     {"name": "db", "image": "example.com:5000/mirror/postgres:15@sha256:00", "ports": [{"containerPort": 6543}],
                      "env": [{"name": "POSTGRES_USER", "value": "shop"}, {"name": "POSTGRES_PASSWORD", "valueFrom": secret}]}
                 ]),
             ),
-            object("Job", "migrate", json!([{"name": "migrate", "image": "postgres:15"}])),
+            object("Job", "migrate", &json!([{"name": "migrate", "image": "postgres:15"}])),
             object(
                 "Deployment",
                 "reader",
-                json!([{"name": "psql", "image": "postgres", "command": ["psql"]}]),
+                &json!([{"name": "psql", "image": "postgres", "command": ["psql"]}]),
             ),
             object(
                 "Deployment",
                 "cache",
-                json!([{"name": "redis", "image": "redis", "command": ["redis-server"], "ports": [{"containerPort": 6379}],
+                &json!([{"name": "redis", "image": "redis", "command": ["redis-server"], "ports": [{"containerPort": 6379}],
                     "args": ["/etc/redis.conf", "--requirepass", "$(CACHE_PASSWORD)"], "env": [{"name": "CACHE_PASSWORD", "value": "x"}]}]),
             ),
             object(
                 "StatefulSet",
                 "legacy",
-                json!([{"name": "my", "image": "docker.io/library/mariadb:10.11",
+                &json!([{"name": "my", "image": "docker.io/library/mariadb:10.11",
                     "env": [{"name": "MARIADB_ROOT_PASSWORD_FILE", "value": "/run/secret"}]}]),
             ),
         ];

@@ -139,7 +139,7 @@ mod tests {
         ];
         let known = stores(&objects);
         let first: Vec<&str> =
-            objects.iter().filter(|object| comes_first(object, &known)).map(|object| object.name()).collect();
+            objects.iter().filter(|object| comes_first(object, &known)).map(Object::name).collect();
         assert_eq!(first, ["postgres", "web"]);
         assert_eq!(objects[3].kind(), "Service");
     }

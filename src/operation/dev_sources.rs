@@ -27,7 +27,7 @@ pub fn sources(config: &Config) -> Sources {
     let contexts: Vec<PathBuf> = images.iter().map(|image| image.context.clone()).collect();
     Sources {
         configuration: real(&config.file),
-        manifests: with_links(manifests.collect()),
+        manifests: with_links(&manifests.collect::<Vec<_>>()),
         git: GitIgnores::read(&contexts),
         images,
     }
@@ -59,7 +59,7 @@ pub fn real(path: &Path) -> PathBuf {
 }
 
 /// Directories and files that manifests come from, with those that links below them lead to.
-fn with_links(roots: Vec<PathBuf>) -> Vec<PathBuf> {
+fn with_links(roots: &[PathBuf]) -> Vec<PathBuf> {
     let mut found: BTreeSet<PathBuf> = roots.iter().map(|root| real(root)).collect();
     let mut left: Vec<PathBuf> = found.iter().cloned().collect();
     while let Some(directory) = left.pop() {
@@ -109,7 +109,7 @@ mod tests {
         ] {
             std::os::unix::fs::symlink(target, root.join(link)).unwrap();
         }
-        let found = with_links(vec![root.join("deploy")]);
+        let found = with_links(&[root.join("deploy")]);
         let names = ["deploy", "elsewhere", "more"].map(|name| root.join(name));
         assert_eq!(found.iter().filter(|path| path.starts_with(&root)).cloned().collect::<Vec<_>>(), names);
         assert_eq!(real(&root.join("deploy/link/deep/new")), root.join("elsewhere/deep/new"));

@@ -109,7 +109,8 @@ impl Reach for ClusterReach {
             .max_stdout_buf_size(BLOCK)
             .max_stdin_buf_size(BLOCK);
         let process = self.api().exec(&pod, launched, &params).await.map_err(io::Error::other)?;
-        let variables: String = environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        let variables =
+            environment.iter().fold(String::new(), |all, (name, value)| all + name + "=" + value + "\n");
         Ok(output(process, argv.join(" "), variables + "\n", input))
     }
 

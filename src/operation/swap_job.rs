@@ -47,10 +47,10 @@ fn jobs(stage: Stage<'_>, names: &BTreeSet<String>) -> Vec<Object> {
         let lists = ["/spec/template/spec/initContainers", "/spec/template/spec/containers"];
         let containers =
             lists.iter().filter_map(|list| object.value.pointer(list).and_then(Value::as_array)).flatten();
-        let mut named = containers.filter_map(|container| container["image"].as_str());
+        let mut images = containers.filter_map(|container| container["image"].as_str());
         object.gvk().group == "batch"
             && object.kind() == "Job"
-            && named.any(|named| own.iter().any(|image| is_named(named, image)))
+            && images.any(|named| own.iter().any(|image| is_named(named, image)))
     };
     stage.desired.rendered.objects.iter().filter(runs_one).cloned().collect()
 }
@@ -69,7 +69,8 @@ async fn delete(stage: Stage<'_>, job: &Object) -> Result<(), OperationError> {
         Err(error) => return Err(OperationError::request(what(), error)),
     }
     let uid = live.metadata.uid.unwrap_or_default();
-    let gone = await_condition(api, job.name(), conditions::is_deleted(&uid));
+    // It is a large future, and dev would carry it about all the time.
+    let gone = Box::pin(await_condition(api, job.name(), conditions::is_deleted(&uid)));
     match tokio::time::timeout(PATIENCE, gone).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(OperationError::Swap { what: what(), reason: error.to_string() }),
