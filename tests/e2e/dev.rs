@@ -264,6 +264,7 @@ fn swaps(project: &Project, dev: &mut Dev, running: &Running<'_>) -> BTreeMap<Pa
         let text = project.kubectl(&["get", "configmap", "settings", "-n", "developed", "-o", "yaml"]);
         text.contains("blue")
     });
+    dev.says("data.colour", 1);
     // The configuration is read again.
     project.edit("devcluster.yaml", "name: developed\n", "name: developed # still\n");
     dev.says("watching the manifests", 2);
