@@ -22,6 +22,7 @@ mod snapshot;
 mod snapshot_store;
 mod snapshot_text;
 mod status;
+mod store;
 mod up;
 mod validate;
 

@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::exit::{CliError, Exit};
-use super::snapshot::show;
-use super::snapshot_store::leave_preparing;
+use super::store::{StoreArg, leave_preparing, reach, show};
 use super::{Global, printer};
 use crate::data::generate::{Format, Locale};
 use crate::data::seed::PlanOptions;
-use crate::operation::gather::{self, Desired};
-use crate::operation::session::{Existing, Session};
+use crate::operation::session::Session;
 use crate::operation::{data_load, data_write, datasets, snapshot_create, snapshot_load, stores};
 use crate::words::sized;
 
@@ -76,14 +74,6 @@ pub enum Verb {
         #[arg(long, value_name = "DIR", default_value = ".")]
         out: PathBuf,
     },
-}
-
-/// Which store.
-#[derive(Debug, Clone, clap::Args)]
-pub struct StoreArg {
-    /// The store's workload, NAMESPACE/NAME; the only PostgreSQL of the manifests where unset
-    #[arg(long, value_name = "STORE")]
-    pub store: Option<String>,
 }
 
 /// How rows are written to files.
@@ -154,17 +144,6 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             Ok(())
         }
     }
-}
-
-/// The manifests, the cluster, and the store that is meant.
-pub(super) async fn reach(
-    session: &Session,
-    store: &StoreArg,
-) -> Result<(Desired, Existing, crate::data::discover::Store), CliError> {
-    let desired = gather::gather(session).await?;
-    let store = stores::choose(&desired, store.store.as_deref())?;
-    let existing = session.existing().await?;
-    Ok((desired, existing, store))
 }
 
 /// A file of a data set, or the file itself; `by` writes one.

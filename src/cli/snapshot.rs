@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::exit::{CliError, Exit};
+use super::store::show;
 use super::{Global, printer, snapshot_text};
 use crate::data::snapshot::{Catalogue, ReceiveOptions, SnapshotName, difference};
 use crate::operation::error::OperationError;
@@ -157,15 +158,6 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             show(global, &snapshot_text::received_value(&received), || snapshot_text::received(&received));
             Ok(())
         }
-    }
-}
-
-/// Prints a result: the value for machines, the text for people.
-pub(super) fn show(global: &Global, value: &serde_json::Value, text: impl FnOnce() -> String) {
-    if global.is_for_machines() {
-        printer::value(global.output, value);
-    } else {
-        printer::data(&text());
     }
 }
 

@@ -1,12 +1,9 @@
 //! `devcluster snapshot create`, `load` and `reset`: what needs a store.
 
-use std::process::{Command, Stdio};
-
 use serde_json::json;
 
 use super::exit::{CliError, Exit};
-use super::seed::{StoreArg, reach};
-use super::snapshot::show;
+use super::store::{StoreArg, leave_preparing, reach, show};
 use super::{Global, printer, snapshot_text};
 use crate::data::discover::{Store, StoreKind};
 use crate::data::snapshot::SnapshotName;
@@ -149,21 +146,4 @@ pub async fn prepare(global: &Global, args: PrepareArgs) -> Result<(), CliError>
     let (_, existing, store) = reach(&session, &args.store).await?;
     snapshot_load::prepare(&existing, &store).await?;
     Ok(())
-}
-
-/// Starts `prepare` apart from this command and its terminal. Where that fails, the next reset takes longer and says so.
-pub(super) fn leave_preparing(session: &Session, store: &Store) {
-    use std::os::unix::process::CommandExt;
-    if store.kind != StoreKind::Postgres {
-        return;
-    }
-    let Ok(program) = std::env::current_exe() else { return };
-    let _ = Command::new(program)
-        .args(["snapshot", "prepare", "--quiet", "--store", &store.name(), "--file"])
-        .arg(&session.config.file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn();
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::down::ask;
 use super::exit::CliError;
 use super::progress::{Progress, seconds};
-use super::snapshot_store::leave_preparing;
+use super::store::leave_preparing;
 use super::{Global, learn, printer};
 use crate::config::Config;
 use crate::operation::hooks;

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::error::OperationError;
+use super::meter::Meter;
 use super::session::{Existing, Session};
 use super::stores;
 use crate::data::discover::{Store, StoreKind};
 use crate::data::generate::Generator;
 use crate::data::learn::{self, LearnOptions, Profile};
-use crate::data::postgres::{self, LoadOptions, LoadReport, Progress, Server};
+use crate::data::postgres::{self, LoadOptions, LoadReport, Server};
 use crate::data::schema::Schema;
 use crate::data::seed::{self, PlanOptions};
-use crate::event::{Event, SharedReporter};
+use crate::event::Event;
 use crate::words::{counted, listed, sized};
 
 const STEP: &str = "data";
@@ -140,39 +140,4 @@ fn sentence(store: &Store, report: &LoadReport) -> String {
     };
     let tables = counted(report.tables.len(), "table");
     format!("{store}: {rows} rows in {tables}, {}, {rate:.0} rows/s{emptied}", sized(bytes))
-}
-
-/// Tells of progress with its rate.
-pub(super) struct Meter {
-    step: &'static str,
-    reporter: SharedReporter,
-    table: Mutex<(String, Instant)>,
-}
-
-impl Meter {
-    pub fn new(step: &'static str, reporter: SharedReporter) -> Self {
-        Self { step, reporter, table: Mutex::new((String::new(), Instant::now())) }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a rate is shown")]
-    pub fn tell(&self, progress: Progress<'_>) {
-        match progress {
-            Progress::Table { table, done, total } => {
-                let name = table.to_string();
-                let Ok(mut known) = self.table.lock() else { return };
-                if known.0 != name {
-                    *known = (name.clone(), Instant::now());
-                }
-                let rate = done as f64 / known.1.elapsed().as_secs_f64().max(1e-3);
-                let what = format!("{name}, {rate:.0}/s");
-                self.reporter.report(Event::Progress { step: self.step.into(), done, total, what });
-            }
-            Progress::Step(what) => self.reporter.report(Event::Progress {
-                step: self.step.into(),
-                done: 0,
-                total: 0,
-                what: what.to_owned(),
-            }),
-        }
-    }
 }

@@ -24,6 +24,7 @@ pub mod live;
 pub mod logs;
 pub mod masking;
 pub mod memory;
+mod meter;
 mod node_watch;
 pub mod parity;
 pub mod plan;

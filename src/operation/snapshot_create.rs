@@ -8,10 +8,10 @@ use std::time::Instant;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
-use super::data_load::Meter;
 use super::direct;
 use super::error::OperationError;
 use super::masking::masking;
+use super::meter::Meter;
 use super::session::Session;
 use super::snapshots::blocking;
 use crate::data::postgres::{self, DumpOptions, DumpReport, Server};

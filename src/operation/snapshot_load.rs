@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::data_load::Meter;
 use super::datasets;
 use super::error::OperationError;
+use super::meter::Meter;
 use super::session::{Existing, Session};
 use super::snapshot_redis;
 use super::snapshots::blocking;

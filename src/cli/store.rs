@@ -1,0 +1,55 @@
+//! What the verbs about data share: which store is meant, and how a result is shown.
+
+use std::process::{Command, Stdio};
+
+use super::exit::CliError;
+use super::{Global, printer};
+use crate::data::discover::{Store, StoreKind};
+use crate::operation::gather::{self, Desired};
+use crate::operation::session::{Existing, Session};
+use crate::operation::stores;
+
+/// Which store.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StoreArg {
+    /// The store's workload, NAMESPACE/NAME; the only PostgreSQL of the manifests where unset
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+}
+
+/// The manifests, the cluster, and the store that is meant.
+pub(super) async fn reach(
+    session: &Session,
+    store: &StoreArg,
+) -> Result<(Desired, Existing, Store), CliError> {
+    let desired = gather::gather(session).await?;
+    let store = stores::choose(&desired, store.store.as_deref())?;
+    let existing = session.existing().await?;
+    Ok((desired, existing, store))
+}
+
+/// Prints a result: the value for machines, the text for people.
+pub(super) fn show(global: &Global, value: &serde_json::Value, text: impl FnOnce() -> String) {
+    if global.is_for_machines() {
+        printer::value(global.output, value);
+    } else {
+        printer::data(&text());
+    }
+}
+
+/// Starts `prepare` apart from this command and its terminal. Where that fails, the next reset takes longer and says so.
+pub(super) fn leave_preparing(session: &Session, store: &Store) {
+    use std::os::unix::process::CommandExt;
+    if store.kind != StoreKind::Postgres {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let _ = Command::new(program)
+        .args(["snapshot", "prepare", "--quiet", "--store", &store.name(), "--file"])
+        .arg(&session.config.file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn();
+}
