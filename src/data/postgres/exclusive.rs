@@ -6,9 +6,8 @@ use super::connect::{Server, Session};
 use super::error::{During, PostgresError};
 use super::sql::literal;
 
-/// How often the lock is tried: the server takes a moment to see that its last holder is gone, seconds
-/// through the API server.
-const PATIENCE: usize = 160;
+/// How often the lock is tried: the server takes a moment to see that a holder that died is gone.
+const PATIENCE: usize = 20;
 
 /// The right to change a database, and a session outside of it. Dropped, the right is given back.
 pub(super) struct Exclusive {
@@ -45,6 +44,12 @@ impl Exclusive {
         }
         let (database, holder) = (server.database().to_owned(), holder(&session, key).await?);
         Err(PostgresError::Busy { database, holder })
+    }
+
+    /// Gives the right back at once: a connection that is only dropped may reach the server a second later.
+    pub(super) async fn release(self) {
+        // A session that is gone has let go.
+        let _ = self.session.batch_execute("SELECT pg_advisory_unlock_all()").await;
     }
 }
 

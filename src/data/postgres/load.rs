@@ -73,9 +73,22 @@ pub async fn load(
     options: &LoadOptions,
     on_progress: OnProgress<'_>,
 ) -> Result<LoadReport, PostgresError> {
-    let started = Instant::now();
     let lock = Exclusive::take(server, "load").await?;
-    drop_retired(&lock, server.database()).await?;
+    let loaded = replace(server, schema, generator, options, on_progress, &lock).await;
+    lock.release().await;
+    loaded
+}
+
+async fn replace(
+    server: &Server,
+    schema: &Schema,
+    generator: &Generator,
+    options: &LoadOptions,
+    on_progress: OnProgress<'_>,
+    lock: &Exclusive,
+) -> Result<LoadReport, PostgresError> {
+    let started = Instant::now();
+    drop_retired(lock, server.database()).await?;
     let session = server.session().await?;
     let changed = changed(schema, generator);
     begin(&session, &changed, options).await?;
@@ -97,7 +110,7 @@ pub async fn load(
     }
     rebuild.put_back(&session, |step| on_progress(Progress::Step(step))).await?;
     finish(server, &session, &all, &changed, on_progress).await?;
-    drop_retired(&lock, server.database()).await?;
+    drop_retired(lock, server.database()).await?;
     let emptied = changed.iter().filter(|table| rows(table) == 0).map(|table| table.name.clone()).collect();
     Ok(LoadReport { tables, emptied, took: started.elapsed() })
 }

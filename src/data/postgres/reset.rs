@@ -34,24 +34,36 @@ pub struct ResetReport {
 /// Keeps the database as it is now as what it is reset to. Its sessions are ended; new ones wait until it is done.
 pub async fn keep_pristine(server: &Server) -> Result<CopyCost, PostgresError> {
     let lock = Exclusive::take(server, "copy").await?;
-    check_rights(server, &lock).await?;
+    let kept = keep(server, &lock).await;
+    lock.release().await;
+    kept
+}
+
+async fn keep(server: &Server, lock: &Exclusive) -> Result<CopyCost, PostgresError> {
+    check_rights(server, lock).await?;
     let target = server.database();
-    tidy(&lock, target).await?;
-    drop_database(&lock, &Beside::Spare.name(target)).await?;
-    drop_database(&lock, &Beside::Template.name(target)).await?;
-    copy_database(server, &lock, target, &Beside::Template.name(target), true).await
+    tidy(lock, target).await?;
+    drop_database(lock, &Beside::Spare.name(target)).await?;
+    drop_database(lock, &Beside::Template.name(target)).await?;
+    copy_database(server, lock, target, &Beside::Template.name(target), true).await
 }
 
 /// Drops what the last reset replaced, which takes a checkpoint, and makes the next spare where none stands ready.
 pub async fn prepare_spare(server: &Server) -> Result<Option<CopyCost>, PostgresError> {
     let lock = Exclusive::take(server, "preparing a spare copy").await?;
-    check_rights(server, &lock).await?;
+    let prepared = prepare(server, &lock).await;
+    lock.release().await;
+    prepared
+}
+
+async fn prepare(server: &Server, lock: &Exclusive) -> Result<Option<CopyCost>, PostgresError> {
+    check_rights(server, lock).await?;
     let target = server.database();
-    drop_retired(&lock, target).await?;
-    if known(&lock, &Beside::Spare.name(target)).await?.is_some() {
+    drop_retired(lock, target).await?;
+    if known(lock, &Beside::Spare.name(target)).await?.is_some() {
         return Ok(None);
     }
-    make_spare(server, &lock).await.map(Some)
+    make_spare(server, lock).await.map(Some)
 }
 
 async fn make_spare(server: &Server, lock: &Exclusive) -> Result<CopyCost, PostgresError> {
@@ -78,16 +90,22 @@ pub async fn reset_cost(server: &Server) -> Result<ResetCost, PostgresError> {
 /// Puts the data set back. Sessions are ended; settings and grants of the database stay. The old rows stay on disk
 /// until [`prepare_spare`], which makes the next reset as quick.
 pub async fn reset(server: &Server) -> Result<ResetReport, PostgresError> {
-    let started = Instant::now();
     let lock = Exclusive::take(server, "reset").await?;
-    check_rights(server, &lock).await?;
+    let done = put_back(server, &lock).await;
+    lock.release().await;
+    done
+}
+
+async fn put_back(server: &Server, lock: &Exclusive) -> Result<ResetReport, PostgresError> {
+    let started = Instant::now();
+    check_rights(server, lock).await?;
     let target = server.database();
     // What an earlier swap left behind has the name that the database gets now.
-    drop_retired(&lock, target).await?;
-    let spare = known(&lock, &Beside::Spare.name(target)).await?.is_some();
+    drop_retired(lock, target).await?;
+    let spare = known(lock, &Beside::Spare.name(target)).await?.is_some();
     if !spare {
-        make_spare(server, &lock).await?;
+        make_spare(server, lock).await?;
     }
-    let sessions_ended = swap(server, &lock, Swap::Reset).await?;
+    let sessions_ended = swap(server, lock, Swap::Reset).await?;
     Ok(ResetReport { spare, sessions_ended, took: started.elapsed() })
 }

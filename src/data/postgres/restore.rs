@@ -80,31 +80,10 @@ pub async fn restore(
     let restoring = Restoring::new(server, catalogue, manifest, options, on_progress)?;
     let [pre_data, post_data, after] = restoring.texts().await?;
     let held = Exclusive::take(server, "restore").await?;
-    check_rights(server, &held).await?;
-    let target = server.database();
-    tidy(&held, target).await?;
-    let filled = async {
-        create_database(&held, target, &Beside::Loading.name(target), restoring.encoding()).await?;
-        let filled = restoring.fill(&pre_data, &post_data, &after).await?;
-        if options.keep_pristine {
-            on_progress(Progress::Step("keeping a copy to reset to"));
-            copy_database(server, &held, &Beside::Loading.name(target), &Beside::New.name(target), true)
-                .await?;
-        }
-        on_progress(Progress::Step("putting the new database in the old one's place"));
-        Ok((filled, swap(server, &held, Swap::Loaded).await?))
-    };
-    match filled.await {
-        Ok(((tables, notes), sessions_ended)) => {
-            drop_retired(&held, target).await?;
-            Ok(RestoreReport { tables, notes, sessions_ended, took: started.elapsed() })
-        }
-        Err(error) => {
-            // The next run drops it where this fails; the first error is the one to tell.
-            drop(drop_database(&held, &Beside::Loading.name(target)).await);
-            Err(error)
-        }
-    }
+    let replaced = restoring.replace(&held, [&pre_data, &post_data, &after]).await;
+    held.release().await;
+    let (tables, notes, sessions_ended) = replaced?;
+    Ok(RestoreReport { tables, notes, sessions_ended, took: started.elapsed() })
 }
 
 struct Restoring<'r> {
@@ -116,7 +95,43 @@ struct Restoring<'r> {
     rows: Vec<RowStream>,
 }
 
+/// Rows of each table, notes, and sessions that were ended.
+type Replaced = (Vec<(TableName, u64)>, Vec<String>, usize);
+
 impl<'r> Restoring<'r> {
+    /// Fills a new database and puts it in the target's place.
+    async fn replace(
+        &self,
+        held: &Exclusive,
+        [pre_data, post_data, after]: [&str; 3],
+    ) -> Result<Replaced, PostgresError> {
+        let (server, target) = (self.server, self.server.database());
+        check_rights(server, held).await?;
+        tidy(held, target).await?;
+        let loading = Beside::Loading.name(target);
+        let filled = async {
+            create_database(held, target, &loading, self.encoding()).await?;
+            let filled = self.fill(pre_data, post_data, after).await?;
+            if self.options.keep_pristine {
+                (self.on_progress)(Progress::Step("keeping a copy to reset to"));
+                copy_database(server, held, &loading, &Beside::New.name(target), true).await?;
+            }
+            (self.on_progress)(Progress::Step("putting the new database in the old one's place"));
+            Ok((filled, swap(server, held, Swap::Loaded).await?))
+        };
+        match filled.await {
+            Ok(((tables, notes), sessions_ended)) => {
+                drop_retired(held, target).await?;
+                Ok((tables, notes, sessions_ended))
+            }
+            Err(error) => {
+                // The next run drops it where this fails; the first error is the one to tell.
+                drop(drop_database(held, &loading).await);
+                Err(error)
+            }
+        }
+    }
+
     fn new(
         server: &'r Server,
         catalogue: &'r Catalogue,
