@@ -1,15 +1,16 @@
 //! Everything that `up` would do, worked out without doing any of it.
 
+use super::datasets::Wanted;
 use super::error::OperationError;
 use super::gather::{Desired, gather};
 use super::session::{Existing, Session};
 use super::up::{Look, look};
-use super::{ground, hooks, images};
+use super::{ground, hooks, images, up_data};
 use crate::apply::{Difference, Inventory};
 use crate::cluster::Node;
 use crate::cluster::identity::{self, Found};
 use crate::manifest::Object;
-use crate::parity::{ClusterAction, ObjectAction, ObjectWork, Plan};
+use crate::parity::{ClusterAction, DataAction, ObjectAction, ObjectWork, Plan};
 
 /// Works the plan out.
 pub async fn run(session: &Session) -> Result<Plan, OperationError> {
@@ -22,11 +23,13 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
     };
     let images = images::plan(session, &desired, &nodes).await?;
     let count = desired.shape.nodes.len();
+    let anew_data = up_data::due(session, &desired, true)?;
     let anew = |cluster: ClusterAction| Plan {
         cluster,
         shape_changes: Vec::new(),
         images: images.clone(),
         objects: all_new(&desired),
+        data: data(&anew_data),
         hooks: hooks::planned(&desired.rendered, &Inventory::new(super::up::INVENTORY)),
         addresses: addresses(&desired),
     };
@@ -48,12 +51,19 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
                 cluster: ClusterAction::Keep,
                 shape_changes: look.dues.iter().map(ToString::to_string).collect(),
                 images,
+                data: data(&up_data::due(session, &desired, false)?),
                 hooks: hooks::planned(&desired.rendered, &look.inventory),
                 objects: changes(&desired, &look),
                 addresses: addresses(&desired),
             })
         }
     }
+}
+
+fn data(due: &[Wanted]) -> Vec<DataAction> {
+    let action =
+        |wanted: &Wanted| DataAction { store: wanted.store.name(), from: wanted.loaded.from.clone() };
+    due.iter().map(action).collect()
 }
 
 fn all_new(desired: &Desired) -> Vec<ObjectAction> {

@@ -20,6 +20,8 @@ pub struct Plan {
     pub images: Vec<ImageAction>,
     /// What happens to objects.
     pub objects: Vec<ObjectAction>,
+    /// Data that stores are given before the rest starts, in order.
+    pub data: Vec<DataAction>,
     /// Hooks of charts that will run, in order.
     pub hooks: Vec<HookAction>,
     /// Where the system will answer.
@@ -105,6 +107,16 @@ pub enum ObjectWork {
     Unchanged,
 }
 
+/// Data that a store is given, unless it holds some.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataAction {
+    /// The store's workload, `NAMESPACE/NAME`.
+    pub store: String,
+    /// Where it comes from: `snapshot NAME`, `seed PATH`.
+    pub from: String,
+}
+
 /// A chart's hook that will run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -124,6 +136,7 @@ impl Plan {
             && self.shape_changes.is_empty()
             && self.images.iter().all(|image| image.action == ImageWork::Skip)
             && self.objects.iter().all(|object| object.action == ObjectWork::Unchanged)
+            && self.data.is_empty()
             && self.hooks.is_empty()
     }
 

@@ -45,6 +45,9 @@ pub fn plan_to_text(plan: &Plan) -> String {
         };
         add(sign, word, object.id.to_string(), object.why.clone());
     }
+    for data in &plan.data {
+        add("+", "data", data.store.clone(), format!("{}, unless it holds data", data.from));
+    }
     for hook in &plan.hooks {
         add("+", "hook", format!("{} ({})", hook.id, hook.event), hook.why.clone());
     }

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::inert::Inert;
 use super::live::{PodDifference, Rule};
 use super::plan::{
-    ClusterAction, HookAction, ImageAction, ImageWork, ObjectAction, ObjectWork, Plan, plan_to_text,
+    ClusterAction, DataAction, HookAction, ImageAction, ImageWork, ObjectAction, ObjectWork, Plan,
+    plan_to_text,
 };
 use super::report::{
     Developed, Evidence, ImageBytes, ImageReport, Patch, Report, VolatileField, report, to_markdown, to_text,
@@ -137,6 +138,7 @@ fn plan() -> Plan {
             action("db", ObjectWork::TakeOver, "kubectl-client-side-apply has its fields"),
             action("cache", ObjectWork::Unchanged, ""),
         ],
+        data: vec![DataAction { store: "shop/db".into(), from: "snapshot shop-small".into() }],
         hooks: vec![HookAction {
             id: id("batch", "Job", "shop", "install"),
             event: "pre-install".into(),
@@ -164,6 +166,7 @@ fn a_cluster_made_anew_says_why() {
         shape_changes: vec![],
         images: vec![],
         objects: vec![],
+        data: vec![],
         hooks: vec![],
         addresses: vec![],
         ..plan()
@@ -178,7 +181,7 @@ fn nothing_to_do_is_said() {
     let plan = plan();
     let objects = plan.objects.into_iter().filter(|object| object.action == ObjectWork::Unchanged).collect();
     let images = plan.images.into_iter().filter(|image| image.action == ImageWork::Skip).collect();
-    let idle = Plan { objects, images, hooks: vec![], shape_changes: vec![], ..self::plan() };
+    let idle = Plan { objects, images, data: vec![], hooks: vec![], shape_changes: vec![], ..self::plan() };
     assert!(idle.is_empty());
     insta::assert_snapshot!(plan_to_text(&idle));
 }

@@ -64,6 +64,8 @@ impl Drop for Forward {
 fn data_stands_before_what_uses_it_and_is_put_back() {
     let project =
         Project::copy_of(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/fixture-data"));
+    let (plan, _) = project.succeed(&["plan"]);
+    assert!(plan.contains("seed snapshots/demo/seed.yaml, unless it holds data"), "{plan}");
     project.succeed(&["up"]);
     assert_eq!(project.first_seen(), "10000", "the reader starts when its rows are there");
     project.kubectl_diff_is_empty("-f", &project.directory().join("deploy"));
