@@ -117,7 +117,7 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (_, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
-    let held = snapshot_load::load(&session, &existing, &store, &args.name).await?;
+    let held = snapshot_load::load(&session, &existing, &store, &args.name, true).await?;
     let parts: serde_json::Map<String, serde_json::Value> =
         held.parts.iter().map(|(part, count)| (part.clone(), json!(count))).collect();
     let value = json!({

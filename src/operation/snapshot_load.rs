@@ -37,12 +37,14 @@ pub fn prefix(store: &Store) -> String {
     format!("postgres/{}", store.name())
 }
 
-/// Puts a store's data back as a snapshot has it. What the store holds is replaced, its sessions are ended.
+/// Puts a store's data back as a snapshot has it. What the store holds is replaced, its sessions are ended. With `keep` this is
+/// what it is reset to; without, that is for the caller to say, once migrations have followed.
 pub async fn load(
     session: &Session,
     existing: &Existing,
     store: &Store,
     name: &SnapshotName,
+    keep: bool,
 ) -> Result<Held, OperationError> {
     let started = Instant::now();
     let catalogue = Catalogue::open(session.config.snapshots());
@@ -52,7 +54,7 @@ pub async fn load(
         let entries = snapshot_redis::load(session, existing, store, &catalogue, &manifest).await?;
         vec![("entries".to_owned(), entries)]
     } else {
-        let report = load_postgres(session, existing, store, &catalogue, &manifest).await?;
+        let report = load_postgres(session, existing, store, &catalogue, &manifest, keep).await?;
         report.tables.into_iter().map(|(table, rows)| (table.to_string(), rows)).collect()
     };
     datasets::record_snapshot(session, &store.name(), &manifest)?;
@@ -65,6 +67,7 @@ async fn load_postgres(
     store: &Store,
     catalogue: &Catalogue,
     manifest: &Manifest,
+    keep: bool,
 ) -> Result<RestoreReport, OperationError> {
     let (reporter, name) = (&session.reporter, &manifest.name);
     let prefix = own_prefix(manifest, store)?;
@@ -72,7 +75,7 @@ async fn load_postgres(
     let server = stores::postgres(existing, store).await?;
     let moved = moved_on(&server, catalogue, manifest, &prefix).await?;
     let meter = Meter::new(STEP, reporter.clone());
-    let options = RestoreOptions { prefix, sessions: 2, keep_pristine: true };
+    let options = RestoreOptions { prefix, sessions: 2, keep_pristine: keep };
     let report =
         postgres::restore(&server, catalogue, manifest, &options, &|progress| meter.tell(progress)).await?;
     let rows: u64 = report.tables.iter().map(|(_, rows)| rows).sum();

@@ -12,7 +12,7 @@ use super::snapshot_load;
 use crate::apply::wait::{Target, WaitOptions, Wanted as Awaited, wait};
 use crate::apply::{self, ApplyOptions, Inventory};
 use crate::config::DataFrom;
-use crate::data::discover::Store;
+use crate::data::discover::{Store, StoreKind};
 use crate::event::Event;
 use crate::manifest::Object;
 
@@ -86,6 +86,10 @@ impl Bring<'_> {
         if own.iter().any(migrates) {
             self.stand(&own, migrates, "the migrations").await?;
         }
+        // What it is reset to is what the application runs on: as the migrations left it.
+        for store in given.iter().filter(|store: &&Store| store.kind == StoreKind::Postgres) {
+            snapshot_load::keep(self.session, self.existing, store).await?;
+        }
         for (wanted, fresh) in due.iter().zip(&fresh) {
             if let DataFrom::Seed(_) = wanted.from {
                 given.extend(self.give(wanted, *fresh).await?);
@@ -112,7 +116,8 @@ impl Bring<'_> {
         }
         match &wanted.from {
             DataFrom::Snapshot(name) => {
-                snapshot_load::load(self.session, self.existing, &wanted.store, &name.parse()?).await?;
+                snapshot_load::load(self.session, self.existing, &wanted.store, &name.parse()?, false)
+                    .await?;
             }
             DataFrom::Seed(path) => {
                 data_load::seed(self.session, self.existing, &wanted.store, path).await?;

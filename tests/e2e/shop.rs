@@ -33,6 +33,14 @@ fn the_shop_takes_an_order_and_keeps_it() {
     project.succeed(&["down"]);
     project.succeed(&["up"]);
     confirmed(&project, &order);
+    reset_to_what_the_migrations_left(&project);
+}
+
+/// What was loaded, with what the migrations made of it, and nothing of what was done since.
+fn reset_to_what_the_migrations_left(project: &Project) {
+    project.succeed(&["snapshot", "reset"]);
+    let query = "select (select count(*) from orders), name from products where sku = 'moon-jar'";
+    assert_eq!(sql(project, query), "2000|Moon Jar");
 }
 
 fn http_port(project: &Project) -> u64 {
@@ -58,14 +66,19 @@ fn curl(args: &[&str]) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("curl {args:?}: {error}: {text}{said}"))
 }
 
+/// What the database answers.
+fn sql(project: &Project, query: &str) -> String {
+    let psql = ["-n", "shop", "exec", "postgres-0", "--", "psql", "-U", "shop", "-d", "shop", "-Atc", query];
+    project.kubectl(&psql).trim().to_owned()
+}
+
 /// The worker has taken the order and the database has it.
 fn confirmed(project: &Project, order: &str) {
     let query = format!("select status from orders where id = '{order}'");
-    let psql = ["-n", "shop", "exec", "postgres-0", "--", "psql", "-U", "shop", "-d", "shop", "-Atc", &query];
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
-        let status = project.kubectl(&psql);
-        if status.trim() == "confirmed" {
+        let status = sql(project, &query);
+        if status == "confirmed" {
             return;
         }
         assert!(Instant::now() < deadline, "order {order} is {status:?}");
