@@ -10,7 +10,7 @@ use super::{Global, printer};
 use crate::data::generate::{Format, Locale};
 use crate::data::seed::PlanOptions;
 use crate::operation::session::Session;
-use crate::operation::{data_load, data_write, datasets, snapshot_create, snapshot_load, stores};
+use crate::operation::{data_load, data_write, snapshot_create, stores};
 use crate::words::sized;
 
 /// What is done with synthetic data.
@@ -193,8 +193,6 @@ async fn load(global: &Global, session: &Session, name: &str, store: &StoreArg) 
     let (_, existing, store) = reach(session, store).await?;
     let _lock = session.lock()?;
     let report = data_load::seed(session, &existing, &store, &path).await?;
-    datasets::record_seed(session, &store.name(), &path)?;
-    snapshot_load::keep(session, &existing, &store).await?;
     leave_preparing(session, &store);
     let tables: Vec<_> = report
         .tables

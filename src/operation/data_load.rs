@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::datasets;
 use super::error::OperationError;
 use super::meter::Meter;
 use super::session::{Existing, Session};
+use super::snapshot_load;
 use super::stores;
 use crate::data::discover::{Store, StoreKind};
 use crate::data::generate::Generator;
@@ -104,7 +106,7 @@ pub async fn generator(
     Ok((server, schema, generator))
 }
 
-/// Replaces the rows of a store's tables by those of a seed.yaml.
+/// Replaces the rows of a store's tables by those of a seed.yaml, remembers that, and keeps them as what it is reset to.
 pub async fn seed(
     session: &Session,
     existing: &Existing,
@@ -125,6 +127,8 @@ pub async fn seed(
     })
     .await?;
     reporter.report(Event::Done { step: STEP.into(), what: sentence(store, &report), took: report.took });
+    datasets::record_seed(session, &store.name(), path)?;
+    snapshot_load::keep(session, existing, store).await?;
     Ok(report)
 }
 

@@ -34,7 +34,7 @@ pub fn recorded(session: &Session) -> BTreeMap<String, Vec<Loaded>> {
 }
 
 /// Remembers what a store was given.
-pub fn record(session: &Session, store: &str, loaded: Loaded) -> Result<(), OperationError> {
+fn record(session: &Session, store: &str, loaded: Loaded) -> Result<(), OperationError> {
     let mut all = recorded(session);
     let own = all.entry(store.to_owned()).or_default();
     own.retain(|one| one.from != loaded.from);

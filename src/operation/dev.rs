@@ -12,7 +12,7 @@ use super::address::Tried;
 pub use super::dev_command::Command;
 use super::dev_command::obey;
 use super::dev_report;
-use super::dev_sources::sources;
+use super::dev_sources::{manifests, sources};
 use super::error::OperationError;
 use super::gather::Desired;
 use super::hands::Hands;
@@ -267,7 +267,7 @@ impl Work<'_> {
                             self.session.reporter.report(Event::Done { step: "up".into(), what, took });
                             due = Due::default();
                             // Manifests that now come from elsewhere, too, are watched from the start.
-                            if self.has_new_roots() {
+                            if manifests(&self.session.config) != self.sources.manifests {
                                 return Ok(());
                             }
                         }
@@ -306,10 +306,6 @@ impl Work<'_> {
         }
         let addresses = addresses.iter().map(|tried| tried.address.clone()).collect();
         *self.options.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
-    }
-
-    fn has_new_roots(&self) -> bool {
-        sources(&self.session.config).roots() != self.sources.roots()
     }
 
     async fn command(&mut self, command: Command) -> Due {

@@ -15,6 +15,17 @@ pub fn sources(config: &Config) -> Sources {
         ImageFrom::StandIn { .. } => None,
     });
     let images: Vec<ImageSource> = images.collect();
+    let contexts: Vec<PathBuf> = images.iter().map(|image| image.context.clone()).collect();
+    Sources {
+        configuration: real(&config.file),
+        manifests: manifests(config),
+        git: GitIgnores::read(&contexts),
+        images,
+    }
+}
+
+/// Directories and files that a configuration's manifests come from, wherever links lead.
+pub fn manifests(config: &Config) -> Vec<PathBuf> {
     let manifests = config.manifests.iter().flat_map(|source| match source {
         Source::Files { paths, .. } => {
             paths.iter().map(|path| config.directory().join(literal_part(Path::new(path)))).collect()
@@ -24,13 +35,7 @@ pub fn sources(config: &Config) -> Sources {
             std::iter::once(helm.chart.clone()).chain(helm.values.clone()).collect::<Vec<_>>()
         }
     });
-    let contexts: Vec<PathBuf> = images.iter().map(|image| image.context.clone()).collect();
-    Sources {
-        configuration: real(&config.file),
-        manifests: with_links(&manifests.collect::<Vec<_>>()),
-        git: GitIgnores::read(&contexts),
-        images,
-    }
+    with_links(&manifests.collect::<Vec<_>>())
 }
 
 fn built(image: &Image, build: &Build) -> ImageSource {

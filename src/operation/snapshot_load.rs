@@ -151,12 +151,8 @@ pub async fn reset(
 
 fn tell_ended(session: &Session, sessions: usize) {
     if sessions > 0 {
-        let note = format!(
-            "{} ended: what was connected has to connect again",
-            counted(sessions, "session")
-                .replace("sessions", "sessions were")
-                .replace("session ", "session was ")
-        );
+        let sessions = counted(sessions, "session");
+        let note = format!("{sessions} ended: what was connected has to connect again");
         session.reporter.report(Event::Note(note));
     }
 }

@@ -81,9 +81,8 @@ impl Bring<'_> {
         }
         let session = self.session;
         let migrates = |object: &Object| datasets::migrates(session, object);
-        let own: Vec<Object> =
-            self.objects.iter().filter(|object| first(object) || migrates(object)).cloned().collect();
-        if own.iter().any(migrates) {
+        let own: Vec<Object> = self.objects.iter().filter(|object| migrates(object)).cloned().collect();
+        if !own.is_empty() {
             self.stand(&own, migrates, "the migrations").await?;
         }
         // What it is reset to is what the application runs on: as the migrations left it.
@@ -121,8 +120,6 @@ impl Bring<'_> {
             }
             DataFrom::Seed(path) => {
                 data_load::seed(self.session, self.existing, &wanted.store, path).await?;
-                datasets::record(self.session, &store, wanted.loaded.clone())?;
-                snapshot_load::keep(self.session, self.existing, &wanted.store).await?;
             }
         }
         Ok(Some(wanted.store.clone()))
