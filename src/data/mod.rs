@@ -1,6 +1,7 @@
 //! Data that a system is developed with: synthetic data sets and snapshots. Generators and masks do no I/O and know no cluster.
 
 pub mod discover;
+pub mod gate;
 pub mod generate;
 pub mod learn;
 pub mod mask;

@@ -148,6 +148,8 @@ fn workloads_in_place(project: &Project, dev: &mut Dev) {
     dev.says("its kubelet has it from a file on the node", 1);
     dev.says("it was added for debugging and cannot change", 1);
     answer(project, "store", 8080, "/read/data/prepared", "two");
+    // A file saved before a swap's end would be in the image that the swap then goes on with.
+    dev.says("swap: registry.example.com/kinds/app in", 1);
 }
 
 /// What is copied is in the directory that a link of the context leads to. Where a root is read-only, that is said, and what
