@@ -31,8 +31,8 @@ test-cluster: bed
 
 # Side by side with what people use today; prints ratios.
 bench: bed build
-	testbed/tools/ensure skaffold
-	source $(ENV) && benches/run && benches/dev
+	testbed/tools/ensure skaffold postgresql tpchgen-cli
+	source $(ENV) && benches/run && benches/dev && cargo bench --bench data
 
 build:
 	cargo build --release --bin devcluster

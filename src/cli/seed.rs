@@ -8,9 +8,11 @@ use super::exit::{CliError, Exit};
 use super::store::{StoreArg, leave_preparing, reach, show};
 use super::{Global, printer};
 use crate::data::generate::{Format, Locale};
+use crate::data::postgres::Share;
 use crate::data::seed::PlanOptions;
+use crate::operation::data_write::Kind;
 use crate::operation::session::Session;
-use crate::operation::{data_load, data_write, snapshot_create, stores};
+use crate::operation::{data_load, data_write, seed_worker, seed_workers, snapshot_create, stores};
 use crate::words::sized;
 
 /// What is done with synthetic data.
@@ -60,6 +62,25 @@ pub enum Verb {
         name: String,
         #[command(flatten)]
         store: StoreArg,
+        /// Have so many workers in the cluster make the rows, where one machine is too slow; the rows are the same
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+        workers: Option<u16>,
+    },
+    /// Load one worker's share
+    #[command(hide = true)]
+    Worker {
+        /// The database to fill; its password is in PGPASSWORD
+        #[arg(long)]
+        into: String,
+        /// The file that says what is loaded
+        #[arg(long)]
+        task: PathBuf,
+        /// How many workers there are
+        #[arg(long)]
+        workers: usize,
+        /// Which of them this is
+        #[arg(long, env = "JOB_COMPLETION_INDEX")]
+        index: usize,
     },
     /// Write the rows of a seed.yaml to files, one a table; the store tells its schema, and is not changed
     Write {
@@ -87,15 +108,20 @@ pub enum Form {
     Sql,
     /// What PostgreSQL's COPY reads
     Copy,
+    /// Apache Parquet
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 impl Form {
-    fn format(self) -> (Format, &'static str) {
+    fn kind(self) -> (Kind, &'static str) {
         match self {
-            Self::Csv => (Format::Csv, "csv"),
-            Self::Jsonl => (Format::JsonLines, "jsonl"),
-            Self::Sql => (Format::Sql, "sql"),
-            Self::Copy => (Format::Copy, "copy"),
+            Self::Csv => (Kind::Rows(Format::Csv), "csv"),
+            Self::Jsonl => (Kind::Rows(Format::JsonLines), "jsonl"),
+            Self::Sql => (Kind::Rows(Format::Sql), "sql"),
+            Self::Copy => (Kind::Rows(Format::Copy), "copy"),
+            #[cfg(feature = "parquet")]
+            Self::Parquet => (Kind::Parquet, "parquet"),
         }
     }
 }
@@ -108,8 +134,14 @@ fn locale(text: &str) -> Result<Locale, String> {
 
 /// Does it.
 pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
+    if let Verb::Worker { into, task, workers, index } = verb {
+        let rows = seed_worker::run(&into, &task, Share { index, workers: workers.max(1) }).await?;
+        printer::talk(&format!("{rows} rows loaded"));
+        return Ok(());
+    }
     let session = Session::open(global.config()?, global.progress()).await?;
     match verb {
+        Verb::Worker { .. } => Ok(()),
         Verb::Plan { name, store, rows, seed, locale, like, force } => {
             let options = PlanOptions { seed, locale, rows, ..PlanOptions::default() };
             let like = like.map(|like| path(&session, &like, "profile.yaml", "seed learn")).transpose()?;
@@ -127,14 +159,14 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             let text = data_load::learn(&session, &server, allow.into_iter().collect()).await?;
             keep(global, &session, &name, "profile.yaml", &text, force)
         }
-        Verb::Load { name, store } => load(global, &session, &name, &store).await,
+        Verb::Load { name, store, workers } => load(global, &session, &name, &store, workers).await,
         Verb::Write { name, store, format, out } => {
             let (_, existing, store) = reach(&session, &store).await?;
             let path = path(&session, &name, "seed.yaml", "seed plan")?;
             let (_, _, generator) = data_load::generator(&existing, &store, &path).await?;
-            let (format, ending) = format.format();
+            let (kind, ending) = format.kind();
             let reporter = session.reporter.clone();
-            let written = data_write::write(generator, format, ending, out, reporter).await?;
+            let written = data_write::write(generator, kind, ending, out, reporter).await?;
             show(global, &json!(written), || {
                 let lines = written
                     .iter()
@@ -188,11 +220,20 @@ fn keep(
     Ok(())
 }
 
-async fn load(global: &Global, session: &Session, name: &str, store: &StoreArg) -> Result<(), CliError> {
+async fn load(
+    global: &Global,
+    session: &Session,
+    name: &str,
+    store: &StoreArg,
+    workers: Option<u16>,
+) -> Result<(), CliError> {
     let path = path(session, name, "seed.yaml", "seed plan")?;
     let (_, existing, store) = reach(session, store).await?;
     let _lock = session.lock()?;
-    let report = data_load::seed(session, &existing, &store, &path).await?;
+    let report = match workers {
+        None => data_load::seed(session, &existing, &store, &path).await?,
+        Some(workers) => seed_workers::seed(session, &existing, &store, &path, workers.into()).await?.loaded,
+    };
     leave_preparing(session, &store);
     let tables: Vec<_> = report
         .tables

@@ -45,6 +45,11 @@ static NAMESPACED: Text = Text::new(
     "^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
     317,
 );
+static MIGRATION: Text = Text::new(
+    "`NAMESPACE/NAME` of a Job or hook, or `NAMESPACE/WORKLOAD/CONTAINER` of an init container",
+    "^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(/[a-z0-9]([a-z0-9-]*[a-z0-9])?)?$",
+    381,
+);
 static SNAPSHOT: Text = Text::new(
     "a snapshot's name: at most 100 lowercase letters, digits, `-`, `.` and `_`",
     "^[a-z0-9][a-z0-9._-]*$",
@@ -112,8 +117,8 @@ pub(super) static CONFIG: Record = Record {
         ),
         optional(
             "migrations",
-            Shape::List(&Shape::Text(&NAMESPACED)),
-            "The Jobs of the manifests that migrate, `NAMESPACE/NAME`: they run after a snapshot is loaded and before a seed is.",
+            Shape::List(&Shape::Text(&MIGRATION)),
+            "What migrates the databases, after a snapshot is loaded and before a seed is: Jobs and charts' hooks (`NAMESPACE/NAME`), init containers (`NAMESPACE/WORKLOAD/CONTAINER`).",
         ),
         optional(
             "masking",

@@ -1,6 +1,7 @@
 //! `devcluster.yaml` and profiles: read with line and column in every error, resolved into one value.
 
 pub mod init;
+pub mod migration;
 pub mod model;
 
 mod check;

@@ -21,7 +21,7 @@ pub struct Config {
     pub images: Vec<Image>,
     /// What the stores hold before the rest of the system starts, in this order.
     pub data: Vec<DataSet>,
-    /// The Jobs that migrate, `NAMESPACE/NAME`.
+    /// What migrates: Jobs and hooks (`NAMESPACE/NAME`), init containers (`NAMESPACE/WORKLOAD/CONTAINER`).
     pub migrations: Vec<String>,
     /// The masking policy's file, absolute; it need not exist where no data comes from elsewhere.
     pub masking: PathBuf,

@@ -132,6 +132,16 @@ pub enum ImageError {
         /// What stands there.
         found: String,
     },
+    /// This program cannot be made an image.
+    #[error(
+        "devcluster cannot run in the cluster: {source}; name a program for the nodes' system in {instead}"
+    )]
+    Own {
+        /// The variable.
+        instead: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// What is remembered between runs cannot be written, or a temporary file cannot.
     #[error("cannot write {}: {source}", .path.display())]
     State {

@@ -17,6 +17,7 @@ pub mod mirror;
 pub mod name;
 pub mod node;
 pub mod oci;
+pub mod own;
 mod plan;
 pub mod pull;
 mod registry;

@@ -132,11 +132,13 @@ pub async fn seed(
     Ok(report)
 }
 
+/// What was loaded, in a line.
 #[expect(clippy::cast_precision_loss, reason = "a rate is shown")]
-fn sentence(store: &Store, report: &LoadReport) -> String {
+pub(super) fn sentence(store: &Store, report: &LoadReport) -> String {
     let rows: u64 = report.tables.iter().map(|table| table.rows).sum();
     let bytes: u64 = report.tables.iter().map(|table| table.bytes).sum();
     let copying: Duration = report.tables.iter().map(|table| table.took).sum();
+    let copying = copying.min(report.took);
     let rate = rows as f64 / copying.as_secs_f64().max(1e-3);
     let emptied = match report.emptied.len() {
         0 => String::new(),

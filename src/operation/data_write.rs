@@ -23,10 +23,20 @@ pub struct Written {
     pub bytes: u64,
 }
 
+/// What is in the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Rows of a format, one after the other.
+    Rows(Format),
+    /// Apache Parquet.
+    #[cfg(feature = "parquet")]
+    Parquet,
+}
+
 /// Writes every table to a file of its own in `directory`.
 pub async fn write(
     generator: Generator,
-    format: Format,
+    kind: Kind,
     ending: &'static str,
     directory: PathBuf,
     reporter: SharedReporter,
@@ -41,7 +51,7 @@ pub async fn write(
                 let what = plan.table.to_string();
                 reporter.report(Event::Progress { step: "data".into(), done, total: plan.rows, what });
             };
-            let bytes = table(&generator, &plan.table, plan.rows, format, &file, &tell)?;
+            let bytes = table(&generator, &plan.table, plan.rows, kind, &file, &tell)?;
             all.push(Written { file, rows: plan.rows, bytes });
         }
         Ok(all)
@@ -53,7 +63,7 @@ fn table(
     generator: &Generator,
     table: &TableName,
     rows: u64,
-    format: Format,
+    kind: Kind,
     file: &Path,
     tell: &dyn Fn(u64),
 ) -> Result<u64, OperationError> {
@@ -61,16 +71,23 @@ fn table(
     let directory = file.parent().unwrap_or(Path::new("."));
     let draft = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
     let mut out = BufWriter::new(draft);
-    let (mut from, mut bytes, mut slice) = (0, 0, Vec::new());
-    while from < rows {
-        let to = (from + SLICE).min(rows);
-        slice.clear();
-        generator.write(table, from..to, format, &mut slice)?;
-        out.write_all(&slice).map_err(failed)?;
-        bytes += slice.len() as u64;
-        from = to;
-        tell(from);
-    }
+    let bytes = match kind {
+        Kind::Rows(format) => {
+            let (mut from, mut bytes, mut slice) = (0, 0, Vec::new());
+            while from < rows {
+                let to = (from + SLICE).min(rows);
+                slice.clear();
+                generator.write(table, from..to, format, &mut slice)?;
+                out.write_all(&slice).map_err(failed)?;
+                bytes += slice.len() as u64;
+                from = to;
+                tell(from);
+            }
+            bytes
+        }
+        #[cfg(feature = "parquet")]
+        Kind::Parquet => generator.write_parquet(table, &mut out, tell)?,
+    };
     let draft = out.into_inner().map_err(|error| failed(error.into_error()))?;
     draft.persist(file).map_err(|error| failed(error.error))?;
     Ok(bytes)

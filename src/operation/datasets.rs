@@ -111,12 +111,6 @@ pub fn comes_first(object: &Object, stores: &[Store]) -> bool {
     !object.makes_pods() || stores.iter().any(|store| store.workload == object.id())
 }
 
-/// Whether an object is one of the Jobs that migrate.
-pub fn migrates(session: &Session, object: &Object) -> bool {
-    let name = format!("{}/{}", object.namespace(), object.name());
-    object.kind() == "Job" && session.config.migrations.contains(&name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -210,6 +210,48 @@ pub enum OperationError {
         /// What is in it.
         there: Vec<String>,
     },
+    /// A migration that nothing in the manifests is called.
+    #[error("migrations: no Job, hook or init container is called {name}{}", recognised(.there))]
+    NoMigration {
+        /// Its name in the configuration.
+        name: String,
+        /// What looks as if it migrated.
+        there: Vec<String>,
+    },
+    /// A migration that failed.
+    #[error("migration {name}: {why}{}", listed(.log))]
+    Migration {
+        /// Its name in the configuration.
+        name: String,
+        /// Why, in one sentence.
+        why: String,
+        /// The last lines its containers wrote.
+        log: Vec<String>,
+    },
+    /// A migration that only the workload's own Pod can run.
+    #[error(
+        "migrations: {name} mounts {claim}, a volume that is made with its Pod: it cannot run ahead of it; take it out"
+    )]
+    MigrationOnClaim {
+        /// Its name in the configuration.
+        name: String,
+        /// The claim template.
+        claim: String,
+    },
+    /// Workers in the cluster that did not do what they were to.
+    #[error("workers: {why}{}", listed(.log))]
+    Workers {
+        /// Why.
+        why: String,
+        /// What one of them wrote last.
+        log: Vec<String>,
+    },
+    /// A seed and schema that no ConfigMap can hold.
+    #[error("{seed} and the store's schema are larger than a ConfigMap can be: load it without --workers")]
+    TooLargeForWorkers {
+        /// The seed.yaml.
+        seed: String,
+    },
     /// A store without tables.
     #[error("{store} has no tables yet: bring the system up, so that its migrations run")]
     NoTables {
@@ -247,6 +289,10 @@ impl OperationError {
     pub fn request(what: impl Into<String>, source: kube::Error) -> Self {
         Self::Request { what: what.into(), source: Box::new(source) }
     }
+}
+
+fn recognised(there: &[String]) -> String {
+    if there.is_empty() { String::new() } else { format!("; what looks like it:{}", listed(there)) }
 }
 
 fn is_away(error: &kube::Error) -> bool {

@@ -5,7 +5,7 @@ use super::error::OperationError;
 use super::gather::{Desired, gather};
 use super::session::{Existing, Session};
 use super::up::{Look, look};
-use super::{ground, hooks, images, up_data};
+use super::{ground, hooks, images, migrations, up_data};
 use crate::apply::{Difference, Inventory};
 use crate::cluster::Node;
 use crate::cluster::identity::{self, Found};
@@ -21,6 +21,8 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
         }
         _ => Vec::new(),
     };
+    migrations::named(session, &desired.rendered)?;
+    migrations::propose(session, &desired.rendered);
     let images = images::plan(session, &desired, &nodes).await?;
     let count = desired.shape.nodes.len();
     let anew_data = up_data::due(session, &desired, true)?;

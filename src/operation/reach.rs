@@ -1,6 +1,7 @@
 //! Reaches a store in the cluster through the API server: connections to its port, and programs in its container.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -38,6 +39,15 @@ impl ClusterReach {
     pub fn new(client: Client, store: Store) -> Self {
         let name = store.to_string();
         Self { client, store, name }
+    }
+
+    /// Where its Pod listens, for who runs in the cluster.
+    pub async fn address(&self) -> io::Result<SocketAddr> {
+        let pod = self.api().get(&self.pod().await?).await.map_err(io::Error::other)?;
+        let address = pod.status.and_then(|status| status.pod_ip).and_then(|text| text.parse().ok());
+        let address =
+            address.ok_or_else(|| io::Error::other(format!("the Pod of {} has no address", self.name)))?;
+        Ok(SocketAddr::new(address, self.store.port))
     }
 
     fn api(&self) -> Api<Pod> {

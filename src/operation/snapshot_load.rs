@@ -149,7 +149,8 @@ pub async fn reset(
     Ok(report)
 }
 
-fn tell_ended(session: &Session, sessions: usize) {
+/// Says that sessions were ended.
+pub(super) fn tell_ended(session: &Session, sessions: usize) {
     if sessions > 0 {
         let sessions = counted(sessions, "session");
         let note = format!("{sessions} ended: what was connected has to connect again");

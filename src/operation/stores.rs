@@ -51,15 +51,21 @@ fn names(stores: &[Store]) -> String {
 
 /// A PostgreSQL store in the cluster, logged in to.
 pub async fn postgres(existing: &Existing, store: &Store) -> Result<Server, OperationError> {
+    let credentials = postgres_credentials(existing, store).await?;
+    let (reach, _) = way(existing, store);
+    Ok(Server::connect(reach, credentials).await?)
+}
+
+/// What it takes to log in to a PostgreSQL store.
+pub async fn postgres_credentials(existing: &Existing, store: &Store) -> Result<Credentials, OperationError> {
     if store.kind != StoreKind::Postgres {
         return Err(OperationError::OtherStore { store: store.to_string() });
     }
-    let (reach, lookup) = way(existing, store);
+    let (_, lookup) = way(existing, store);
     let user = lookup.text(store.user.as_ref()).await?.unwrap_or_else(|| "postgres".into());
     let password = lookup.text(store.password.as_ref()).await?.unwrap_or_default();
     let database = lookup.text(store.database.as_ref()).await?.unwrap_or_else(|| user.clone());
-    let credentials = Credentials { user, password: Password::new(password), database };
-    Ok(Server::connect(reach, credentials).await?)
+    Ok(Credentials { user, password: Password::new(password), database })
 }
 
 /// A Redis store in the cluster, logged in to.

@@ -1,6 +1,6 @@
 //! Brings production's system up, or puts right what differs: the whole of what devcluster is for, step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
@@ -106,6 +106,7 @@ pub async fn raise(session: &Session, options: &Options<'_>) -> Result<Raised, O
         Ok::<_, OperationError>((found, asked))
     };
     let (desired, (found, asked)) = tokio::try_join!(gather::gather(session), finding)?;
+    up_data::check(session, &desired)?;
     fault::point("rendered");
     let memory = Memory::now(desired.requirements.total.memory_bytes);
     if let (Some(memory), Found::Absent) = (&memory, &found) {
@@ -236,10 +237,8 @@ impl Work<'_> {
         if due {
             self.name();
             restart::free_volumes(self.existing).await?;
-            if !data.is_empty() {
-                self.bring(&data).await?;
-            }
-            self.apply().await?;
+            let ran = if data.is_empty() { BTreeSet::new() } else { self.bring(&data).await? };
+            self.apply(&ran).await?;
         }
         fault::point("applied");
         let addresses = self.assign_addresses().await?;
@@ -279,8 +278,8 @@ impl Work<'_> {
         }
     }
 
-    /// Brings data to the stores before what uses them is applied.
-    async fn bring(&mut self, data: &[datasets::Wanted]) -> Result<(), OperationError> {
+    /// Brings data to the stores before what uses them is applied. Gives the hooks that ran for that.
+    async fn bring(&mut self, data: &[datasets::Wanted]) -> Result<BTreeSet<ObjectId>, OperationError> {
         let bring = Bring {
             session: self.session,
             desired: self.desired,
@@ -289,11 +288,13 @@ impl Work<'_> {
             inventory: &mut self.look.inventory,
             timeout: self.options.timeout,
         };
-        self.given = bring.run(data).await?;
-        Ok(())
+        let brought = bring.run(data).await?;
+        self.given = brought.given;
+        Ok(brought.hooks)
     }
 
-    async fn apply(&mut self) -> Result<(), OperationError> {
+    /// Applies all, with the hooks that are due but for those that ran just now.
+    async fn apply(&mut self, ran: &BTreeSet<ObjectId>) -> Result<(), OperationError> {
         let profile = &self.session.config.profile;
         let options = ApplyOptions {
             prune: profile.prune,
@@ -302,7 +303,10 @@ impl Work<'_> {
             ..ApplyOptions::default()
         };
         let reporter = self.session.reporter.as_ref();
-        let releases = hooks::releases(&self.desired.rendered);
+        let mut releases = hooks::releases(&self.desired.rendered);
+        for release in &mut releases {
+            release.hooks.retain(|hook| !ran.contains(&hook.object.id()));
+        }
         apply::apply_with_hooks(
             &self.existing.cluster,
             self.objects,

@@ -1,20 +1,22 @@
 //! Brings data to stores before what uses them is applied: the stores and all that makes no Pods first, then snapshots, then
-//! the Jobs that migrate, then seeds. What is left is applied by the caller.
+//! what migrates, then seeds. What is left is applied by the caller.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::data_load::{self, Fresh};
 use super::datasets::{self, Wanted};
 use super::error::OperationError;
 use super::gather::Desired;
+use super::migrations::{self, Migration};
 use super::session::{Existing, Session};
 use super::snapshot_load;
 use crate::apply::wait::{Target, WaitOptions, Wanted as Awaited, wait};
-use crate::apply::{self, ApplyOptions, Inventory};
+use crate::apply::{self, ApplyOptions, HookEvent, Inventory, run_hooks};
 use crate::config::DataFrom;
 use crate::data::discover::{Store, StoreKind};
-use crate::event::Event;
-use crate::manifest::Object;
+use crate::event::{Event, Silent};
+use crate::manifest::{Object, ObjectId};
 
 /// What it takes.
 pub(super) struct Bring<'a> {
@@ -24,6 +26,21 @@ pub(super) struct Bring<'a> {
     pub objects: &'a [Object],
     pub inventory: &'a mut Inventory,
     pub timeout: Duration,
+}
+
+/// What was brought.
+pub(super) struct Brought {
+    /// The stores that hold their data now.
+    pub given: Vec<Store>,
+    /// Charts' hooks that ran.
+    pub hooks: BTreeSet<ObjectId>,
+}
+
+/// Holds what the configuration says of data against the manifests and the catalogue, before anything is done.
+pub(super) fn check(session: &Session, desired: &Desired) -> Result<(), OperationError> {
+    datasets::wanted(session, &desired.rendered.objects)?;
+    migrations::named(session, &desired.rendered)?;
+    Ok(())
 }
 
 /// What of the configuration's data was never given to its store. What was given and has changed since is said: it is for
@@ -63,13 +80,14 @@ fn again(wanted: &Wanted) -> String {
 }
 
 impl Bring<'_> {
-    /// Brings all that is due, in the order in which it has to be. Gives the stores that hold it now.
-    pub async fn run(mut self, due: &[Wanted]) -> Result<Vec<Store>, OperationError> {
+    /// Brings all that is due, in the order in which it has to be.
+    pub async fn run(mut self, due: &[Wanted]) -> Result<Brought, OperationError> {
+        let migrations = migrations::named(self.session, &self.desired.rendered)?;
         let stores = super::stores::all(self.desired);
         let first = |object: &&Object| datasets::comes_first(object, &stores);
         let runs_store = |object: &Object| stores.iter().any(|store| store.workload == object.id());
         let own: Vec<Object> = self.objects.iter().filter(first).cloned().collect();
-        self.stand(&own, runs_store, "the stores").await?;
+        self.stand(&own, runs_store, "the stores", "the stores are ready".into()).await?;
         let (mut fresh, mut given) = (Vec::new(), Vec::new());
         for wanted in due {
             fresh.push(data_load::fresh(self.existing, &wanted.store).await?);
@@ -79,11 +97,8 @@ impl Bring<'_> {
                 given.extend(self.give(wanted, *fresh).await?);
             }
         }
-        let session = self.session;
-        let migrates = |object: &Object| datasets::migrates(session, object);
-        let own: Vec<Object> = self.objects.iter().filter(|object| migrates(object)).cloned().collect();
-        if !own.is_empty() {
-            self.stand(&own, migrates, "the migrations").await?;
+        for (name, migration) in self.session.config.migrations.iter().zip(&migrations) {
+            self.migrate(name, migration).await?;
         }
         // What it is reset to is what the application runs on: as the migrations left it.
         for store in given.iter().filter(|store: &&Store| store.kind == StoreKind::Postgres) {
@@ -94,7 +109,8 @@ impl Bring<'_> {
                 given.extend(self.give(wanted, *fresh).await?);
             }
         }
-        Ok(given)
+        let hooks = migrations.iter().flat_map(Migration::hooks).collect();
+        Ok(Brought { given, hooks })
     }
 
     /// Gives a store its data, unless it holds some: nobody's work is replaced unasked.
@@ -125,12 +141,34 @@ impl Bring<'_> {
         Ok(Some(wanted.store.clone()))
     }
 
+    async fn migrate(&mut self, name: &str, migration: &Migration) -> Result<(), OperationError> {
+        let (release, event) = match migration {
+            Migration::Job(job) => {
+                let job = std::slice::from_ref(job.as_ref());
+                let (what, done) = (format!("migration {name}"), format!("migration {name} is done"));
+                return self.stand(job, |_| true, &what, done).await;
+            }
+            Migration::Hooks(release, event) => (release, *event),
+            Migration::InitContainer(release) => (release, HookEvent::PreInstall),
+        };
+        let (step, started) = ("data", Instant::now());
+        let (cluster, reporter) = (&self.existing.cluster, self.session.reporter.as_ref());
+        reporter.report(Event::Started { step: step.into(), what: format!("waiting for migration {name}") });
+        let options = ApplyOptions { hook_patience: self.timeout, ..ApplyOptions::default() };
+        let ran = run_hooks(cluster, release, event, &options, &Silent).await;
+        ran.map_err(|error| migrations::failed(name, error))?;
+        let what = format!("migration {name} is done");
+        reporter.report(Event::Done { step: step.into(), what, took: started.elapsed() });
+        Ok(())
+    }
+
     /// Applies objects and waits until those that `counts` picks are ready.
     async fn stand(
         &mut self,
         objects: &[Object],
         counts: impl Fn(&Object) -> bool,
         what: &str,
+        done: String,
     ) -> Result<(), OperationError> {
         let (cluster, reporter) = (&self.existing.cluster, self.session.reporter.as_ref());
         apply::apply(cluster, objects, &ApplyOptions::default(), self.inventory, reporter).await?;
@@ -149,11 +187,7 @@ impl Bring<'_> {
             }
         }
         self.inventory.save(cluster).await?;
-        reporter.report(Event::Done {
-            step: step.into(),
-            what: format!("{what} are ready"),
-            took: started.elapsed(),
-        });
+        reporter.report(Event::Done { step: step.into(), what: done, took: started.elapsed() });
         Ok(())
     }
 }

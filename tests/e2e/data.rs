@@ -68,11 +68,16 @@ fn data_stands_before_what_uses_it_and_is_put_back() {
     assert!(plan.contains("seed snapshots/demo/seed.yaml, unless it holds data"), "{plan}");
     project.succeed(&["up"]);
     assert_eq!(project.first_seen(), "10000", "the reader starts when its rows are there");
+    let found = project.sql("SELECT (SELECT count(*) FROM audit), (SELECT count(*) FROM prepared)");
+    assert_eq!(found, "100|10", "a hook and an init container have migrated before the seed");
+    let jobs = project.kubectl(&["get", "jobs", "-n", "data", "-o", "name"]);
+    assert!(!jobs.contains("prepare"), "what ran the init container ahead is gone: {jobs}");
     project.kubectl_diff_is_empty("-f", &project.directory().join("deploy"));
     let (_, said) = project.succeed(&["up"]);
     assert!(said.contains("nothing to do"), "{said}");
     put_back(&project);
     moved_about(&project);
+    by_workers(&project);
     masked(&project);
     cached(&project);
     outlives_the_cluster(&project);
@@ -134,6 +139,31 @@ fn moved_about(project: &Project) {
     project.succeed(&["seed", "load", "demo"]);
 }
 
+/// However many workers load it, the data is the same as one process loads.
+fn by_workers(project: &Project) {
+    let seed = project.directory().join("snapshots/demo/seed.yaml");
+    let text = std::fs::read_to_string(&seed).expect("a seed").replace("rows: 2000", "rows: 30000");
+    let many = project.directory().join("snapshots/many");
+    std::fs::create_dir_all(&many).expect("made");
+    std::fs::write(many.join("seed.yaml"), text).expect("written");
+    project.sql("CREATE TABLE untouched (id integer PRIMARY KEY); INSERT INTO untouched VALUES (7)");
+    project.succeed(&["seed", "load", "many"]);
+    project.succeed(&["snapshot", "create", "by-none"]);
+    for workers in ["1", "2", "7"] {
+        let name = format!("by-{workers}");
+        project.sql("TRUNCATE customers, orders");
+        project.succeed(&["seed", "load", "many", "--workers", workers]);
+        assert_eq!(project.sql("SELECT count(*) FROM orders"), "150000");
+        assert_eq!(project.sql("SELECT id FROM untouched"), "7", "tables that the seed does not have stay");
+        project.succeed(&["snapshot", "create", &name]);
+        project.succeed(&["snapshot", "diff", "by-none", &name]);
+    }
+    let left = project.kubectl(&["get", "jobs,secrets,pods", "-n", "devcluster-system", "-o", "name"]);
+    assert!(!left.contains("seed-"), "{left}");
+    project.sql("DROP TABLE untouched");
+    project.succeed(&["seed", "load", "demo"]);
+}
+
 /// Data from elsewhere counts as personal until a policy says what becomes of each column.
 fn masked(project: &Project) {
     let forward = Forward::start(project);
@@ -153,7 +183,7 @@ fn masked(project: &Project) {
     let refused = take("masked");
     let said = text(&refused.stderr);
     assert!(said.contains("public.orders.status"), "what is left open is listed: {said}");
-    let rest = "  public.orders: {id: keep, customer_id: keep, status: keep, total_cents: keep}\n";
+    let rest = "  public.orders: {id: keep, customer_id: keep, status: keep, total_cents: keep}\n  public.audit: {id: keep, at: keep}\n  public.prepared: {id: keep}\n";
     std::fs::write(&path, format!("{policy}{rest}")).expect("written");
     let taken = take("masked");
     assert!(taken.status.success(), "{}{}", text(&taken.stdout), text(&taken.stderr));

@@ -17,6 +17,7 @@ mod postgres_reset;
 mod postgres_schemas;
 mod postgres_server;
 mod postgres_snapshot;
+mod postgres_spread;
 mod ready_wait;
 mod redis;
 mod redis_server;

@@ -21,10 +21,10 @@ pub async fn seeded(server: &Server, rows: u64, options: &LoadOptions) -> Result
 pub fn shape(database: &Database) -> String {
     database.sql(
         "SELECT conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated, obj_description(oid, 'pg_constraint')
-           FROM pg_constraint WHERE conrelid <> 0 ORDER BY 1, 2, 3;
+           FROM pg_constraint WHERE conrelid <> 0 ORDER BY conrelid::regclass::text, 2, 3;
          SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index JOIN pg_class c ON c.oid = indexrelid
            WHERE relnamespace <> 'pg_catalog'::regnamespace AND relnamespace <> 'pg_toast'::regnamespace ORDER BY 1;
-         SELECT tgrelid::regclass, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2;
+         SELECT tgrelid::regclass, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgrelid::regclass::text, 2;
          SELECT count(*) FROM pg_views WHERE schemaname = 'public'",
     )
 }

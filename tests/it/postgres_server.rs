@@ -14,8 +14,10 @@ use devcluster::data::reach::{Connection, Output, Reach};
 use tokio::io::AsyncRead;
 use tokio::net::UnixStream;
 
-const PASSWORD: &str = "only-for-tests";
-const PORT: &str = "5432";
+/// The superuser's.
+pub const PASSWORD: &str = "only-for-tests";
+/// What its socket is called after.
+pub const PORT: &str = "5432";
 
 /// The server: its directory holds its socket.
 struct Running {
@@ -36,7 +38,7 @@ fn unprivileged(program: &Path) -> Command {
 }
 
 /// Where Debian keeps the server's programs, newest version first, or wherever PATH has them.
-fn binaries() -> PathBuf {
+pub fn binaries() -> PathBuf {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql").map_or_else(
         |_| Vec::new(),
         |entries| {
@@ -128,6 +130,11 @@ fn psql(directory: &Path, database: &str, statements: &str) -> Result<String, St
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
+/// Where its socket is.
+pub fn directory() -> &'static Path {
+    &running().directory
+}
+
 /// Runs statements outside of any test's database and gives what they print.
 pub fn outside(statements: &str) -> String {
     psql(&running().directory, "postgres", statements).unwrap_or_else(|error| panic!("{error}"))
@@ -135,7 +142,7 @@ pub fn outside(statements: &str) -> String {
 
 /// What the server is reached by.
 pub fn reach() -> Arc<dyn Reach> {
-    Arc::new(Local { directory: running().directory.clone() })
+    Arc::new(Local { directory: directory().to_owned() })
 }
 
 /// A database of a test's own.

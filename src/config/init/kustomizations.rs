@@ -1,11 +1,11 @@
-//! The kustomizations of a directory: what each uses, and the images they name.
+//! The kustomizations of a directory, and what each uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::survey::{Yaml, is_yaml, named_images};
+use super::survey::{Yaml, is_yaml};
 use crate::config::paths::KUSTOMIZATIONS;
 
 /// A kustomization, as far as it matters here.
@@ -75,22 +75,22 @@ fn clean(path: &Path) -> Option<PathBuf> {
     Some(clean)
 }
 
-/// The images that a kustomization and everything it uses name.
-pub(super) fn kustomized_images(
+/// The documents that a kustomization and everything it uses consist of, and the names it gives their images.
+pub(super) fn kustomized(
     path: &Path,
     all: &BTreeMap<PathBuf, Kustomization>,
     reader: &mut Yaml<'_>,
     seen: &mut BTreeSet<PathBuf>,
-    images: &mut BTreeSet<String>,
+    documents: &mut Vec<Value>,
     renames: &mut BTreeMap<String, String>,
 ) {
     let Some(kustomization) = all.get(path).filter(|_| seen.insert(path.to_owned())) else { return };
     renames.extend(kustomization.renames.iter().cloned());
     for used in &kustomization.uses {
         if all.contains_key(used) {
-            kustomized_images(used, all, reader, seen, images, renames);
+            kustomized(used, all, reader, seen, documents, renames);
         } else if is_yaml(used) && reader.directory.join(used).is_file() {
-            reader.documents(used).iter().for_each(|document| named_images(document, images));
+            documents.extend(reader.documents(used));
         }
     }
 }

@@ -101,6 +101,7 @@ fn report(file: PathBuf, survey: &survey::Survey) -> InitReport {
     found.extend(
         survey.builds.iter().map(|build| format!("image {}, built from {}", build.image, build.context)),
     );
+    found.extend(survey.migrations.iter().map(|name| format!("migration {name}")));
     let mut left = Vec::new();
     left.extend(
         survey.kustomizations.others.iter().map(|path| format!("kustomization {path}, commented out")),

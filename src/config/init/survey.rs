@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::charts::{chart_directories, charts};
 use super::dockerfiles;
-use super::kustomizations::{kustomizations, kustomized_images};
+use super::kustomizations::{kustomizations, kustomized};
+use crate::config::migration::recognised;
 use crate::yaml;
 
 /// What was found. Paths are relative to the directory, with `/`.
@@ -23,6 +24,8 @@ pub(super) struct Survey {
     pub(super) manifests: Choice,
     /// The namespace that a chosen kustomization sets.
     pub(super) namespace: Option<String>,
+    /// What looks as if it migrated databases, as `migrations:` names it.
+    pub(super) migrations: Vec<String>,
     /// Images that a Dockerfile here builds.
     pub(super) builds: Vec<Build>,
     /// Dockerfiles whose image no manifest names.
@@ -110,11 +113,11 @@ pub(super) fn survey(directory: &Path) -> Survey {
         all.iter().filter(|(path, found)| !found.component && !used.contains(path)).map(|(path, _)| path);
     let (chosen, others) = choose(roots.cloned().collect());
 
-    let mut images = BTreeSet::new();
+    let mut documents = Vec::new();
     let mut renames = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for path in &chosen {
-        kustomized_images(path, &all, &mut reader, &mut seen, &mut images, &mut renames);
+        kustomized(path, &all, &mut reader, &mut seen, &mut documents, &mut renames);
     }
     let namespace = chosen.iter().find_map(|path| all.get(path)?.namespace.clone());
 
@@ -127,9 +130,19 @@ pub(super) fn survey(directory: &Path) -> Survey {
         .cloned()
         .collect();
     let (plain, plain_others) = choose(groups(&manifests, &files));
+    let in_kustomizations = documents.len();
     for path in manifests.iter().filter(|path| plain.iter().any(|group| path.starts_with(group))) {
-        reader.documents(path).iter().for_each(|document| named_images(document, &mut images));
+        documents.extend(reader.documents(path));
     }
+    let mut images = BTreeSet::new();
+    for document in &documents {
+        named_images(document, &mut images);
+    }
+    let (kustomized, plainly) = documents.split_at(in_kustomizations);
+    let own = namespace.as_deref().unwrap_or("default");
+    let migrations = kustomized.iter().flat_map(|document| recognised(document, own));
+    let migrations =
+        migrations.chain(plainly.iter().flat_map(|document| recognised(document, "default"))).collect();
     let charts = charts(&chart_directories, &files, &all, &mut reader, &mut images);
 
     let images: BTreeSet<String> =
@@ -142,6 +155,7 @@ pub(super) fn survey(directory: &Path) -> Survey {
         charts,
         manifests: Choice { chosen: shown(&plain), others: shown(&plain_others) },
         namespace,
+        migrations,
         builds,
         unmatched,
         broken: reader.broken.into_iter().collect(),

@@ -20,14 +20,9 @@ pub(super) fn file(survey: &Survey) -> String {
     manifests(&mut out, survey);
     production(&mut out);
     images(&mut out, survey);
+    data(&mut out, survey);
     out.push_str(
         "\n\
-         # What the stores hold before the rest starts: a snapshot (`devcluster snapshot create`), or synthetic data\n\
-         # (`devcluster seed plan` writes the file). The Jobs that migrate run in between.\n\
-         #data:\n\
-         #  - {store: shop/postgres, snapshot: demo}\n\
-         #migrations: [shop/migrate]\n\
-         \n\
          # The cluster, where it is to be other than by default. Its name is by default this project's and a hash of\n\
          # this directory, so that two worktrees are two clusters.\n\
          #cluster:\n\
@@ -123,6 +118,23 @@ fn images(out: &mut String, survey: &Survey) {
     }
     for path in &survey.unmatched {
         line(out, format_args!("  # {path}"));
+    }
+}
+
+fn data(out: &mut String, survey: &Survey) {
+    out.push_str(
+        "\n\
+         # What the stores hold before the rest starts: a snapshot (`devcluster snapshot create`), or synthetic data\n\
+         # (`devcluster seed plan` writes the file).\n\
+         #data:\n\
+         #  - {store: shop/postgres, snapshot: demo}\n\
+         # What migrates the databases, after a snapshot and before a seed: NAMESPACE/NAME of Jobs and charts' hooks,\n\
+         # NAMESPACE/WORKLOAD/CONTAINER of init containers.\n",
+    );
+    if survey.migrations.is_empty() {
+        out.push_str("#migrations: [shop/migrate]\n");
+    } else {
+        line(out, format_args!("migrations: [{}]", survey.migrations.join(", ")));
     }
 }
 

@@ -23,6 +23,9 @@ pub enum GenerateError {
         /// The end of the range asked for.
         asked: u64,
     },
+    /// A Parquet file that could not be written.
+    #[error("cannot write Parquet: {0}")]
+    Parquet(String),
 }
 
 /// One thing that does not fit.

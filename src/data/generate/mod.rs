@@ -18,6 +18,8 @@ mod guess;
 mod guess_text;
 mod guess_time;
 mod order;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pattern;
 mod permute;
 mod random;

@@ -35,7 +35,8 @@ impl Password {
         Self(text.into())
     }
 
-    pub(super) fn reveal(&self) -> &str {
+    /// Its text, for what logs in by it.
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

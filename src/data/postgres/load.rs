@@ -2,6 +2,7 @@
 //! constraints back, so that whatever ends it early leaves the old rows.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -92,13 +93,12 @@ async fn replace(
     let session = server.session().await?;
     let changed = changed(schema, generator);
     begin(&session, &changed, options).await?;
-    let all = relations(&session, changed.iter().copied()).await?;
+    let all = relations(&session, changed.iter().map(|table| &table.name)).await?;
     let rows = |table: &Table| {
         generator.tables().iter().find(|plan| plan.table == table.name).map_or(0, |plan| plan.rows)
     };
-    let large =
-        relations(&session, changed.iter().copied().filter(|table| rows(table) >= options.rebuild_from))
-            .await?;
+    let large = changed.iter().filter(|table| rows(table) >= options.rebuild_from);
+    let large = relations(&session, large.map(|table| &table.name)).await?;
     let rebuild = Rebuild::plan(&session, &all, &large).await?;
     rebuild.take_off(&session).await?;
     let named = changed.iter().map(|table| only(table)).collect::<Vec<_>>().join(", ");
@@ -116,7 +116,7 @@ async fn replace(
 }
 
 /// The tables that get rows, and all that refer to them, however far.
-fn changed<'s>(schema: &'s Schema, generator: &Generator) -> Vec<&'s Table> {
+pub(super) fn changed<'s>(schema: &'s Schema, generator: &Generator) -> Vec<&'s Table> {
     let mut names: BTreeSet<&TableName> = generator.tables().iter().map(|plan| &plan.table).collect();
     loop {
         let refers = |table: &&Table| table.foreign_keys.iter().any(|key| names.contains(&key.table));
@@ -148,11 +148,11 @@ async fn begin(session: &Session, changed: &[&Table], options: &LoadOptions) -> 
 }
 
 /// The numbers of tables and their partitions.
-async fn relations<'t>(
+pub(super) async fn relations<'t>(
     session: &Session,
-    tables: impl Iterator<Item = &'t Table>,
+    tables: impl Iterator<Item = &'t TableName>,
 ) -> Result<Vec<u32>, PostgresError> {
-    let names: Vec<String> = tables.map(|table| full_name(&table.name)).collect();
+    let names: Vec<String> = tables.map(full_name).collect();
     let query = "SELECT r.id FROM unnest($1::text[]) AS n(name), \
          LATERAL (SELECT n.name::regclass::oid AS id UNION SELECT relid FROM pg_catalog.pg_partition_tree(n.name::regclass)) AS r";
     let rows = session.query(query, &[&names]).await.during("looking for the tables")?;
@@ -178,7 +178,7 @@ async fn fill(
         let freeze = if table.partitioning.is_none() { ", FREEZE" } else { "" };
         let copy =
             format!("COPY {name} ({}) FROM STDIN (FORMAT text, ENCODING 'UTF8'{freeze})", name_list(columns));
-        let chunks = slices(generator, plan, options.generators)?.inspect(|slice| {
+        let chunks = slices(generator, &plan.table, 0..plan.rows, options.generators)?.inspect(|slice| {
             if let Ok((rows, chunk)) = slice {
                 bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                 let done = done.fetch_add(*rows, Ordering::Relaxed) + rows;
@@ -198,22 +198,23 @@ async fn fill(
     })
 }
 
-/// A table's rows in order, made on several threads at once, so many slices ahead as there are threads.
-fn slices(
+/// Rows of a table in order, made on several threads at once, so many slices ahead as there are threads.
+pub(super) fn slices(
     generator: &Generator,
-    plan: &TablePlan,
+    table: &TableName,
+    rows: Range<u64>,
     threads: usize,
 ) -> Result<impl Stream<Item = Result<(u64, Bytes), PostgresError>> + use<>, PostgresError> {
-    let sample = plan.rows.min(64);
+    let sample = (rows.end - rows.start).min(64);
     let mut out = Vec::new();
-    generator.write(&plan.table, 0..sample, Format::Copy, &mut out)?;
+    generator.write(table, rows.start..rows.start + sample, Format::Copy, &mut out)?;
     let width = (out.len() as u64 / sample.max(1)).max(1);
-    let (step, rows) = ((SLICE / width).max(1), plan.rows);
-    let starts =
-        (0..).map(move |slice: u64| slice.saturating_mul(step)).take_while(move |start| *start < rows);
-    let (generator, table) = (generator.clone(), plan.table.clone());
+    let step = (SLICE / width).max(1);
+    let starts = (0..).map(move |slice: u64| rows.start.saturating_add(slice.saturating_mul(step)));
+    let starts = starts.take_while(move |start| *start < rows.end);
+    let (generator, table) = (generator.clone(), table.clone());
     let make = move |start: u64| {
-        let (generator, table, end) = (generator.clone(), table.clone(), rows.min(start + step));
+        let (generator, table, end) = (generator.clone(), table.clone(), rows.end.min(start + step));
         async move {
             let made = tokio::task::spawn_blocking(move || {
                 let mut out = Vec::with_capacity(usize::try_from(SLICE + SLICE / 8).unwrap_or(0));
