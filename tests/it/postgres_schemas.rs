@@ -43,7 +43,16 @@ CREATE FUNCTION two() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT CAS
 CREATE RULE quiet AS ON DELETE TO keyless DO ALSO (SELECT 1; SELECT 2);
 "#;
 
-/// A rental shop, after Pagila.
+/// Schemas of others, whole: a rental shop, a music shop, a benchmark's, and what two frameworks' migrations make.
+pub const OTHERS: [(&str, &str); 5] = [
+    ("pagila", include_str!("schemas/pagila.sql")),
+    ("chinook", include_str!("schemas/chinook.sql")),
+    ("tpc-h", include_str!("schemas/tpch.sql")),
+    ("django", include_str!("schemas/django.sql")),
+    ("rails", include_str!("schemas/rails.sql")),
+];
+
+/// A smaller rental shop, after Pagila.
 pub const RENTALS: &str = r"
 CREATE DOMAIN year AS integer CHECK (VALUE >= 1901 AND VALUE <= 2155);
 CREATE TYPE mpaa_rating AS ENUM ('G', 'PG', 'PG-13', 'R', 'NC-17');
@@ -74,7 +83,7 @@ CREATE TABLE payment_first PARTITION OF payment FOR VALUES FROM ('2022-01-01') T
 CREATE TABLE payment_second PARTITION OF payment FOR VALUES FROM ('2022-02-01') TO ('2022-03-01');
 ";
 
-/// A music shop, after Chinook.
+/// A smaller music shop, after Chinook.
 pub const MUSIC: &str = r#"
 CREATE TABLE "Artist" ("ArtistId" int PRIMARY KEY, "Name" varchar(120));
 CREATE TABLE "Album" ("AlbumId" int PRIMARY KEY, "Title" varchar(160) NOT NULL, "ArtistId" int NOT NULL REFERENCES "Artist");
