@@ -1,0 +1,314 @@
+//! Volumes' files into snapshots and back, with the programs of a node: tar, cp and perl, on this machine's own file system.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use devcluster::data::snapshot::{Catalogue, CreateOptions, Created, SnapshotName};
+use devcluster::data::volume::{From, Prepared, Volume, VolumeError};
+use proptest::prelude::Rng as _;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+
+use crate::volume_node::Here;
+
+/// A volume's directory and a catalogue.
+struct Bed {
+    root: tempfile::TempDir,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let root = tempfile::Builder::new().prefix("volume-").tempdir().expect("a directory");
+        std::fs::create_dir_all(root.path().join("volumes/shop/files")).expect("made");
+        Self { root }
+    }
+
+    fn files(&self) -> PathBuf {
+        self.root.path().join("volumes/shop/files")
+    }
+
+    fn beside(&self) -> PathBuf {
+        self.root.path().join("volumes/shop/.devcluster/files")
+    }
+
+    fn volume(&self) -> Volume {
+        Volume::new(Arc::new(Here("volume shop/files")), self.files().to_str().expect("UTF-8"))
+    }
+
+    fn catalogue(&self) -> Catalogue {
+        Catalogue::open(self.root.path().join("snapshots"))
+    }
+
+    async fn take(&self, name: &str) -> (Created, Vec<String>) {
+        let volume = self.volume();
+        let writer = self.catalogue().create(snapshot(name), at()).expect("begun");
+        let report = volume.dump(&writer, PREFIX, From::Still, 0, &|_| ()).await.expect("taken");
+        (finish(writer).await, report.notes)
+    }
+
+    async fn load(&self, name: &str) -> Result<(), VolumeError> {
+        let (catalogue, volume) = (self.catalogue(), self.volume());
+        let manifest = catalogue.find(&snapshot(name)).expect("there");
+        volume.unpack(&catalogue, &manifest, PREFIX, &|_| ()).await?;
+        volume.swap().await
+    }
+
+    /// What stands in the volume, as `find` and hashes tell it.
+    fn listing(&self) -> String {
+        let script = "find . -printf '%P|%y|%m|%U|%G|%T@|%l|%n\n' | sort; find . -type f -print0 | sort -z | xargs -0r sha256sum; \
+                      getfattr -Rhd -m - .";
+        let output = Command::new("sh").args(["-c", script]).current_dir(self.files()).output().expect("find runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A tree with some of everything.
+    fn fill(&self) {
+        let files = self.files();
+        let write = |name: &str, bytes: &[u8]| std::fs::write(files.join(name), bytes).expect("written");
+        std::fs::create_dir_all(files.join("a/b")).expect("made");
+        std::fs::create_dir(files.join("a-")).expect("made");
+        write("a/one", b"1");
+        write("a/b/two", &noise(1, 700_000));
+        write("a-/ three\n%41", b"3");
+        write("empty", b"");
+        std::fs::write(files.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff\xfe")), b"name").expect("written");
+        std::fs::hard_link(files.join("a/one"), files.join("z-one-again")).expect("linked");
+        symlink("../../etc/passwd", files.join("leads-out")).expect("linked");
+        symlink("b/two", files.join("a/leads-in")).expect("linked");
+        let sparse = std::fs::File::create(files.join("sparse")).expect("made");
+        sparse.set_len(40 << 20).expect("sized");
+        sparse.write_at(b"data", 5 << 20).expect("written");
+        sparse.write_at(&noise(2, 100_000), 17 << 20).expect("written");
+        std::fs::set_permissions(files.join("a/b"), PermissionsExt::from_mode(0o2770)).expect("set");
+        std::fs::set_permissions(files.join("a/one"), PermissionsExt::from_mode(0o4711)).expect("set");
+        shell(&files, "chown -h 1000:2000 a/b a/b/two leads-out; touch -d '2001-02-03 04:05:06.123456789' a/b/two a/b; touch -hd @-5.25 leads-out");
+        shell(&files, "mkfifo pipe; mknod device c 1 3; setfattr -n user.note -v 0x610a62ff a/b/two; setfacl -m u:77:r a/b/two; setfacl -d -m g:78:rx a; chmod 0751 .; touch -d @1000 .");
+    }
+}
+
+const PREFIX: &str = "volume/shop/files";
+
+fn snapshot(name: &str) -> SnapshotName {
+    name.parse().expect("a name")
+}
+
+fn at() -> CreateOptions {
+    CreateOptions::at("2026-11-26T00:00:00Z".parse().expect("a time"))
+}
+
+async fn finish(writer: devcluster::data::snapshot::Writer) -> Created {
+    tokio::task::spawn_blocking(move || writer.finish(BTreeMap::new()).expect("finished")).await.expect("joined")
+}
+
+fn noise(seed: u8, size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]).fill_bytes(&mut bytes);
+    bytes
+}
+
+fn shell(directory: &Path, script: &str) {
+    let status = Command::new("sh").args(["-ec", script]).current_dir(directory).status().expect("sh runs");
+    assert!(status.success(), "{script}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_come_back_as_they_were() {
+    let bed = Bed::new();
+    bed.fill();
+    let (created, notes) = bed.take("first").await;
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    for said in ["pipe: a named pipe", "device: a device", "a/one: taken without the permission to run"] {
+        assert!(notes.iter().any(|note| note.contains(said)), "{notes:?}");
+    }
+    assert!(created.manifest.size() < 2 << 20, "holes take no room: {}", created.manifest.size());
+    shell(&bed.files(), "rm pipe device; chmod 0711 a/one; touch -d @1000 .");
+    let before = bed.listing();
+    shell(&bed.files(), "rm -rf a sparse; echo other > empty; echo new > new; chmod 700 .; mkdir a; touch a/x");
+    let directory = std::fs::metadata(bed.files()).expect("there").ino();
+    bed.load("first").await.expect("loaded");
+    assert_eq!(bed.listing(), before);
+    assert_eq!(std::fs::metadata(bed.files()).expect("there").ino(), directory, "the directory itself stays");
+    let sparse = std::fs::metadata(bed.files().join("sparse")).expect("there");
+    assert!(sparse.blocks() * 512 < 2 << 20, "holes are holes again: {} blocks", sparse.blocks());
+    let (again, _) = bed.take("again").await;
+    assert_eq!(again.manifest.content, created.manifest.content, "the same files give the same digest");
+    assert_eq!(again.added.bytes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_digest_knows_nothing_of_how_files_were_made() {
+    let (bed, other) = (Bed::new(), Bed::new());
+    for (bed, order) in [(&bed, ["x", "y", "z"]), (&other, ["z", "x", "y"])] {
+        for name in order {
+            std::fs::write(bed.files().join(name), noise(7, 200_000)).expect("written");
+        }
+        // The same zeros, once allocated and once not.
+        let zeros = std::fs::File::create(bed.files().join("zeros")).expect("made");
+        zeros.set_len(1 << 20).expect("sized");
+    }
+    std::fs::write(other.files().join("zeros"), vec![0; 1 << 20]).expect("written");
+    for bed in [&bed, &other] {
+        shell(&bed.files(), "touch -d @1000000000 x y z zeros .");
+    }
+    let ((one, _), (two, _)) = (bed.take("one").await, other.take("two").await);
+    assert_eq!(one.manifest.content, two.manifest.content);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_percent_changed_takes_about_one_percent() {
+    let bed = Bed::new();
+    for number in 0..100_u8 {
+        std::fs::write(bed.files().join(format!("file-{number}")), noise(number, 1 << 20)).expect("written");
+    }
+    let (first, _) = bed.take("first").await;
+    std::fs::write(bed.files().join("file-50"), noise(200, 1 << 20)).expect("written");
+    shell(&bed.files(), "touch *");
+    let (second, _) = bed.take("second").await;
+    let share = second.added.bytes * 1000 / first.added.bytes;
+    assert!((5..=25).contains(&share), "{share} per mille: {} of {}", second.added.bytes, first.added.bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_takes_the_spare_copy() {
+    let bed = Bed::new();
+    bed.fill();
+    shell(&bed.files(), "rm pipe device; chmod 0711 a/one; touch -d @1000 .");
+    let before = bed.listing();
+    let volume = bed.volume();
+    assert!(matches!(volume.prepare().await, Err(VolumeError::NothingToReset(_))));
+    bed.take("first").await;
+    bed.load("first").await.expect("loaded");
+    assert!(matches!(volume.prepare().await.expect("prepared"), Prepared::Made(copy) if copy.bytes > 700_000));
+    assert_eq!(volume.prepare().await.expect("prepared"), Prepared::Ready);
+    for _ in 0..2 {
+        shell(&bed.files(), "rm -rf a; echo new > new; echo 2 > a-/more");
+        volume.ready().await.expect("ready");
+        volume.reset().await.expect("reset");
+        assert_eq!(bed.listing(), before);
+    }
+    volume.prepare().await.expect("prepared");
+    let left: Vec<_> = std::fs::read_dir(bed.beside()).expect("there").flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.iter().all(|name| ["lock", "pristine", "spare"].contains(&name.to_str().expect("UTF-8"))), "{left:?}");
+}
+
+/// A swap is cut off at every one of its renames; the next run goes through with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_cut_off_anywhere_is_ended_by_the_next() {
+    let bed = Bed::new();
+    let make = |names: &[&str], text: &str| {
+        for name in names {
+            std::fs::write(bed.files().join(name), text).expect("written");
+        }
+    };
+    make(&["both", "only-new", "third"], "new");
+    bed.take("first").await;
+    let wanted = bed.listing();
+    let volume = bed.volume();
+    let (catalogue, beside) = (bed.catalogue(), bed.beside());
+    let manifest = catalogue.find(&snapshot("first")).expect("there");
+    // Cut off before rename number `cut`, as a kill would: the program is given a limit of renames by a preloaded count.
+    for cut in 0.. {
+        shell(&bed.files(), "find . -mindepth 1 -delete");
+        make(&["both", "only-old"], "old");
+        volume.unpack(&catalogue, &manifest, PREFIX, &|_| ()).await.expect("unpacked");
+        let program = include_str!("../../src/data/volume/volume.pl");
+        let limited = program.replace("sub move { my ($from, $to) = @_;", &format!("my $moves = {cut}; sub move {{ my ($from, $to) = @_; $moves-- > 0 or kill 'KILL', $$;"));
+        assert_ne!(program, limited);
+        let status = Command::new("perl").args(["-e", &limited, "swap"]).arg(bed.files()).output().expect("perl runs").status;
+        let pending = volume.state().await.expect("told").pending;
+        if !pending && !status.success() && bed.files().join("only-old").exists() {
+            assert!(cut < 2, "nothing has happened yet");
+            continue;
+        }
+        if pending {
+            assert!(matches!(volume.unpack(&catalogue, &manifest, PREFIX, &|_| ()).await, Err(VolumeError::Node { .. })));
+            // What a program wrote meanwhile goes, too.
+            std::fs::write(bed.files().join("both"), "meanwhile").expect("written");
+            volume.settle().await.expect("settled");
+        }
+        assert_eq!(bed.listing(), wanted, "cut off before rename {cut}");
+        assert!(beside.join("pristine").is_dir(), "cut off before rename {cut}");
+        if status.success() {
+            assert!(cut > 8, "all renames were tried");
+            return;
+        }
+    }
+}
+
+/// Entries and contents as someone may have forged them.
+async fn forged(entries: &str, contents: &[u8]) -> VolumeError {
+    let bed = Bed::new();
+    std::fs::write(bed.files().join("mine"), "mine").expect("written");
+    let before = bed.listing();
+    let writer = bed.catalogue().create(snapshot("forged"), at()).expect("begun");
+    let lines = entries.lines().filter(|line| !line.is_empty()).count();
+    let summary = format!("{{\"format\":1,\"entries\":{lines},\"bytes\":{}}}", contents.len());
+    for (name, bytes) in [("volume.json", summary.as_bytes()), ("entries.jsonl", entries.as_bytes()), ("contents", contents)] {
+        let mut stream = writer.stream(format!("{PREFIX}/{name}").parse().expect("a path"), BTreeMap::new()).expect("begun");
+        stream.write_all(bytes).expect("written");
+        stream.finish().expect("finished");
+    }
+    finish(writer).await;
+    let error = bed.load("forged").await.expect_err("refused");
+    assert_eq!(bed.listing(), before, "nothing is touched");
+    assert!(!bed.beside().join("loading").exists(), "nothing is unpacked");
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_snapshot_is_refused_before_anything_is_touched() {
+    let root = "{\"path\":\"\",\"kind\":\"directory\",\"mode\":493,\"mtime\":\"0\"}\n";
+    let file = |path: &str| format!("{{\"path\":\"{path}\",\"kind\":\"file\",\"mtime\":\"0\",\"size\":1}}\n");
+    let link = |path: &str, kind: &str, to: &str| format!("{{\"path\":\"{path}\",\"kind\":\"{kind}\",\"mtime\":\"0\",\"link\":\"{to}\"}}\n");
+    let directory = |path: &str| format!("{{\"path\":\"{path}\",\"kind\":\"directory\",\"mtime\":\"0\"}}\n");
+    let long = "x".repeat(256);
+    for (entries, contents, reason) in [
+        (String::new() + root + &file("/etc/x"), "1", "`/etc/x` is absolute"),
+        (String::new() + root + &file("../x"), "1", "leads out of the volume"),
+        (String::new() + root + &directory("a") + &file("a/../../x"), "1", "leads out of the volume"),
+        (String::new() + root + &file("./x"), "1", "leads out of the volume"),
+        (String::new() + root + &directory("a") + &file("a//x"), "1", "has an empty part"),
+        (String::new() + root + &link("a", "symlink", "/etc") + &file("a/x"), "1", "lies below what is no directory"),
+        (String::new() + root + &file("a/x"), "1", "lies below what is no directory"),
+        (String::new() + root + &file("b") + &file("a"), "12", "is not in order"),
+        (String::new() + root + &file("a") + &file("a"), "12", "is not in order"),
+        (String::new() + root + &link("a", "hardlink", "/etc/passwd"), "", "leads out of the volume"),
+        (String::new() + root + &link("a", "hardlink", "../x"), "", "leads out of the volume"),
+        (String::new() + root + &link("a", "hardlink", "b") + &file("b"), "1", "or comes later"),
+        (String::new() + root + &link("a", "symlink", "/etc/passwd") + &link("b", "hardlink", "a"), "", "of what is no file"),
+        (String::new() + root + &link("a", "device", "x"), "", "entry 2: unknown variant `device`"),
+        (file("a"), "1", "comes before the volume's directory"),
+        (String::new() + root + &file(&long), "1", "too long"),
+        (String::new() + root + &file("a%2e"), "1", "spelt otherwise"),
+        (String::new() + root + &file("a\\u0000"), "1", "is no path"),
+        (String::new() + root + &file("a"), "", "its entries have 1 bytes, its contents 0"),
+        (String::new() + root + &file("a"), "12", "its entries have 1 bytes, its contents 2"),
+        (String::new() + root + &file("a").replace(":1}", ":1,\"mode\":2541}"), "1", "has permissions"),
+        (String::new() + root + &file("a").replace(":1}", ":1,\"holes\":[[0,65536]]}"), "1", "holes that no file has"),
+        (String::new() + root + &file("a").replace(":1}", ":131072,\"holes\":[[65536,65536],[0,65536]]}"), "1", "holes that no file has"),
+        (String::new() + root + &file("a").replace(":1}", ":18446744073709551615}"), "1", "has a size"),
+        (String::new() + root + &file("a").replace(":1}", ":1,\"uid\":4294967295}"), "1", "has an owner"),
+        (String::new() + root + &file("a").replace(":1}", ":1,\"attributes\":{\"SCHILY.xattr.security.capability\":\"AA==\"}}"), "1", "has attributes"),
+        (String::new() + root + &file("a").replace(":1}", ":1,\"attributes\":{\"path\":\"Li4veA==\"}}"), "1", "has attributes"),
+        (String::new() + root + &"x".repeat(33 << 20), "", "longer than any"),
+    ] {
+        let error = forged(&entries, contents.as_bytes()).await.to_string();
+        assert!(error.contains(reason), "{reason}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_snapshot_leaves_the_volume_as_it_is() {
+    let bed = Bed::new();
+    std::fs::write(bed.files().join("data"), noise(3, 8 << 20)).expect("written");
+    bed.take("first").await;
+    std::fs::write(bed.files().join("data"), "mine").expect("written");
+    let before = bed.listing();
+    shell(bed.root.path(), "for pack in $(find snapshots -type f -size +1M); do printf X | dd of=$pack bs=1 seek=500000 conv=notrunc status=none; done");
+    let error = bed.load("first").await.expect_err("damaged").to_string();
+    assert!(error.contains("first"), "{error}");
+    assert_eq!(bed.listing(), before);
+}
