@@ -58,7 +58,9 @@ pub async fn run(session: &Session, data: bool) -> Result<Taken, OperationError>
 pub fn claims(session: &Session) -> Vec<String> {
     let below = |path: PathBuf| {
         let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        entries.filter(|entry| entry.path().is_dir()).collect::<Vec<_>>()
+        // What begins with a dot is work beside volumes.
+        let shown = |entry: &std::fs::DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
+        entries.filter(|entry| entry.path().is_dir() && shown(entry)).collect::<Vec<_>>()
     };
     let mut claims: Vec<String> = below(session.state.volumes().to_owned())
         .into_iter()

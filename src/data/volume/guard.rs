@@ -10,8 +10,8 @@ use super::error::VolumeError;
 use crate::data::reach::{Output, Reach};
 
 const PROGRAM: &str = include_str!("guard.pl");
-/// How often the guard hears that it is still wanted.
-const BEAT: Duration = Duration::from_secs(2);
+/// How often the guard is to hear that it is still wanted.
+pub const BEAT: Duration = Duration::from_secs(2);
 /// Seconds without a word after which it thaws.
 const SILENCE: &str = "30";
 const TASK: &str = "keep its Pods still";
@@ -54,16 +54,9 @@ impl Frozen {
         if said == "kills" { Ok(()) } else { Err(self.refused(&said)) }
     }
 
-    /// Tells the guard, for as long as `work` goes on, that it is wanted.
-    pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, VolumeError> {
-        tokio::pin!(work);
-        let mut beat = tokio::time::interval(BEAT);
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(done),
-                _ = beat.tick() => self.say(b".").await?,
-            }
-        }
+    /// Tells the guard that it is still wanted: to be done every [`BEAT`], or it thaws.
+    pub async fn beat(&mut self) -> Result<(), VolumeError> {
+        self.say(b".").await
     }
 
     /// Lets them run again, and gives how long they did not. Fails where the guard gave up before: what was done meanwhile was

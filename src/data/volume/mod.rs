@@ -18,7 +18,7 @@ mod write;
 pub use dump::{DumpReport, From};
 pub use entry::{Entry, Kind};
 pub use error::{ArchiveFault, VolumeError};
-pub use guard::Frozen;
+pub use guard::{BEAT, Frozen};
 pub use load::Unpacked;
 pub use place::{Copied, Prepared, Space, Volume};
 pub use progress::{OnProgress, Progress};

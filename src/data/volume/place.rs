@@ -29,6 +29,8 @@ pub struct Space {
     pub pristine: bool,
     /// Whether a copy of that stands ready.
     pub spare: bool,
+    /// Whether it has no file.
+    pub empty: bool,
 }
 
 /// A copy of a volume's files.
@@ -109,6 +111,7 @@ impl Volume {
             pending: field("pending")? == 1,
             pristine: field("pristine")? == 1,
             spare: field("spare")? == 1,
+            empty: field("empty")? == 1,
         })
     }
 

@@ -37,7 +37,8 @@ sub used { return output('du', '-s', '--block-size=1', '--', $_[0]) =~ /^(\d+)/ 
 sub names {
     my ($directory) = @_;
     opendir my $handle, $directory or die "$directory: $!\n";
-    return sort grep { $_ ne '.' && $_ ne '..' } readdir $handle;
+    my @names = grep { $_ ne '.' && $_ ne '..' } readdir $handle;
+    return @names;
 }
 sub pending { return there('swapping') || there('entering') || there('unsettled') }
 sub reflinks {
@@ -95,10 +96,11 @@ sub ready { # the spare copy for the next reset
 
 if ($verb eq 'space') {
     my ($free) = output('df', '--block-size=1', '--output=avail', '--', $work) =~ /(\d+)\s*$/ or die "df says nothing\n";
-    printf "bytes=%s free=%s reflink=%d pending=%d pristine=%d spare=%d\n", used($volume), $free, reflinks(),
-        pending() ? 1 : 0, there('pristine') ? 1 : 0, there('spare') ? 1 : 0;
+    printf "bytes=%s free=%s reflink=%d pending=%d pristine=%d spare=%d empty=%d\n", used($volume), $free, reflinks(),
+        pending() ? 1 : 0, there('pristine') ? 1 : 0, there('spare') ? 1 : 0, names($volume) ? 0 : 1;
 } elsif ($verb eq 'state') {
-    printf "bytes=0 free=0 reflink=0 pending=%d pristine=%d spare=%d\n", pending() ? 1 : 0, there('pristine') ? 1 : 0, there('spare') ? 1 : 0;
+    printf "bytes=0 free=0 reflink=0 pending=%d pristine=%d spare=%d empty=%d\n", pending() ? 1 : 0,
+        there('pristine') ? 1 : 0, there('spare') ? 1 : 0, names($volume) ? 0 : 1;
 } elsif ($verb eq 'stage') {
     trash('stage');
     copy($volume, 'stage');

@@ -1,0 +1,239 @@
+//! Snapshots of volumes: their files, taken while the Pods that mount them are frozen, and put back under them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::error::OperationError;
+use super::session::{Existing, Session};
+use super::snapshot_create::begin;
+use super::snapshots::blocking;
+use super::volume_claims::volume;
+use super::volume_pods::{Still, mounting};
+use crate::data::discover::Store;
+use crate::data::snapshot::{Catalogue, Created, Manifest, SnapshotName};
+use crate::data::volume::{DumpReport, From, Prepared, Progress, Space, Volume};
+use crate::event::{Event, SharedReporter};
+use crate::words::{counted, sized};
+
+pub use super::volume_claims::in_cluster;
+
+/// What was taken, and for how long containers were frozen; none where none were.
+#[derive(Debug)]
+pub struct Taken {
+    /// The snapshot.
+    pub created: Created,
+    /// What was read.
+    pub dumped: DumpReport,
+    /// How long containers were frozen.
+    pub frozen: Option<Duration>,
+}
+
+/// What a volume holds now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reset {
+    /// The time it took.
+    pub took: Duration,
+    /// Whether a spare copy stood ready.
+    pub spare: bool,
+}
+
+/// What a volume's streams begin with.
+pub fn prefix(store: &Store) -> String {
+    format!("volume/{}/{}", store.workload.namespace, store.workload.name)
+}
+
+/// Takes a volume's files into the project's catalogue. With `live` nothing is frozen, and they are of no one moment.
+pub async fn create(
+    session: &Session,
+    existing: &Existing,
+    store: &Store,
+    name: SnapshotName,
+    replace: bool,
+    live: bool,
+) -> Result<Taken, OperationError> {
+    let started = Instant::now();
+    let reporter = &session.reporter;
+    reporter.report(Event::Started { step: "snapshot".into(), what: format!("{name} of {store}") });
+    let volume = volume(existing, store).await?;
+    settle(session, existing, store, &volume).await?;
+    let space = volume.space().await?;
+    let tool = ("tar".to_owned(), "pax".to_owned());
+    let writer = begin(session.config.snapshots(), name, replace, tool).await?;
+    let tell = |progress: Progress<'_>| tell(reporter, "snapshot", progress);
+    let prefix = prefix(store);
+    let dump = |from| volume.dump(&writer, &prefix, from, space.bytes, &tell);
+    let (dumped, frozen) = if live {
+        reporter.report(Event::Note(format!("nothing was frozen: the files of {store} are of no one moment")));
+        (dump(From::Live).await?, None)
+    } else if mounting(existing, store).await?.is_empty() {
+        (dump(From::Still).await?, None)
+    } else {
+        let mut still = Still::keep(existing, store).await?;
+        let (containers, pods) = (counted(still.containers(), "container"), still.names());
+        let (dumped, frozen, aside) = if has_room(&space) {
+            tell(Progress::Step("copying the files aside"));
+            still.during(volume.stage()).await?;
+            let frozen = still.thaw().await?;
+            let dumped = dump(From::Stage).await?;
+            volume.unstage().await?;
+            (dumped, frozen, if space.reflink { ", by sharing blocks" } else { ", by copying" })
+        } else {
+            let dumped = still.during(dump(From::Still)).await?;
+            (dumped, still.thaw().await?, "; there was no room for a copy")
+        };
+        let took = frozen.as_secs_f64();
+        reporter.report(Event::Note(format!("{containers} of {pods} frozen for {took:.2} s{aside}")));
+        (dumped, Some(frozen))
+    };
+    for note in &dumped.notes {
+        reporter.report(Event::Note(note.clone()));
+    }
+    let attributes = BTreeMap::from([
+        ("source".to_owned(), json!(store.to_string())),
+        ("masked".to_owned(), json!(false)),
+        ("live".to_owned(), json!(live)),
+    ]);
+    let created = blocking(move || Ok(writer.finish(attributes)?)).await?;
+    let what = format!(
+        "{}: {} files, {}, kept in {} new",
+        created.manifest.name,
+        dumped.entries,
+        sized(dumped.bytes),
+        sized(created.added.bytes)
+    );
+    reporter.report(Event::Done { step: "snapshot".into(), what, took: started.elapsed() });
+    Ok(Taken { created, dumped, frozen })
+}
+
+/// Whether a copy fits beside the files: a read through the network and the chunker takes several times as long as a copy, and
+/// Pods are frozen for as long.
+fn has_room(space: &Space) -> bool {
+    space.reflink || space.bytes.saturating_add(space.bytes / 8) < space.free
+}
+
+/// Puts a volume's files back as a snapshot has them. Gives how many there are.
+pub async fn load(
+    session: &Session,
+    existing: &Existing,
+    store: &Store,
+    catalogue: &Catalogue,
+    manifest: &Manifest,
+) -> Result<u64, OperationError> {
+    let started = Instant::now();
+    let reporter = &session.reporter;
+    let name = &manifest.name;
+    reporter.report(Event::Started { step: "data".into(), what: format!("snapshot {name} into {store}") });
+    let volume = volume(existing, store).await?;
+    settle(session, existing, store, &volume).await?;
+    let tell = |progress: Progress<'_>| tell(reporter, "data", progress);
+    let unpacked = volume.unpack(catalogue, manifest, &prefix(store), &tell).await?;
+    let copy = unpacked.copy;
+    let shared = if copy.reflink { "sharing its blocks" } else { "blocks of its own" };
+    let note = format!(
+        "a copy for `snapshot reset`: {} in {:.1} s, {shared}",
+        sized(copy.bytes),
+        copy.took.as_secs_f64()
+    );
+    reporter.report(Event::Note(note));
+    change_under(session, existing, store, &volume, Change::Swap).await?;
+    let what = format!("{store}: {} files, {}, as {name} has them", unpacked.entries, sized(unpacked.bytes));
+    reporter.report(Event::Done { step: "data".into(), what, took: started.elapsed() });
+    Ok(unpacked.entries)
+}
+
+/// Puts a volume's files back as they were loaded last.
+pub async fn reset(session: &Session, existing: &Existing, store: &Store) -> Result<Reset, OperationError> {
+    let started = Instant::now();
+    let reporter = &session.reporter;
+    let volume = volume(existing, store).await?;
+    // What ends an interrupted swap is a reset.
+    let settled = settle(session, existing, store, &volume).await?;
+    let ready = if settled { Prepared::Ready } else { volume.ready().await? };
+    if let Prepared::Made(copy) = ready {
+        let took = copy.took.as_secs_f64();
+        reporter.report(Event::Note(format!("no spare copy stood ready: one was made in {took:.1} s")));
+    }
+    if !settled {
+        change_under(session, existing, store, &volume, Change::Reset).await?;
+    }
+    let report = Reset { took: started.elapsed(), spare: ready == Prepared::Ready };
+    let what = format!("{store} is as it was loaded");
+    reporter.report(Event::Done { step: "reset".into(), what, took: report.took });
+    Ok(report)
+}
+
+/// Makes the copy that the next reset takes, where none stands ready.
+pub async fn prepare(existing: &Existing, store: &Store) -> Result<Prepared, OperationError> {
+    Ok(volume(existing, store).await?.prepare().await?)
+}
+
+/// Whether a volume holds no file.
+pub async fn is_empty(existing: &Existing, store: &Store) -> Result<bool, OperationError> {
+    let volume = volume(existing, store).await?;
+    let state = volume.state().await?;
+    Ok(state.empty && !state.pending)
+}
+
+/// Ends a swap that was cut off. Gives whether there was one.
+async fn settle(
+    session: &Session,
+    existing: &Existing,
+    store: &Store,
+    volume: &Volume,
+) -> Result<bool, OperationError> {
+    let pending = volume.state().await?.pending;
+    if pending {
+        session.reporter.report(Event::Note(format!("an interrupted change of {store}'s files is ended first")));
+        change_under(session, existing, store, volume, Change::Settle).await?;
+    }
+    Ok(pending)
+}
+
+/// How files are changed.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Swap,
+    Reset,
+    Settle,
+}
+
+/// Changes files under the Pods that mount them: frozen meanwhile, started anew then.
+async fn change_under(
+    session: &Session,
+    existing: &Existing,
+    store: &Store,
+    volume: &Volume,
+    change: Change,
+) -> Result<(), OperationError> {
+    let mut still = Still::keep(existing, store).await?;
+    let (containers, pods) = (still.containers(), still.names());
+    still.kill_at_the_end().await?;
+    let work = async {
+        match change {
+            Change::Swap => volume.swap().await,
+            Change::Reset => volume.reset().await,
+            Change::Settle => volume.settle().await,
+        }
+    };
+    still.during(work).await?;
+    let (took, replaced) = still.start_anew(existing, store).await?;
+    if containers > 0 {
+        let containers = counted(containers, "container");
+        let mut note = format!("{containers} of {pods} frozen for {:.2} s, then started anew", took.as_secs_f64());
+        if !replaced.is_empty() {
+            note.push_str(&format!("; replaced, as their restart would have to wait: {}", replaced.join(", ")));
+        }
+        session.reporter.report(Event::Note(note));
+    }
+    Ok(())
+}
+
+fn tell(reporter: &SharedReporter, step: &str, progress: Progress<'_>) {
+    let (done, total, what) = match progress {
+        Progress::Bytes { done, total } => (done, total, "bytes"),
+        Progress::Step(what) => (0, 0, what),
+    };
+    reporter.report(Event::Progress { step: step.into(), done, total, what: what.to_owned() });
+}
