@@ -96,7 +96,9 @@ impl Reach for NodeReach {
                 () = send.closed() => return,
             };
             let ended = match drained {
-                Ok(()) => docker.inspect_exec(&exec).await.map_err(io::Error::other).map(|found| found.exit_code),
+                Ok(()) => {
+                    docker.inspect_exec(&exec).await.map_err(io::Error::other).map(|found| found.exit_code)
+                }
                 Err(error) => Err(error),
             };
             let text = String::from_utf8_lossy(&said).trim().to_owned();

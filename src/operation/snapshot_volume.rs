@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::error::OperationError;
+use super::fault;
 use super::session::{Existing, Session};
 use super::snapshot_create::begin;
 use super::snapshots::blocking;
@@ -65,12 +66,14 @@ pub async fn create(
     let prefix = prefix(store);
     let dump = |from| volume.dump(&writer, &prefix, from, space.bytes, &tell);
     let (dumped, frozen) = if live {
-        reporter.report(Event::Note(format!("nothing was frozen: the files of {store} are of no one moment")));
+        reporter
+            .report(Event::Note(format!("nothing was frozen: the files of {store} are of no one moment")));
         (dump(From::Live).await?, None)
     } else if mounting(existing, store).await?.is_empty() {
         (dump(From::Still).await?, None)
     } else {
         let mut still = Still::keep(existing, store).await?;
+        fault::point("frozen");
         let (containers, pods) = (counted(still.containers(), "container"), still.names());
         let (dumped, frozen, aside) = if has_room(&space) {
             tell(Progress::Step("copying the files aside"));
@@ -185,7 +188,9 @@ async fn settle(
 ) -> Result<bool, OperationError> {
     let pending = volume.state().await?.pending;
     if pending {
-        session.reporter.report(Event::Note(format!("an interrupted change of {store}'s files is ended first")));
+        session
+            .reporter
+            .report(Event::Note(format!("an interrupted change of {store}'s files is ended first")));
         change_under(session, existing, store, volume, Change::Settle).await?;
     }
     Ok(pending)
@@ -210,6 +215,7 @@ async fn change_under(
     let mut still = Still::keep(existing, store).await?;
     let (containers, pods) = (still.containers(), still.names());
     still.kill_at_the_end().await?;
+    fault::point("to-change");
     let work = async {
         match change {
             Change::Swap => volume.swap().await,
@@ -218,12 +224,17 @@ async fn change_under(
         }
     };
     still.during(work).await?;
+    fault::point("changed");
     let (took, replaced) = still.start_anew(existing, store).await?;
     if containers > 0 {
         let containers = counted(containers, "container");
-        let mut note = format!("{containers} of {pods} frozen for {:.2} s, then started anew", took.as_secs_f64());
+        let mut note =
+            format!("{containers} of {pods} frozen for {:.2} s, then started anew", took.as_secs_f64());
         if !replaced.is_empty() {
-            note.push_str(&format!("; replaced, as their restart would have to wait: {}", replaced.join(", ")));
+            note.push_str(&format!(
+                "; replaced, as their restart would have to wait: {}",
+                replaced.join(", ")
+            ));
         }
         session.reporter.report(Event::Note(note));
     }

@@ -26,7 +26,8 @@ const HOSTNAME: &str = "kubernetes.io/hostname";
 pub(super) fn named(objects: &[Object], stores: &[Store], name: &str) -> Option<Store> {
     let split = |name: &str| {
         let (namespace, claim) = name.split_once('/')?;
-        (!namespace.is_empty() && !claim.is_empty() && !claim.contains('/')).then(|| Store::volume(namespace, claim))
+        (!namespace.is_empty() && !claim.is_empty() && !claim.contains('/'))
+            .then(|| Store::volume(namespace, claim))
     };
     if let Some(rest) = name.strip_prefix(PREFIX) {
         return split(rest);
@@ -70,12 +71,18 @@ pub(super) async fn volume(existing: &Existing, store: &Store) -> Result<Volume,
         Some(bound) => {
             let api = Api::<PersistentVolume>::all(client.clone());
             let volume = api.get(&bound).await;
-            place(existing, &volume.map_err(|error| OperationError::request(format!("read volume {bound}"), error))?)
-                .map_err(refused)?
+            place(
+                existing,
+                &volume.map_err(|error| OperationError::request(format!("read volume {bound}"), error))?,
+            )
+            .map_err(refused)?
         }
         None => {
             let node = existing.nodes.first().map(|node| node.node.clone());
-            (node.ok_or_else(|| refused("the cluster has no node".into()))?, format!("{VOLUMES_ON_NODE}/{name}"))
+            (
+                node.ok_or_else(|| refused("the cluster has no node".into()))?,
+                format!("{VOLUMES_ON_NODE}/{name}"),
+            )
         }
     };
     if node.run(&["test", "-d", &directory]).await.is_err() {

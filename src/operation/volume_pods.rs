@@ -41,7 +41,8 @@ pub(super) async fn mounting(existing: &Existing, store: &Store) -> Result<Vec<M
     let namespace = &store.workload.namespace;
     let api = Api::<Pod>::namespaced(existing.cluster.client.clone(), namespace);
     let pods = api.list(&ListParams::default()).await;
-    let pods = pods.map_err(|error| OperationError::request(format!("list the Pods of {namespace}"), error))?;
+    let pods =
+        pods.map_err(|error| OperationError::request(format!("list the Pods of {namespace}"), error))?;
     let now = Timestamp::now().as_second();
     Ok(pods.items.iter().filter_map(|pod| one(pod, &store.workload.name, now)).collect())
 }
@@ -68,7 +69,9 @@ fn one(pod: &Pod, claim: &str, now: i64) -> Option<Mounting> {
         let last = status.last_state.as_ref()?.terminated.as_ref()?.finished_at.as_ref()?;
         Some(now - last.0.as_second() < REMEMBERED)
     };
-    let ids = running.iter().filter_map(|status| Some(status.container_id.as_ref()?.rsplit_once('/')?.1.to_owned()));
+    let ids = running
+        .iter()
+        .filter_map(|status| Some(status.container_id.as_ref()?.rsplit_once('/')?.1.to_owned()));
     let containers: BTreeSet<String> = ids.collect();
     (!containers.is_empty()).then(|| Mounting {
         name: pod.name_any(),
@@ -154,17 +157,25 @@ impl Still {
 
     /// Lets them run, which ends them: see [`Still::kill_at_the_end`]. A Pod whose containers would wait to start again is
     /// replaced by another, where something makes one; the names of those are given.
-    pub async fn start_anew(self, existing: &Existing, store: &Store) -> Result<(Duration, Vec<String>), OperationError> {
-        let waiting: Vec<Mounting> = self.pods.values().filter(|pod| pod.waits && pod.owned).cloned().collect();
+    pub async fn start_anew(
+        self,
+        existing: &Existing,
+        store: &Store,
+    ) -> Result<(Duration, Vec<String>), OperationError> {
+        let waiting: Vec<Mounting> =
+            self.pods.values().filter(|pod| pod.waits && pod.owned).cloned().collect();
         let took = self.thaw().await?;
         let api = Api::<Pod>::namespaced(existing.cluster.client.clone(), &store.workload.namespace);
         for pod in &waiting {
             let mut params = DeleteParams::default().grace_period(0);
-            params.preconditions = Some(kube::api::Preconditions { uid: Some(pod.uid.clone()), resource_version: None });
+            params.preconditions =
+                Some(kube::api::Preconditions { uid: Some(pod.uid.clone()), resource_version: None });
             match api.delete(&pod.name, &params).await {
                 Ok(_) => {}
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
-                Err(error) => return Err(OperationError::request(format!("replace Pod {}", pod.name), error)),
+                Err(error) => {
+                    return Err(OperationError::request(format!("replace Pod {}", pod.name), error));
+                }
             }
         }
         Ok((took, waiting.into_iter().map(|pod| pod.name).collect()))
@@ -177,7 +188,8 @@ async fn freeze(
     node: &str,
     containers: &[String],
 ) -> Result<Frozen, OperationError> {
-    let unknown = || OperationError::Claim { claim: store.name(), reason: format!("node {node} is not known") };
+    let unknown =
+        || OperationError::Claim { claim: store.name(), reason: format!("node {node} is not known") };
     let found = existing.nodes.iter().find(|known| known.node.name == node).ok_or_else(unknown)?;
     let reach = NodeReach::new(found.node.clone(), format!("{store} on {node}"));
     Ok(Frozen::freeze(&reach, containers).await?)

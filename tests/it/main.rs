@@ -21,4 +21,7 @@ mod ready_wait;
 mod redis;
 mod redis_server;
 mod rooms;
+mod volume;
+mod volume_freeze;
+mod volume_node;
 mod watching;

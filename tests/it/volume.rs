@@ -60,12 +60,18 @@ impl Bed {
     fn listing(&self) -> String {
         let script = "find . -printf '%P|%y|%m|%U|%G|%T@|%l|%n\n' | sort; find . -type f -print0 | sort -z | xargs -0r sha256sum; \
                       getfattr -Rhd -m - .";
-        let output = Command::new("sh").args(["-c", script]).current_dir(self.files()).output().expect("find runs");
+        let output =
+            Command::new("sh").args(["-c", script]).current_dir(self.files()).output().expect("find runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// A tree with some of everything.
     fn fill(&self) {
+        assert_eq!(
+            std::fs::metadata("/proc/self").expect("there").uid(),
+            0,
+            "files are given to others: run as root"
+        );
         let files = self.files();
         let write = |name: &str, bytes: &[u8]| std::fs::write(files.join(name), bytes).expect("written");
         std::fs::create_dir_all(files.join("a/b")).expect("made");
@@ -74,7 +80,11 @@ impl Bed {
         write("a/b/two", &noise(1, 700_000));
         write("a-/ three\n%41", b"3");
         write("empty", b"");
-        std::fs::write(files.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff\xfe")), b"name").expect("written");
+        std::fs::write(
+            files.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff\xfe")),
+            b"name",
+        )
+        .expect("written");
         std::fs::hard_link(files.join("a/one"), files.join("z-one-again")).expect("linked");
         symlink("../../etc/passwd", files.join("leads-out")).expect("linked");
         symlink("b/two", files.join("a/leads-in")).expect("linked");
@@ -84,8 +94,14 @@ impl Bed {
         sparse.write_at(&noise(2, 100_000), 17 << 20).expect("written");
         std::fs::set_permissions(files.join("a/b"), PermissionsExt::from_mode(0o2770)).expect("set");
         std::fs::set_permissions(files.join("a/one"), PermissionsExt::from_mode(0o4711)).expect("set");
-        shell(&files, "chown -h 1000:2000 a/b a/b/two leads-out; touch -d '2001-02-03 04:05:06.123456789' a/b/two a/b; touch -hd @-5.25 leads-out");
-        shell(&files, "mkfifo pipe; mknod device c 1 3; setfattr -n user.note -v 0x610a62ff a/b/two; setfacl -m u:77:r a/b/two; setfacl -d -m g:78:rx a; chmod 0751 .; touch -d @1000 .");
+        shell(
+            &files,
+            "chown -h 1000:2000 a/b a/b/two leads-out; touch -d '2001-02-03 04:05:06.123456789' a/b/two a/b; touch -hd @-5.25 leads-out",
+        );
+        shell(
+            &files,
+            "mkfifo pipe; mknod device c 1 3; setfattr -n user.note -v 0x610a62ff a/b/two; setfacl -m u:77:r a/b/two; setfacl -d -m g:78:rx a; chmod 0751 .; touch -d @1000 .",
+        );
     }
 }
 
@@ -100,7 +116,9 @@ fn at() -> CreateOptions {
 }
 
 async fn finish(writer: devcluster::data::snapshot::Writer) -> Created {
-    tokio::task::spawn_blocking(move || writer.finish(BTreeMap::new()).expect("finished")).await.expect("joined")
+    tokio::task::spawn_blocking(move || writer.finish(BTreeMap::new()).expect("finished"))
+        .await
+        .expect("joined")
 }
 
 fn noise(seed: u8, size: usize) -> Vec<u8> {
@@ -126,7 +144,10 @@ async fn files_come_back_as_they_were() {
     assert!(created.manifest.size() < 2 << 20, "holes take no room: {}", created.manifest.size());
     shell(&bed.files(), "rm pipe device; chmod 0711 a/one; touch -d @1000 .");
     let before = bed.listing();
-    shell(&bed.files(), "rm -rf a sparse; echo other > empty; echo new > new; chmod 700 .; mkdir a; touch a/x");
+    shell(
+        &bed.files(),
+        "rm -rf a sparse; echo other > empty; echo new > new; chmod 700 .; mkdir a; touch a/x",
+    );
     let directory = std::fs::metadata(bed.files()).expect("there").ino();
     bed.load("first").await.expect("loaded");
     assert_eq!(bed.listing(), before);
@@ -181,7 +202,9 @@ async fn a_reset_takes_the_spare_copy() {
     assert!(matches!(volume.prepare().await, Err(VolumeError::NothingToReset(_))));
     bed.take("first").await;
     bed.load("first").await.expect("loaded");
-    assert!(matches!(volume.prepare().await.expect("prepared"), Prepared::Made(copy) if copy.bytes > 700_000));
+    assert!(
+        matches!(volume.prepare().await.expect("prepared"), Prepared::Made(copy) if copy.bytes > 700_000)
+    );
     assert_eq!(volume.prepare().await.expect("prepared"), Prepared::Ready);
     for _ in 0..2 {
         shell(&bed.files(), "rm -rf a; echo new > new; echo 2 > a-/more");
@@ -189,12 +212,42 @@ async fn a_reset_takes_the_spare_copy() {
         volume.reset().await.expect("reset");
         assert_eq!(bed.listing(), before);
     }
+    // A load that never came to its swap has no part in it.
+    std::fs::write(bed.files().join("other"), "other").expect("written");
+    bed.take("second").await;
+    let catalogue = bed.catalogue();
+    let manifest = catalogue.find(&snapshot("second")).expect("there");
+    volume.unpack(&catalogue, &manifest, PREFIX, &|_| ()).await.expect("unpacked");
+    for _ in 0..2 {
+        volume.ready().await.expect("ready");
+        volume.reset().await.expect("reset");
+        assert_eq!(bed.listing(), before);
+    }
     volume.prepare().await.expect("prepared");
-    let left: Vec<_> = std::fs::read_dir(bed.beside()).expect("there").flatten().map(|entry| entry.file_name()).collect();
-    assert!(left.iter().all(|name| ["lock", "pristine", "spare"].contains(&name.to_str().expect("UTF-8"))), "{left:?}");
+    let left: Vec<_> =
+        std::fs::read_dir(bed.beside()).expect("there").flatten().map(|entry| entry.file_name()).collect();
+    assert!(
+        left.iter().all(|name| ["lock", "pristine", "spare"].contains(&name.to_str().expect("UTF-8"))),
+        "{left:?}"
+    );
 }
 
-/// A swap is cut off at every one of its renames; the next run goes through with it.
+/// The node's program, which is killed at its rename number `cut`.
+fn cut_off(bed: &Bed, cut: usize, verb: &str) -> bool {
+    let program = include_str!("../../src/data/volume/volume.pl");
+    let counted =
+        format!("my $left = {cut}; sub move {{ my ($from, $to) = @_; $left-- > 0 or kill 'KILL', $$;");
+    let limited = program.replace("sub move { my ($from, $to) = @_;", &counted);
+    assert_ne!(program, limited);
+    let status = Command::new("perl")
+        .args(["-e", &limited, verb])
+        .arg(bed.files())
+        .output()
+        .expect("perl runs")
+        .status;
+    !status.success()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_cut_off_anywhere_is_ended_by_the_next() {
     let bed = Bed::new();
@@ -209,32 +262,42 @@ async fn a_swap_cut_off_anywhere_is_ended_by_the_next() {
     let volume = bed.volume();
     let (catalogue, beside) = (bed.catalogue(), bed.beside());
     let manifest = catalogue.find(&snapshot("first")).expect("there");
-    // Cut off before rename number `cut`, as a kill would: the program is given a limit of renames by a preloaded count.
-    for cut in 0.. {
+    let mut cuts = 0;
+    loop {
         shell(&bed.files(), "find . -mindepth 1 -delete");
         make(&["both", "only-old"], "old");
         volume.unpack(&catalogue, &manifest, PREFIX, &|_| ()).await.expect("unpacked");
-        let program = include_str!("../../src/data/volume/volume.pl");
-        let limited = program.replace("sub move { my ($from, $to) = @_;", &format!("my $moves = {cut}; sub move {{ my ($from, $to) = @_; $moves-- > 0 or kill 'KILL', $$;"));
-        assert_ne!(program, limited);
-        let status = Command::new("perl").args(["-e", &limited, "swap"]).arg(bed.files()).output().expect("perl runs").status;
-        let pending = volume.state().await.expect("told").pending;
-        if !pending && !status.success() && bed.files().join("only-old").exists() {
-            assert!(cut < 2, "nothing has happened yet");
+        let killed = cut_off(&bed, cuts, "swap");
+        if !volume.state().await.expect("told").pending && bed.files().join("only-old").exists() {
+            assert!(killed && cuts < 2, "nothing has happened yet");
+            cuts += 1;
             continue;
         }
-        if pending {
-            assert!(matches!(volume.unpack(&catalogue, &manifest, PREFIX, &|_| ()).await, Err(VolumeError::Node { .. })));
+        if volume.state().await.expect("told").pending {
+            assert!(matches!(
+                volume.unpack(&catalogue, &manifest, PREFIX, &|_| ()).await,
+                Err(VolumeError::Node { .. })
+            ));
             // What a program wrote meanwhile goes, too.
-            std::fs::write(bed.files().join("both"), "meanwhile").expect("written");
-            volume.settle().await.expect("settled");
+            make(&["both", "meanwhile"], "meanwhile");
+            // What ends it is cut off as well, everywhere.
+            let mut again = 0;
+            while cut_off(&bed, again, "settle") {
+                assert!(
+                    volume.state().await.expect("told").pending,
+                    "cut off before rename {again} of the next run"
+                );
+                again += 1;
+            }
+            assert!(again > 3, "{again} renames");
         }
-        assert_eq!(bed.listing(), wanted, "cut off before rename {cut}");
-        assert!(beside.join("pristine").is_dir(), "cut off before rename {cut}");
-        if status.success() {
-            assert!(cut > 8, "all renames were tried");
+        assert_eq!(bed.listing(), wanted, "cut off before rename {cuts}");
+        assert!(beside.join("pristine").is_dir() && !beside.join("pristine-next").exists());
+        if !killed {
+            assert!(cuts > 8, "all renames were tried");
             return;
         }
+        cuts += 1;
     }
 }
 
@@ -246,8 +309,12 @@ async fn forged(entries: &str, contents: &[u8]) -> VolumeError {
     let writer = bed.catalogue().create(snapshot("forged"), at()).expect("begun");
     let lines = entries.lines().filter(|line| !line.is_empty()).count();
     let summary = format!("{{\"format\":1,\"entries\":{lines},\"bytes\":{}}}", contents.len());
-    for (name, bytes) in [("volume.json", summary.as_bytes()), ("entries.jsonl", entries.as_bytes()), ("contents", contents)] {
-        let mut stream = writer.stream(format!("{PREFIX}/{name}").parse().expect("a path"), BTreeMap::new()).expect("begun");
+    for (name, bytes) in
+        [("volume.json", summary.as_bytes()), ("entries.jsonl", entries.as_bytes()), ("contents", contents)]
+    {
+        let mut stream = writer
+            .stream(format!("{PREFIX}/{name}").parse().expect("a path"), BTreeMap::new())
+            .expect("begun");
         stream.write_all(bytes).expect("written");
         stream.finish().expect("finished");
     }
@@ -262,7 +329,9 @@ async fn forged(entries: &str, contents: &[u8]) -> VolumeError {
 async fn a_hostile_snapshot_is_refused_before_anything_is_touched() {
     let root = "{\"path\":\"\",\"kind\":\"directory\",\"mode\":493,\"mtime\":\"0\"}\n";
     let file = |path: &str| format!("{{\"path\":\"{path}\",\"kind\":\"file\",\"mtime\":\"0\",\"size\":1}}\n");
-    let link = |path: &str, kind: &str, to: &str| format!("{{\"path\":\"{path}\",\"kind\":\"{kind}\",\"mtime\":\"0\",\"link\":\"{to}\"}}\n");
+    let link = |path: &str, kind: &str, to: &str| {
+        format!("{{\"path\":\"{path}\",\"kind\":\"{kind}\",\"mtime\":\"0\",\"link\":\"{to}\"}}\n")
+    };
     let directory = |path: &str| format!("{{\"path\":\"{path}\",\"kind\":\"directory\",\"mtime\":\"0\"}}\n");
     let long = "x".repeat(256);
     for (entries, contents, reason) in [
@@ -271,14 +340,22 @@ async fn a_hostile_snapshot_is_refused_before_anything_is_touched() {
         (String::new() + root + &directory("a") + &file("a/../../x"), "1", "leads out of the volume"),
         (String::new() + root + &file("./x"), "1", "leads out of the volume"),
         (String::new() + root + &directory("a") + &file("a//x"), "1", "has an empty part"),
-        (String::new() + root + &link("a", "symlink", "/etc") + &file("a/x"), "1", "lies below what is no directory"),
+        (
+            String::new() + root + &link("a", "symlink", "/etc") + &file("a/x"),
+            "1",
+            "lies below what is no directory",
+        ),
         (String::new() + root + &file("a/x"), "1", "lies below what is no directory"),
         (String::new() + root + &file("b") + &file("a"), "12", "is not in order"),
         (String::new() + root + &file("a") + &file("a"), "12", "is not in order"),
         (String::new() + root + &link("a", "hardlink", "/etc/passwd"), "", "leads out of the volume"),
         (String::new() + root + &link("a", "hardlink", "../x"), "", "leads out of the volume"),
         (String::new() + root + &link("a", "hardlink", "b") + &file("b"), "1", "or comes later"),
-        (String::new() + root + &link("a", "symlink", "/etc/passwd") + &link("b", "hardlink", "a"), "", "of what is no file"),
+        (
+            String::new() + root + &link("a", "symlink", "/etc/passwd") + &link("b", "hardlink", "a"),
+            "",
+            "of what is no file",
+        ),
         (String::new() + root + &link("a", "device", "x"), "", "entry 2: unknown variant `device`"),
         (file("a"), "1", "comes before the volume's directory"),
         (String::new() + root + &file(&long), "1", "too long"),
@@ -287,12 +364,31 @@ async fn a_hostile_snapshot_is_refused_before_anything_is_touched() {
         (String::new() + root + &file("a"), "", "its entries have 1 bytes, its contents 0"),
         (String::new() + root + &file("a"), "12", "its entries have 1 bytes, its contents 2"),
         (String::new() + root + &file("a").replace(":1}", ":1,\"mode\":2541}"), "1", "has permissions"),
-        (String::new() + root + &file("a").replace(":1}", ":1,\"holes\":[[0,65536]]}"), "1", "holes that no file has"),
-        (String::new() + root + &file("a").replace(":1}", ":131072,\"holes\":[[65536,65536],[0,65536]]}"), "1", "holes that no file has"),
+        (
+            String::new() + root + &file("a").replace(":1}", ":1,\"holes\":[[0,65536]]}"),
+            "1",
+            "holes that no file has",
+        ),
+        (
+            String::new() + root + &file("a").replace(":1}", ":131072,\"holes\":[[65536,65536],[0,65536]]}"),
+            "1",
+            "holes that no file has",
+        ),
         (String::new() + root + &file("a").replace(":1}", ":18446744073709551615}"), "1", "has a size"),
         (String::new() + root + &file("a").replace(":1}", ":1,\"uid\":4294967295}"), "1", "has an owner"),
-        (String::new() + root + &file("a").replace(":1}", ":1,\"attributes\":{\"SCHILY.xattr.security.capability\":\"AA==\"}}"), "1", "has attributes"),
-        (String::new() + root + &file("a").replace(":1}", ":1,\"attributes\":{\"path\":\"Li4veA==\"}}"), "1", "has attributes"),
+        (
+            String::new()
+                + root
+                + &file("a")
+                    .replace(":1}", ":1,\"attributes\":{\"SCHILY.xattr.security.capability\":\"AA==\"}}"),
+            "1",
+            "has attributes",
+        ),
+        (
+            String::new() + root + &file("a").replace(":1}", ":1,\"attributes\":{\"path\":\"Li4veA==\"}}"),
+            "1",
+            "has attributes",
+        ),
         (String::new() + root + &"x".repeat(33 << 20), "", "longer than any"),
     ] {
         let error = forged(&entries, contents.as_bytes()).await.to_string();
@@ -307,7 +403,10 @@ async fn a_damaged_snapshot_leaves_the_volume_as_it_is() {
     bed.take("first").await;
     std::fs::write(bed.files().join("data"), "mine").expect("written");
     let before = bed.listing();
-    shell(bed.root.path(), "for pack in $(find snapshots -type f -size +1M); do printf X | dd of=$pack bs=1 seek=500000 conv=notrunc status=none; done");
+    shell(
+        bed.root.path(),
+        "for pack in $(find snapshots -type f -size +1M); do printf X | dd of=$pack bs=1 seek=500000 conv=notrunc status=none; done",
+    );
     let error = bed.load("first").await.expect_err("damaged").to_string();
     assert!(error.contains("first"), "{error}");
     assert_eq!(bed.listing(), before);

@@ -121,10 +121,17 @@ impl<R: Read> Archive<'_, R> {
         let mut header = Header::new_old();
         self.fill(header.as_mut_bytes())?;
         let bytes = header.as_bytes();
-        let sum: u32 =
-            bytes.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum();
+        let sum: u32 = bytes
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
+            .sum();
         // A header of zeros has no checksum.
-        if sum == 8 * 32 || header.cksum()? == sum { Ok(header) } else { Err(ArchiveFault::Malformed("a header's checksum is wrong")) }
+        if sum == 8 * 32 || header.cksum()? == sum {
+            Ok(header)
+        } else {
+            Err(ArchiveFault::Malformed("a header's checksum is wrong"))
+        }
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), ArchiveFault> {
@@ -197,7 +204,9 @@ impl<R: Read> Archive<'_, R> {
                 let (extents, told_by_map) = self.map()?;
                 let (mut at, mut left) = (0, told.size.checked_sub(told_by_map));
                 for (offset, length) in extents {
-                    let gap = offset.checked_sub(at).ok_or(ArchiveFault::Malformed("a sparse file's parts overlap"))?;
+                    let gap = offset
+                        .checked_sub(at)
+                        .ok_or(ArchiveFault::Malformed("a sparse file's parts overlap"))?;
                     at = offset.saturating_add(length);
                     left = left.and_then(|left| left.checked_sub(length));
                     if left.is_none() || at > real {
@@ -207,7 +216,10 @@ impl<R: Read> Archive<'_, R> {
                     self.data(length, |bytes| blocks.push(bytes, &mut keep))?;
                 }
                 let rest = real.checked_sub(at).filter(|_| left == Some(0));
-                blocks.zeros(rest.ok_or(ArchiveFault::Malformed("a sparse file's parts do not make up its size"))?, &mut keep)?;
+                blocks.zeros(
+                    rest.ok_or(ArchiveFault::Malformed("a sparse file's parts do not make up its size"))?,
+                    &mut keep,
+                )?;
                 real
             }
             Some(_) => return Err(ArchiveFault::Malformed("a sparse file is of an unknown form")),
@@ -250,7 +262,8 @@ impl Digits {
             let byte = self.record.get(self.at).copied().unwrap_or_default();
             self.at += 1;
             if byte == b'\n' {
-                return number(&text).ok_or(ArchiveFault::Malformed("a sparse file's map has what is no number"));
+                return number(&text)
+                    .ok_or(ArchiveFault::Malformed("a sparse file's map has what is no number"));
             }
             text.push(byte);
         }
@@ -271,7 +284,8 @@ fn records(mut text: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, ArchiveFault> 
         let (length, _) = text.split_at(space);
         let length = number(length).and_then(|length| usize::try_from(length).ok()).ok_or_else(malformed)?;
         let (record, rest) = text.split_at_checked(length).ok_or_else(malformed)?;
-        let record = record.get(space + 1..).and_then(|record| record.strip_suffix(b"\n")).ok_or_else(malformed)?;
+        let record =
+            record.get(space + 1..).and_then(|record| record.strip_suffix(b"\n")).ok_or_else(malformed)?;
         let equals = record.iter().position(|byte| *byte == b'=').ok_or_else(malformed)?;
         let (key, value) = record.split_at(equals);
         all.insert(key.to_vec(), value.strip_prefix(b"=").unwrap_or_default().to_vec());
@@ -283,7 +297,10 @@ fn records(mut text: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, ArchiveFault> 
 impl Told {
     /// What it tells of, but for contents; none of what is left out.
     fn entry(&mut self, found: &mut Found) -> Result<Option<Entry>, ArchiveFault> {
-        let path = self.extended.remove(b"GNU.sparse.name".as_slice()).or_else(|| self.extended.remove(b"path".as_slice()));
+        let path = self
+            .extended
+            .remove(b"GNU.sparse.name".as_slice())
+            .or_else(|| self.extended.remove(b"path".as_slice()));
         let path = inside(&path.unwrap_or_else(|| self.header.path_bytes().into_owned()));
         let kind = match self.header.entry_type() {
             EntryType::Regular | EntryType::Continuous => Kind::File,
@@ -295,7 +312,9 @@ impl Told {
             _ => return Err(ArchiveFault::Malformed("a file is of an unknown kind")),
         };
         let target = self.extended.remove(b"linkpath".as_slice());
-        let target = target.or_else(|| self.header.link_name_bytes().map(std::borrow::Cow::into_owned)).unwrap_or_default();
+        let target = target
+            .or_else(|| self.header.link_name_bytes().map(std::borrow::Cow::into_owned))
+            .unwrap_or_default();
         let mut entry = Entry {
             path,
             kind,
@@ -333,7 +352,9 @@ impl Told {
         }
         let mtime = match self.extended.get(b"mtime".as_slice()) {
             Some(text) => std::str::from_utf8(text).ok().and_then(Moment::read),
-            None => i64::try_from(self.header.mtime()?).ok().map(|seconds| Moment { seconds, nanoseconds: 0 }),
+            None => {
+                i64::try_from(self.header.mtime()?).ok().map(|seconds| Moment { seconds, nanoseconds: 0 })
+            }
         };
         entry.mtime = mtime.ok_or(ArchiveFault::Malformed("a time is none"))?;
         for (key, value) in &self.extended {

@@ -18,9 +18,15 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// Takes bytes, and hands on those that are content.
-    pub fn push<E>(&mut self, mut bytes: &[u8], mut keep: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn push<E>(
+        &mut self,
+        mut bytes: &[u8],
+        mut keep: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         while !bytes.is_empty() {
-            if self.open.is_empty() && let Some((block, rest)) = bytes.split_at_checked(BLOCK) {
+            if self.open.is_empty()
+                && let Some((block, rest)) = bytes.split_at_checked(BLOCK)
+            {
                 self.block(block, &mut keep)?;
                 bytes = rest;
                 continue;
@@ -39,7 +45,11 @@ impl Blocks {
     }
 
     /// Takes zeros, however many.
-    pub fn zeros<E>(&mut self, mut count: u64, mut keep: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn zeros<E>(
+        &mut self,
+        mut count: u64,
+        mut keep: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let nothing = [0; BLOCK];
         while count > 0 {
             if self.open.is_empty() && self.has_room() && count >= BLOCK as u64 {

@@ -54,7 +54,8 @@ impl Order {
         }
         let parts: Vec<&[u8]> = path.parts().collect();
         let (name, above) = parts.split_last().map_or((&b""[..], &[][..]), |(name, above)| (*name, above));
-        let is_open = self.open.len() >= above.len() && self.open.iter().zip(above).all(|(open, part)| open == part);
+        let is_open =
+            self.open.len() >= above.len() && self.open.iter().zip(above).all(|(open, part)| open == part);
         if !is_open {
             return refused("lies below what is no directory");
         }
@@ -113,7 +114,9 @@ impl Check {
         if let Some(reason) = self.fault(entry) {
             return refused(reason);
         }
-        if entry.kind == Kind::File && let Some(came) = self.named_again.get_mut(&entry.path) {
+        if entry.kind == Kind::File
+            && let Some(came) = self.named_again.get_mut(&entry.path)
+        {
             *came = true;
         }
         let sums = (self.kept.checked_add(entry.kept()), self.bytes.checked_add(entry.size));
@@ -124,17 +127,26 @@ impl Check {
 
     fn fault(&self, entry: &Entry) -> Option<&'static str> {
         let is_file = entry.kind == Kind::File;
-        let is_bare = |entry: &Entry| (entry.mode, entry.uid, entry.gid, entry.attributes.len()) == (0, 0, 0, 0);
+        let is_bare =
+            |entry: &Entry| (entry.mode, entry.uid, entry.gid, entry.attributes.len()) == (0, 0, 0, 0);
         match entry.kind {
-            Kind::Hardlink if leads_out(&entry.link).is_some() => return Some("is a link that leads out of the volume"),
+            Kind::Hardlink if leads_out(&entry.link).is_some() => {
+                return Some("is a link that leads out of the volume");
+            }
             Kind::Hardlink if self.named_again.get(&entry.link) != Some(&true) => {
                 return Some("is a further name of what is no file, or comes later");
             }
             Kind::Hardlink if !is_bare(entry) => return Some("is a further name with an owner of its own"),
-            Kind::Symlink if entry.link.0.is_empty() || entry.link.0.len() > LONGEST_PATH || entry.link.0.contains(&0) => {
+            Kind::Symlink
+                if entry.link.0.is_empty()
+                    || entry.link.0.len() > LONGEST_PATH
+                    || entry.link.0.contains(&0) =>
+            {
                 return Some("is a link that leads nowhere");
             }
-            Kind::File | Kind::Directory if !entry.link.0.is_empty() => return Some("leads elsewhere and is no link"),
+            Kind::File | Kind::Directory if !entry.link.0.is_empty() => {
+                return Some("leads elsewhere and is no link");
+            }
             _ => {}
         }
         if entry.mode > 0o7777 || (is_file && entry.mode & 0o6000 != 0) {

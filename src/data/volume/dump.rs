@@ -114,7 +114,9 @@ impl Volume {
             ArchiveFault::Snapshot(error) => error.into(),
             ArchiveFault::Read(source) => match source.downcast() {
                 Ok(error) => VolumeError::Snapshot(error),
-                Err(source) => VolumeError::Node { volume: self.name().to_owned(), task: "read its files", source },
+                Err(source) => {
+                    VolumeError::Node { volume: self.name().to_owned(), task: "read its files", source }
+                }
             },
             fault => VolumeError::Archive { volume: self.name().to_owned(), fault },
         }

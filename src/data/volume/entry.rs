@@ -66,13 +66,20 @@ impl TryFrom<String> for FilePath {
         let mut parts = text.split('%');
         let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
         for part in parts {
-            let (digits, rest) = part.split_at_checked(2).ok_or("a path's `%` has no two digits behind it")?;
-            bytes.push(u8::from_str_radix(digits, 16).map_err(|_| "a path's `%` has no two digits behind it")?);
+            let (digits, rest) =
+                part.split_at_checked(2).ok_or("a path's `%` has no two digits behind it")?;
+            bytes.push(
+                u8::from_str_radix(digits, 16).map_err(|_| "a path's `%` has no two digits behind it")?,
+            );
             bytes.extend_from_slice(rest.as_bytes());
         }
         let path = Self(bytes);
         // One spelling a path: two would pass for two files.
-        if String::from(path.clone()) == text { Ok(path) } else { Err("a path is spelt otherwise than it has to be") }
+        if String::from(path.clone()) == text {
+            Ok(path)
+        } else {
+            Err("a path is spelt otherwise than it has to be")
+        }
     }
 }
 

@@ -44,7 +44,9 @@ pub enum VolumeError {
         fault: ArchiveFault,
     },
     /// A snapshot that has no such volume.
-    #[error("snapshot {snapshot} has no files of {volume}; `devcluster snapshot inspect {snapshot}` shows what it has")]
+    #[error(
+        "snapshot {snapshot} has no files of {volume}; `devcluster snapshot inspect {snapshot}` shows what it has"
+    )]
     NotInSnapshot {
         /// The snapshot.
         snapshot: String,

@@ -32,10 +32,18 @@ impl Frozen {
         let node = reach.name().to_owned();
         let failed = |source| VolumeError::Node { volume: node.clone(), task: TASK, source };
         let (input, far) = tokio::io::duplex(64);
-        let argv: Vec<&str> =
-            ["perl", "-e", PROGRAM, SILENCE].into_iter().chain(containers.iter().map(String::as_str)).collect();
+        let argv: Vec<&str> = ["perl", "-e", PROGRAM, SILENCE]
+            .into_iter()
+            .chain(containers.iter().map(String::as_str))
+            .collect();
         let output = reach.run(&argv, &[("LC_ALL", "C")], Some(Box::new(far))).await.map_err(failed)?;
-        let mut frozen = Self { containers: 0, since: Instant::now(), input, output: BufReader::new(output), node: node.clone() };
+        let mut frozen = Self {
+            containers: 0,
+            since: Instant::now(),
+            input,
+            output: BufReader::new(output),
+            node: node.clone(),
+        };
         let said = frozen.line().await?;
         let count = said.strip_prefix("frozen ").and_then(|count| count.parse().ok());
         frozen.containers = count.ok_or_else(|| frozen.refused(&said))?;

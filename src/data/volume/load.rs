@@ -97,9 +97,11 @@ impl Volume {
         let (near, far) = tokio::io::duplex(PIPE);
         let (tell, mut heard) = mpsc::unbounded_channel();
         let out = SyncIoBridge::new(near);
-        let sending = tokio::task::spawn_blocking(move || part.send(out, &|done| {
-            let _ = tell.send(done);
-        }));
+        let sending = tokio::task::spawn_blocking(move || {
+            part.send(out, &|done| {
+                let _ = tell.send(done);
+            })
+        });
         let telling = async {
             while let Some(done) = heard.recv().await {
                 on_progress(Progress::Bytes { done, total });
@@ -125,9 +127,10 @@ impl Volume {
             ArchiveFault::Snapshot(error) => error.into(),
             ArchiveFault::Read(source) => match source.downcast() {
                 Ok(error) => VolumeError::Snapshot(error),
-                Err(source) => {
-                    VolumeError::Refused { snapshot: manifest.name.to_string(), fault: ArchiveFault::Read(source) }
-                }
+                Err(source) => VolumeError::Refused {
+                    snapshot: manifest.name.to_string(),
+                    fault: ArchiveFault::Read(source),
+                },
             },
             fault => VolumeError::Refused { snapshot: manifest.name.to_string(), fault },
         }
@@ -156,7 +159,10 @@ impl Part {
                 return Ok(());
             }
             if line.last() != Some(&b'\n') {
-                return Err(ArchiveFault::Line { number, reason: "it is longer than any, or cut off".into() });
+                return Err(ArchiveFault::Line {
+                    number,
+                    reason: "it is longer than any, or cut off".into(),
+                });
             }
             let entry = serde_json::from_slice(&line);
             each(entry.map_err(|error| ArchiveFault::Line { number, reason: error.to_string() })?)?;
@@ -167,10 +173,12 @@ impl Part {
     fn check(&self) -> Result<Check, ArchiveFault> {
         let mut text = Vec::new();
         self.open(summary_path(&self.prefix)?)?.take(LARGEST_SUMMARY).read_to_end(&mut text)?;
-        let said: Contents =
-            serde_json::from_slice(&text).map_err(|_| ArchiveFault::Malformed("volume.json is not understood"))?;
+        let said: Contents = serde_json::from_slice(&text)
+            .map_err(|_| ArchiveFault::Malformed("volume.json is not understood"))?;
         if said.format != FORMAT {
-            return Err(ArchiveFault::Malformed("its form is newer than this devcluster; a newer one reads it"));
+            return Err(ArchiveFault::Malformed(
+                "its form is newer than this devcluster; a newer one reads it",
+            ));
         }
         let mut check = Check::default();
         self.entries(|entry| {

@@ -170,7 +170,11 @@ impl Volume {
         if field("made")? == 0 {
             return Ok(Prepared::Ready);
         }
-        Ok(Prepared::Made(Copied { bytes: field("bytes")?, reflink: field("reflink")? == 1, took: started.elapsed() }))
+        Ok(Prepared::Made(Copied {
+            bytes: field("bytes")?,
+            reflink: field("reflink")? == 1,
+            took: started.elapsed(),
+        }))
     }
 
     async fn fields(&self, task: &'static str, verb: &str) -> Result<HashMap<String, u64>, VolumeError> {
@@ -183,7 +187,8 @@ impl Volume {
     }
 
     fn field(&self, task: &'static str, said: &HashMap<String, u64>, name: &str) -> Result<u64, VolumeError> {
-        let missing = || VolumeError::Said { volume: self.name().to_owned(), task, said: format!("nothing of {name}") };
+        let missing =
+            || VolumeError::Said { volume: self.name().to_owned(), task, said: format!("nothing of {name}") };
         said.get(name).copied().ok_or_else(missing)
     }
 

@@ -142,6 +142,8 @@ if ($verb eq 'space') {
 } elsif ($verb eq 'reset') {
     die "an interrupted swap has to be ended first\n" if pending();
     there('spare') or die "no spare copy stands ready\n";
+    # Of a load that never came to its swap.
+    trash('loading', 'incoming', 'pristine-next');
     swap('spare');
     print "done\n";
 } else {

@@ -12,7 +12,11 @@ use super::entry::{Entry, Kind};
 const RECORD: usize = 512;
 
 /// Writes one entry; a file's contents are taken from `contents`.
-pub(super) fn write<W: Write>(to: &mut Builder<W>, entry: &Entry, contents: &mut impl Read) -> io::Result<()> {
+pub(super) fn write<W: Write>(
+    to: &mut Builder<W>,
+    entry: &Entry,
+    contents: &mut impl Read,
+) -> io::Result<()> {
     let path = [b"./", entry.path.0.as_slice()].concat();
     let link = match entry.kind {
         Kind::Hardlink => [b"./", entry.link.0.as_slice()].concat(),
