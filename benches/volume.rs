@@ -93,13 +93,15 @@ async fn main() {
     let (created, took) = take(&volume, &catalogue, "second").await;
     let theirs = shell(&archive("second"), &root);
     row("a second one, 1 % changed", (created.added.bytes, took), (size_of("second"), theirs));
+    volume.stage_roughly().await.expect("copied");
+    std::fs::write(files.join("file-60"), file(1001, size)).expect("written");
     let started = Instant::now();
     volume.stage().await.expect("copied");
     let staged = started.elapsed();
     let copied = shell("sync && rm -rf copy && cp -a volumes/files copy", &root);
     volume.unstage().await.expect("removed");
     println!(
-        "a copy beside the files, for which Pods are frozen: {:.2} s; `cp -a`: {:.2} s",
+        "the exact copy that Pods are frozen for, 1 % changed since the rough one: {:.2} s; `cp -a` of all: {:.2} s",
         staged.as_secs_f64(),
         copied.as_secs_f64()
     );

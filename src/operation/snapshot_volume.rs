@@ -72,19 +72,23 @@ pub async fn create(
     } else if mounting(existing, store).await?.is_empty() {
         (dump(From::Still).await?, None)
     } else {
+        // What is copied before need not be copied while they are frozen.
+        if has_room(&space) {
+            tell(Progress::Step("copying the files aside"));
+            volume.stage_roughly().await?;
+        }
         let mut still = Still::keep(existing, store).await?;
         fault::point("frozen");
         let (containers, pods) = (counted(still.containers(), "container"), still.names());
         let (dumped, frozen, aside) = if has_room(&space) {
-            tell(Progress::Step("copying the files aside"));
-            still.during(volume.stage()).await?;
+            let again = still.during(volume.stage()).await?;
             let frozen = still.thaw().await?;
             let dumped = dump(From::Stage).await?;
             volume.unstage().await?;
-            (dumped, frozen, if space.reflink { ", by sharing blocks" } else { ", by copying" })
+            (dumped, frozen, format!(", in which {again} changed files were copied"))
         } else {
             let dumped = still.during(dump(From::Still)).await?;
-            (dumped, still.thaw().await?, "; there was no room for a copy")
+            (dumped, still.thaw().await?, "; there was no room for a copy".to_owned())
         };
         let took = frozen.as_secs_f64();
         reporter.report(Event::Note(format!("{containers} of {pods} frozen for {took:.2} s{aside}")));

@@ -58,11 +58,7 @@ impl Bed {
 
     /// What stands in the volume, as `find` and hashes tell it.
     fn listing(&self) -> String {
-        let script = "find . -printf '%P|%y|%m|%U|%G|%T@|%l|%n\n' | sort; find . -type f -print0 | sort -z | xargs -0r sha256sum; \
-                      getfattr -Rhd -m - .";
-        let output =
-            Command::new("sh").args(["-c", script]).current_dir(self.files()).output().expect("find runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        listing(&self.files())
     }
 
     /// A tree with some of everything.
@@ -103,6 +99,14 @@ impl Bed {
             "mkfifo pipe; mknod device c 1 3; setfattr -n user.note -v 0x610a62ff a/b/two; setfacl -m u:77:r a/b/two; setfacl -d -m g:78:rx a; chmod 0751 .; touch -d @1000 .",
         );
     }
+}
+
+/// What stands below a directory, as `find` and hashes tell it.
+fn listing(directory: &Path) -> String {
+    let script = "find . -printf '%P|%y|%m|%U|%G|%T@|%l|%n\n' | sort; find . -type f -print0 | sort -z | xargs -0r sha256sum; \
+                      getfattr -Rhd -m - .";
+    let output = Command::new("sh").args(["-c", script]).current_dir(directory).output().expect("find runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 const PREFIX: &str = "volume/shop/files";
@@ -157,6 +161,44 @@ async fn files_come_back_as_they_were() {
     let (again, _) = bed.take("again").await;
     assert_eq!(again.manifest.content, created.manifest.content, "the same files give the same digest");
     assert_eq!(again.added.bytes, 0);
+}
+
+/// Whatever happens between the rough copy and the exact one is in the exact one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_of_the_moment_it_is_made_exact() {
+    let bed = Bed::new();
+    bed.fill();
+    let files = bed.files();
+    shell(
+        &files,
+        "mkdir -p leads/b leads-; echo 1 > leads/b/c; echo 1 > leads-/x; mkdir -p moved/deep old blue green gone; echo 1 > moved/deep/x; echo blue > blue/x; echo same > green/x; touch -r blue/x green/x",
+    );
+    shell(
+        &files,
+        "echo 1 > gone/x; echo 1 > becomes-a-directory; mkdir becomes-a-file; echo 1 > becomes-a-file/x; ln -s a becomes-real; ln a/b/two linked",
+    );
+    let volume = bed.volume();
+    assert!(volume.stage().await.is_err(), "there is nothing to make exact");
+    for changes in [
+        "true",
+        "echo more >> a/one; rm -r gone; mv moved old/moved; mv blue x; mv green blue; mv x green; chmod 600 empty; mkdir new; echo 1 > new/x",
+        "rm -r becomes-a-file; echo 2 > becomes-a-file; rm becomes-a-directory; mkdir becomes-a-directory; touch becomes-a-directory/y",
+        "rm becomes-real; mkdir becomes-real; echo 1 > becomes-real/x; ln -sfn nowhere leads-out; setfacl -m g:9:rwx a/b; chown 5 a",
+        "rm linked; cp -p a/b/two linked; ln empty empty-again; printf x | dd of=sparse conv=notrunc status=none bs=1 seek=30000000",
+        "rm -r leads leads-; ln -s a leads",
+        "find . -mindepth 1 -delete",
+    ] {
+        volume.stage_roughly().await.expect("copied");
+        shell(&files, changes);
+        let copied = volume.stage().await.expect("made exact");
+        assert!(copied < 20, "{changes}: {copied} files were copied again");
+        assert_eq!(copied == 0, changes == "true", "{changes}: {copied}");
+        assert_eq!(listing(&bed.beside().join("stage")), bed.listing(), "{changes}");
+    }
+    volume.unstage().await.expect("removed");
+    let left: Vec<_> =
+        std::fs::read_dir(bed.beside()).expect("there").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left, ["lock"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -115,9 +115,17 @@ impl Volume {
         })
     }
 
-    /// Copies its files aside, for a dump. Whatever writes them must be kept still.
-    pub async fn stage(&self) -> Result<(), VolumeError> {
-        self.ask("copy its files aside", "stage", None).await.map(drop)
+    /// Copies its files aside while they are written, so that [`Volume::stage`] has little left to do.
+    pub async fn stage_roughly(&self) -> Result<(), VolumeError> {
+        self.ask("copy its files aside", "rough", None).await.map(drop)
+    }
+
+    /// Makes the rough copy one of this moment, for a dump; gives how many files had to be copied again. Whatever writes the
+    /// files must be kept still.
+    pub async fn stage(&self) -> Result<u64, VolumeError> {
+        let task = "copy its changed files aside";
+        let said = self.fields(task, "exact").await?;
+        self.field(task, &said, "files")
     }
 
     /// Takes that copy away, and what was replaced before.

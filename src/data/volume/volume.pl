@@ -6,7 +6,7 @@
 #   unsettled      a file that says that a swap that was cut off is being ended
 #   pristine       what was loaded last, and pristine-next before it is in the volume, too
 #   spare          a copy of it for the next reset
-#   stage          a copy of the volume's files as they were at one moment
+#   stage          a copy of the volume's files as they were at one moment; before that a rough one, made while they are written
 use strict;
 use warnings;
 use Fcntl qw(:DEFAULT :flock);
@@ -94,6 +94,86 @@ sub ready { # the spare copy for the next reset
     return 1;
 }
 
+# A file is as it was copied where at its path there is the inode that was there before the copy began, unchanged since: every
+# write, rename and change of rights sets an inode's change time. Pages that are mapped writably and dirty would be written
+# unseen, so they are written back before.
+sub index_of { # what stands below a directory, sorted by path: inode, change time, kind, path
+    my ($directory, $to) = @_;
+    run('sh', '-c', 'find "$1" -printf "%i %C@ %y %P\\0" | sort -z -k4 > "$2"', 'sh', $directory, "$work/$to");
+}
+sub rough {
+    trash('stage');
+    run('sync', '-f', $volume);
+    unlink "$work/since";
+    sysopen my $mark, "$work/since", O_WRONLY | O_CREAT | O_EXCL or die "$work/since: $!\n";
+    index_of($volume, 'index-before');
+    # Files that come and go while it copies are its complaints, not ours.
+    system("cp -a --reflink=auto -- \Q$volume\E \Q$work\E/stage 2>/dev/null");
+    there('stage') or die "$work/stage could not be made\n";
+}
+sub reader { # gives the next line of an index: path, inode, change time, kind; nothing at its end
+    my ($from) = @_;
+    open my $index, '<', "$work/$from" or die "$work/$from: $!\n";
+    return sub {
+        local $/ = "\0";
+        defined(my $line = <$index>) or return;
+        chomp $line;
+        my ($inode, $changed, $kind, $path) = split / /, $line, 4;
+        return [$path, $inode, $changed, $kind];
+    };
+}
+sub upto { # the line of a path in an index that is read along
+    my ($at, $next, $path) = @_;
+    $$at = $next->() while $$at && $$at->[0] lt $path;
+    return $$at && $$at->[0] eq $path ? $$at : undef;
+}
+sub exact {
+    there('stage') && there('since') or die "no rough copy was made\n";
+    index_of($volume, 'index-now');
+    index_of("$work/stage", 'index-stage');
+    my ($since) = output('find', "$work/since", '-printf', '%C@') =~ /^([\d.]+)$/ or die "find says nothing\n";
+    my ($before, $stage, $now) = map { reader("index-$_") } qw(before stage now);
+    my ($old, $copy) = ($before->(), $stage->());
+    my (%parents, %gone);
+    my $count = 0;
+    open my $list, '>', "$work/list" or die "$work/list: $!\n";
+    my $note = sub { my ($path) = @_; $parents{$path =~ m{^(.*)/}s ? $1 : ''} = 1 if length $path };
+    my $drop = sub {
+        my ($path) = my ($above) = @_;
+        while ($above =~ s{/[^/]*$}{}s) { return if $gone{$above} }
+        $gone{$path} = 1;
+        $note->($path);
+    };
+    while (my $entry = $now->()) {
+        my ($path, $inode, $changed, $kind) = @$entry;
+        while ($copy && $copy->[0] lt $path) { $drop->($copy->[0]); $copy = $stage->() }
+        my $was = upto(\$old, $before, $path);
+        my $is = $copy && $copy->[0] eq $path ? $copy : undef;
+        $copy = $stage->() if $is;
+        next if $is && $was && $was->[1] == $inode && later($since, $changed) && $is->[3] eq $kind;
+        $drop->($path) if $is && $is->[3] ne $kind;
+        $note->($path);
+        print $list "./$path\0";
+        $count++;
+    }
+    while ($copy) { $drop->($copy->[0]); $copy = $stage->() }
+    # Their times change with their entries. What is noted stands in what is there, so its directory does, too.
+    print $list "./$_\0" for sort keys %parents;
+    close $list or die "$work/list: $!\n";
+    open my $rm, '|-', 'xargs', '-0r', 'rm', '-rf', '--' or die "xargs: $!\n";
+    print $rm "$work/stage/$_\0" for sort keys %gone;
+    close $rm or die "what is gone cannot be removed from the copy\n";
+    my $pass = 'set -o pipefail; tar -C "$1" -c -f - --format=posix --no-recursion --null --verbatim-files-from -T "$3" --numeric-owner '
+        . '--sparse --acls --xattrs "--xattrs-include=*" '
+        . '| tar -C "$2" -x -p -f - --numeric-owner --same-owner --acls --xattrs "--xattrs-include=*" --delay-directory-restore';
+    run('bash', '-c', $pass, 'bash', $volume, "$work/stage", "$work/list") if $count || %gone;
+    return $count;
+}
+sub later { # whether the one time, as find tells it, is later than the other
+    my ($one, $other) = map { /^(\d+)\.?(\d*)$/ ? [$1, substr("${2}0000000000", 0, 10)] : [0, ''] } @_;
+    return $one->[0] != $other->[0] ? $one->[0] > $other->[0] : $one->[1] gt $other->[1];
+}
+
 if ($verb eq 'space') {
     my ($free) = output('df', '--block-size=1', '--output=avail', '--', $work) =~ /(\d+)\s*$/ or die "df says nothing\n";
     printf "bytes=%s free=%s reflink=%d pending=%d pristine=%d spare=%d empty=%d\n", used($volume), $free, reflinks(),
@@ -101,17 +181,19 @@ if ($verb eq 'space') {
 } elsif ($verb eq 'state') {
     printf "bytes=0 free=0 reflink=0 pending=%d pristine=%d spare=%d empty=%d\n", pending() ? 1 : 0,
         there('pristine') ? 1 : 0, there('spare') ? 1 : 0, names($volume) ? 0 : 1;
-} elsif ($verb eq 'stage') {
-    trash('stage');
-    copy($volume, 'stage');
+} elsif ($verb eq 'rough') {
+    rough();
     print "done\n";
+} elsif ($verb eq 'exact') {
+    printf "files=%d\n", exact();
 } elsif ($verb eq 'unstage') {
-    trash('stage', 'stage.partial');
+    trash('stage');
+    unlink map { "$work/$_" } qw(since list index-before index-now index-stage);
     clean();
     print "done\n";
 } elsif ($verb eq 'unpack') {
     die "an interrupted swap has to be ended first\n" if pending();
-    trash('stage', 'stage.partial', 'loading', 'incoming', 'incoming.partial', 'pristine-next', 'spare.partial');
+    trash('stage', 'loading', 'incoming', 'incoming.partial', 'pristine-next', 'spare.partial');
     clean();
     mkdir "$work/loading", 0700 or die "$work/loading: $!\n";
     run('tar', '-C', "$work/loading", '-x', '-p', '-f', '-', '--numeric-owner', '--same-owner', '--acls', '--xattrs',
