@@ -50,7 +50,7 @@ impl Blocks {
         mut count: u64,
         mut keep: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let nothing = [0; BLOCK];
+        let nothing = vec![0; BLOCK];
         while count > 0 {
             if self.open.is_empty() && self.has_room() && count >= BLOCK as u64 {
                 let whole = count - count % BLOCK as u64;

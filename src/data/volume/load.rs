@@ -14,7 +14,7 @@ use super::place::{Copied, Volume};
 use super::progress::{OnProgress, Progress};
 use super::streams::{Contents, FORMAT, MARK, contents_path, entries_path, summary_path};
 use super::write::write;
-use crate::data::snapshot::{Catalogue, Manifest, StreamReader};
+use crate::data::snapshot::{Catalogue, Manifest, StreamPath, StreamReader};
 
 /// Bytes of the longest line of entries: holes and attributes of a file have their limits.
 const LONGEST_LINE: u64 = 32 << 20;
@@ -63,7 +63,7 @@ impl Volume {
         let checking = part.clone();
         let check = tokio::task::spawn_blocking(move || checking.check());
         let check = check.await.map_err(|_| VolumeError::Stopped("checking the snapshot"))?;
-        let check = check.map_err(|fault| self.refused(manifest, fault))?;
+        let check = check.map_err(|fault| Self::refused(manifest, fault))?;
         let space = self.space().await?;
         // What is unpacked, and what it can be reset to.
         let needed = check.kept.saturating_mul(if space.reflink { 1 } else { 2 });
@@ -71,7 +71,7 @@ impl Volume {
             return Err(VolumeError::Room { volume: self.name().to_owned(), needed, free: space.free });
         }
         self.send(part, check.kept, on_progress).await.map_err(|error| match error {
-            Sent::Fault(fault) => self.refused(manifest, fault),
+            Sent::Fault(fault) => Self::refused(manifest, fault),
             Sent::Volume(error) => error,
         })?;
         on_progress(Progress::Step("copying what the volume can be reset to"));
@@ -122,7 +122,7 @@ impl Volume {
         }
     }
 
-    fn refused(&self, manifest: &Manifest, fault: ArchiveFault) -> VolumeError {
+    fn refused(manifest: &Manifest, fault: ArchiveFault) -> VolumeError {
         match fault {
             ArchiveFault::Snapshot(error) => error.into(),
             ArchiveFault::Read(source) => match source.downcast() {
@@ -144,13 +144,13 @@ enum Sent {
 }
 
 impl Part {
-    fn open(&self, path: crate::data::snapshot::StreamPath) -> Result<StreamReader, ArchiveFault> {
-        Ok(self.catalogue.read(&self.manifest, &path)?)
+    fn open(&self, path: &StreamPath) -> Result<StreamReader, ArchiveFault> {
+        Ok(self.catalogue.read(&self.manifest, path)?)
     }
 
     /// Does something with each entry.
     fn entries(&self, mut each: impl FnMut(Entry) -> Result<(), ArchiveFault>) -> Result<(), ArchiveFault> {
-        let mut lines = BufReader::new(self.open(entries_path(&self.prefix)?)?);
+        let mut lines = BufReader::new(self.open(&entries_path(&self.prefix)?)?);
         let (mut line, mut number) = (Vec::new(), 0);
         loop {
             line.clear();
@@ -172,7 +172,7 @@ impl Part {
     /// Checks all that can be known before a file is written.
     fn check(&self) -> Result<Check, ArchiveFault> {
         let mut text = Vec::new();
-        self.open(summary_path(&self.prefix)?)?.take(LARGEST_SUMMARY).read_to_end(&mut text)?;
+        self.open(&summary_path(&self.prefix)?)?.take(LARGEST_SUMMARY).read_to_end(&mut text)?;
         let said: Contents = serde_json::from_slice(&text)
             .map_err(|_| ArchiveFault::Malformed("volume.json is not understood"))?;
         if said.format != FORMAT {
@@ -199,7 +199,7 @@ impl Part {
 
     /// Writes the archive that the node's tar unpacks.
     fn send(&self, out: impl io::Write, on_done: &dyn Fn(u64)) -> Result<(), ArchiveFault> {
-        let mut contents = self.open(contents_path(&self.prefix)?)?;
+        let mut contents = self.open(&contents_path(&self.prefix)?)?;
         let mut archive = Builder::new(io::BufWriter::with_capacity(PIPE / 4, out));
         let (mut done, mut told) = (0, 0);
         self.entries(|entry| {

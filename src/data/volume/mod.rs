@@ -20,7 +20,7 @@ pub use entry::{Entry, Kind};
 pub use error::{ArchiveFault, VolumeError};
 pub use guard::{BEAT, Frozen};
 pub use load::Unpacked;
-pub use place::{Copied, Prepared, Space, Volume};
+pub use place::{Copied, Prepared, Space, State, Volume};
 pub use progress::{OnProgress, Progress};
 
 #[cfg(test)]

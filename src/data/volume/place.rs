@@ -14,7 +14,7 @@ const PROGRAM: &str = include_str!("volume.pl");
 /// Bytes that the program says at most.
 const MOST_SAID: u64 = 1 << 16;
 
-/// What stands at a volume and beside it.
+/// What room a volume's files take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
     /// Bytes that its files take.
@@ -23,12 +23,13 @@ pub struct Space {
     pub free: u64,
     /// Whether a copy there shares its blocks with what it was copied from.
     pub reflink: bool,
+}
+
+/// What stands at a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
     /// Whether a swap of its files was cut off: it has to be ended before anything else.
     pub pending: bool,
-    /// Whether there is what it can be reset to.
-    pub pristine: bool,
-    /// Whether a copy of that stands ready.
-    pub spare: bool,
     /// Whether it has no file.
     pub empty: bool,
 }
@@ -92,27 +93,18 @@ impl Volume {
 
     /// Measures it. Reads all its directories.
     pub async fn space(&self) -> Result<Space, VolumeError> {
-        self.stands("space").await
-    }
-
-    /// What stands beside it; its bytes and what is free are not asked for.
-    pub async fn state(&self) -> Result<Space, VolumeError> {
-        self.stands("state").await
-    }
-
-    async fn stands(&self, verb: &str) -> Result<Space, VolumeError> {
-        let task = "look at its files";
-        let said = self.fields(task, verb).await?;
+        let task = "measure its files";
+        let said = self.fields(task, "space").await?;
         let field = |name: &str| self.field(task, &said, name);
-        Ok(Space {
-            bytes: field("bytes")?,
-            free: field("free")?,
-            reflink: field("reflink")? == 1,
-            pending: field("pending")? == 1,
-            pristine: field("pristine")? == 1,
-            spare: field("spare")? == 1,
-            empty: field("empty")? == 1,
-        })
+        Ok(Space { bytes: field("bytes")?, free: field("free")?, reflink: field("reflink")? == 1 })
+    }
+
+    /// What stands at it.
+    pub async fn state(&self) -> Result<State, VolumeError> {
+        let task = "look at its files";
+        let said = self.fields(task, "state").await?;
+        let field = |name: &str| self.field(task, &said, name);
+        Ok(State { pending: field("pending")? == 1, empty: field("empty")? == 1 })
     }
 
     /// Copies its files aside while they are written, so that [`Volume::stage`] has little left to do.

@@ -176,11 +176,9 @@ sub later { # whether the one time, as find tells it, is later than the other
 
 if ($verb eq 'space') {
     my ($free) = output('df', '--block-size=1', '--output=avail', '--', $work) =~ /(\d+)\s*$/ or die "df says nothing\n";
-    printf "bytes=%s free=%s reflink=%d pending=%d pristine=%d spare=%d empty=%d\n", used($volume), $free, reflinks(),
-        pending() ? 1 : 0, there('pristine') ? 1 : 0, there('spare') ? 1 : 0, names($volume) ? 0 : 1;
+    printf "bytes=%s free=%s reflink=%d\n", used($volume), $free, reflinks();
 } elsif ($verb eq 'state') {
-    printf "bytes=0 free=0 reflink=0 pending=%d pristine=%d spare=%d empty=%d\n", pending() ? 1 : 0,
-        there('pristine') ? 1 : 0, there('spare') ? 1 : 0, names($volume) ? 0 : 1;
+    printf "pending=%d empty=%d\n", pending() ? 1 : 0, names($volume) ? 0 : 1;
 } elsif ($verb eq 'rough') {
     rough();
     print "done\n";

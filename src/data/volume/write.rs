@@ -1,5 +1,6 @@
 //! Writes entries and contents as an archive for the node's tar: every header is made here, none is passed on.
 
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 
 use base64::Engine as _;
@@ -76,7 +77,7 @@ fn map(entry: &Entry) -> Vec<u8> {
     parts.push((at, entry.size.saturating_sub(at)));
     let mut text = format!("{}\n", parts.len());
     for (offset, length) in parts {
-        text.push_str(&format!("{offset}\n{length}\n"));
+        let _ = write!(text, "{offset}\n{length}\n");
     }
     let mut text = text.into_bytes();
     text.resize(text.len().next_multiple_of(RECORD), 0);
