@@ -13,8 +13,8 @@ use super::snapshots::blocking;
 use super::volume_claims::volume;
 use super::volume_pods::{Still, mounting};
 use crate::data::discover::Store;
-use crate::data::snapshot::{Catalogue, Created, Manifest, SnapshotName};
-use crate::data::volume::{DumpReport, From, Prepared, Progress, Space, Volume};
+use crate::data::snapshot::{Catalogue, Created, Manifest, SnapshotName, Writer};
+use crate::data::volume::{DumpReport, From, Prepared, Progress, Space, Volume, VolumeError};
 use crate::event::{Event, SharedReporter};
 use crate::words::{counted, sized};
 
@@ -62,38 +62,8 @@ pub async fn create(
     let space = volume.space().await?;
     let tool = ("tar".to_owned(), "pax".to_owned());
     let writer = begin(session.config.snapshots(), name, replace, tool).await?;
-    let tell = |progress: Progress<'_>| tell(reporter, "snapshot", progress);
-    let prefix = prefix(store);
-    let dump = |from| volume.dump(&writer, &prefix, from, space.bytes, &tell);
-    let (dumped, frozen) = if live {
-        reporter
-            .report(Event::Note(format!("nothing was frozen: the files of {store} are of no one moment")));
-        (dump(From::Live).await?, None)
-    } else if mounting(existing, store).await?.is_empty() {
-        (dump(From::Still).await?, None)
-    } else {
-        // What is copied before need not be copied while they are frozen.
-        if has_room(&space) {
-            tell(Progress::Step("copying the files aside"));
-            volume.stage_roughly().await?;
-        }
-        let mut still = Still::keep(existing, store).await?;
-        fault::point("frozen");
-        let (containers, pods) = (counted(still.containers(), "container"), still.names());
-        let (dumped, frozen, aside) = if has_room(&space) {
-            let again = still.during(volume.stage()).await?;
-            let frozen = still.thaw().await?;
-            let dumped = dump(From::Stage).await?;
-            volume.unstage().await?;
-            (dumped, frozen, format!(", in which {again} changed files were copied"))
-        } else {
-            let dumped = still.during(dump(From::Still)).await?;
-            (dumped, still.thaw().await?, "; there was no room for a copy".to_owned())
-        };
-        let took = frozen.as_secs_f64();
-        reporter.report(Event::Note(format!("{containers} of {pods} frozen for {took:.2} s{aside}")));
-        (dumped, Some(frozen))
-    };
+    let from = Source { session, existing, store, volume: &volume, space };
+    let (dumped, frozen) = from.take(&writer, live).await?;
     for note in &dumped.notes {
         reporter.report(Event::Note(note.clone()));
     }
@@ -112,6 +82,71 @@ pub async fn create(
     );
     reporter.report(Event::Done { step: "snapshot".into(), what, took: started.elapsed() });
     Ok(Taken { created, dumped, frozen })
+}
+
+/// A volume that is taken.
+struct Source<'s> {
+    session: &'s Session,
+    existing: &'s Existing,
+    store: &'s Store,
+    volume: &'s Volume,
+    space: Space,
+}
+
+impl Source<'_> {
+    /// Takes it by the way that keeps its Pods still for the shortest time. Gives for how long they were.
+    async fn take(
+        &self,
+        writer: &Writer,
+        live: bool,
+    ) -> Result<(DumpReport, Option<Duration>), OperationError> {
+        let Self { existing, store, volume, space, .. } = *self;
+        let reporter = &self.session.reporter;
+        if live {
+            reporter
+                .report(Event::Note(format!("nothing is frozen: the files of {store} are of no one moment")));
+            return Ok((self.dump(writer, From::Live).await?, None));
+        }
+        if mounting(existing, store).await?.is_empty() {
+            return Ok((self.dump(writer, From::Still).await?, None));
+        }
+        let (dumped, frozen, note) = if has_room(&space) {
+            let taken = self.take_copy(writer).await;
+            volume.unstage().await?;
+            taken?
+        } else {
+            let mut still = Still::keep(existing, store).await?;
+            fault::point("frozen");
+            let who = who(&still);
+            let dumped = still.during(self.dump(writer, From::Still)).await?;
+            (dumped, still.thaw().await?, format!("{who}; there was no room for a copy"))
+        };
+        reporter.report(Event::Note(format!("frozen for {:.2} s: {note}", frozen.as_secs_f64())));
+        Ok((dumped, Some(frozen)))
+    }
+
+    /// Takes it from a copy: what was copied before its Pods are frozen need not be copied while they are.
+    async fn take_copy(&self, writer: &Writer) -> Result<(DumpReport, Duration, String), OperationError> {
+        tell(&self.session.reporter, "snapshot", Progress::Step("copying the files aside"));
+        self.volume.stage_roughly().await?;
+        let mut still = Still::keep(self.existing, self.store).await?;
+        fault::point("frozen");
+        let who = who(&still);
+        let again = still.during(self.volume.stage()).await?;
+        let frozen = still.thaw().await?;
+        let dumped = self.dump(writer, From::Stage).await?;
+        Ok((dumped, frozen, format!("{who}, while {again} changed files were copied")))
+    }
+
+    async fn dump(&self, writer: &Writer, from: From) -> Result<DumpReport, VolumeError> {
+        let tell = |progress: Progress<'_>| tell(&self.session.reporter, "snapshot", progress);
+        self.volume.dump(writer, &prefix(self.store), from, self.space.bytes, &tell).await
+    }
+}
+
+/// Which containers are frozen.
+fn who(still: &Still) -> String {
+    format!("{} of {}", counted(still.containers(), "container"), still.names())
 }
 
 /// Whether a copy fits beside the files: a read through the network and the chunker takes several times as long as a copy, and
@@ -217,7 +252,7 @@ async fn change_under(
     change: Change,
 ) -> Result<(), OperationError> {
     let mut still = Still::keep(existing, store).await?;
-    let (containers, pods) = (still.containers(), still.names());
+    let (containers, who) = (still.containers(), who(&still));
     still.kill_at_the_end().await?;
     fault::point("to-change");
     let work = async {
@@ -231,15 +266,11 @@ async fn change_under(
     fault::point("changed");
     let (took, replaced) = still.start_anew(existing, store).await?;
     if containers > 0 {
-        let containers = counted(containers, "container");
-        let mut note =
-            format!("{containers} of {pods} frozen for {:.2} s, then started anew", took.as_secs_f64());
-        if !replaced.is_empty() {
-            note.push_str(&format!(
-                "; replaced, as their restart would have to wait: {}",
-                replaced.join(", ")
-            ));
-        }
+        let replaced = match replaced.as_slice() {
+            [] => String::new(),
+            pods => format!("; replaced, as their restart would have had to wait: {}", pods.join(", ")),
+        };
+        let note = format!("frozen for {:.2} s and then started anew: {who}{replaced}", took.as_secs_f64());
         session.reporter.report(Event::Note(note));
     }
     Ok(())

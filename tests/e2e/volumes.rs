@@ -73,7 +73,7 @@ fn taken_and_put_back(project: &Project) -> u64 {
     for name in names {
         project.goes_on();
         let said = project.volume(&["create", name]);
-        assert!(said.contains("1 container of state-0 frozen for"), "{said}");
+        assert!(said.contains("s: 1 container of state-0"), "{said}");
     }
     let mut numbers = Vec::new();
     for name in names {

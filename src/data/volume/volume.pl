@@ -33,7 +33,10 @@ sub trash { for (@_) { move("$work/$_", "$work/trash-$$-" . time . '-' . $number
 sub clean { my @trash = glob "\Q$work\E/trash-*"; run('rm', '-rf', '--', @trash) if @trash }
 sub synced { run('sync', '-f', $work) }
 sub output { open my $from, '-|', @_ or die "$_[0]: $!\n"; local $/; my $text = <$from>; close $from or die "`@_` failed\n"; return $text }
-sub used { return output('du', '-s', '--block-size=1', '--', $_[0]) =~ /^(\d+)/ ? $1 : 0 }
+sub used { # files that come and go meanwhile are no failure
+    open my $from, '-|', 'sh', '-c', 'du -s --block-size=1 -- "$1" 2>/dev/null || :', 'sh', $_[0] or die "du: $!\n";
+    return (<$from> // '') =~ /^(\d+)/ ? $1 : 0;
+}
 sub names {
     my ($directory) = @_;
     opendir my $handle, $directory or die "$directory: $!\n";
@@ -101,11 +104,16 @@ sub index_of { # what stands below a directory, sorted by path: inode, change ti
     my ($directory, $to) = @_;
     run('sh', '-c', 'find "$1" -printf "%i %C@ %y %P\\0" | sort -z -k4 > "$2"', 'sh', $directory, "$work/$to");
 }
+sub mark { # a file that is as old as this moment
+    my $path = "$work/$_[0]";
+    unlink $path;
+    sysopen my $mark, $path, O_WRONLY | O_CREAT | O_EXCL or die "$path: $!\n";
+    return output('find', $path, '-printf', '%C@');
+}
 sub rough {
     trash('stage');
     run('sync', '-f', $volume);
-    unlink "$work/since";
-    sysopen my $mark, "$work/since", O_WRONLY | O_CREAT | O_EXCL or die "$work/since: $!\n";
+    mark('since');
     index_of($volume, 'index-before');
     # Files that come and go while it copies are its complaints, not ours.
     system("cp -a --reflink=auto -- \Q$volume\E \Q$work\E/stage 2>/dev/null");
@@ -131,7 +139,9 @@ sub exact {
     there('stage') && there('since') or die "no rough copy was made\n";
     index_of($volume, 'index-now');
     index_of("$work/stage", 'index-stage');
-    my ($since) = output('find', "$work/since", '-printf', '%C@') =~ /^([\d.]+)$/ or die "find says nothing\n";
+    my $since = output('find', "$work/since", '-printf', '%C@');
+    # By a clock that was set back, nothing that changed looks as if it had.
+    $since = '0.0' if later($since, mark('moment'));
     my ($before, $stage, $now) = map { reader("index-$_") } qw(before stage now);
     my ($old, $copy) = ($before->(), $stage->());
     my (%parents, %gone);
@@ -186,7 +196,7 @@ if ($verb eq 'space') {
     printf "files=%d\n", exact();
 } elsif ($verb eq 'unstage') {
     trash('stage');
-    unlink map { "$work/$_" } qw(since list index-before index-now index-stage);
+    unlink map { "$work/$_" } qw(since moment list index-before index-now index-stage);
     clean();
     print "done\n";
 } elsif ($verb eq 'unpack') {
