@@ -23,5 +23,6 @@ mod redis_server;
 mod rooms;
 mod volume;
 mod volume_freeze;
+mod volume_hostile;
 mod volume_node;
 mod watching;
