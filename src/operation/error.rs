@@ -123,7 +123,9 @@ pub enum OperationError {
         help: String,
     },
     /// A store of a kind that this cannot be done with.
-    #[error("{store} cannot be worked with so: seeds are for PostgreSQL, snapshots for PostgreSQL, Redis and volumes")]
+    #[error(
+        "{store} cannot be worked with so: seeds are for PostgreSQL, snapshots for PostgreSQL, Redis and volumes"
+    )]
     OtherStore {
         /// The store.
         store: String,

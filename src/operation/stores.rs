@@ -38,7 +38,15 @@ pub fn choose(desired: &Desired, name: Option<&str>) -> Result<Store, OperationE
 
 /// The store among `stores`, or the volume, that is called so.
 pub fn of_name(objects: &[Object], stores: &[Store], name: &str) -> Result<Store, OperationError> {
-    volume_claims::named(objects, stores, name).map_or_else(|| named(stores, name), Ok)
+    if let Some(volume) = volume_claims::named(objects, stores, name) {
+        return Ok(volume);
+    }
+    named(stores, name).map_err(|error| match error {
+        OperationError::UnknownStore { name, help } => {
+            OperationError::UnknownStore { name, help: help + &volume_claims::shown(objects) }
+        }
+        error => error,
+    })
 }
 
 /// The one of `stores` that is called so.

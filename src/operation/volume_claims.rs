@@ -42,6 +42,12 @@ pub(super) fn claims(objects: &[Object]) -> Vec<Claim> {
     requirements(objects, None).claims
 }
 
+/// The claims of the manifests, for messages, behind their stores.
+pub(super) fn shown(objects: &[Object]) -> String {
+    let names: Vec<String> = claims(objects).iter().map(supply::volume_path).collect();
+    if names.is_empty() { String::new() } else { format!("; their claims are {}", names.join(", ")) }
+}
+
 /// A claim of the cluster that no manifest has.
 pub async fn in_cluster(existing: &Existing, name: &str) -> Result<Option<Store>, OperationError> {
     let Some((namespace, claim)) = name.split_once('/') else { return Ok(None) };

@@ -98,13 +98,15 @@ fn reset(project: &Project, loaded: u64) {
             project.try_kubectl(&["exec", "-n", "files", "state-0", "--", "test", "-e", "/data/more"]);
         assert!(!there.status.success());
     }
-    let (_, said) = project.fail(&["snapshot", "create", "x", "--store", "files/nothing"], 1);
-    assert!(said.contains("no store is called files/nothing"), "{said}");
+    let (_, said) = project.fail(&["snapshot", "create", "x", "--store", "files/nothing"], 2);
+    assert!(said.contains("their claims are files/data-"), "{said}");
     let (_, said) = project.fail(&["snapshot", "create", "x", "--store", "pvc/files/nothing"], 1);
     assert!(said.contains("there is no such claim"), "{said}");
 }
 
 fn same_files_same_digest(project: &Project) {
+    let said = project.volume(&["create", "live", "--live"]);
+    assert!(said.contains("nothing is frozen"), "{said}");
     project.kubectl(&["scale", "-n", "files", "statefulset/state", "--replicas=0"]);
     project.kubectl(&["wait", "-n", "files", "--for=delete", "pod/state-0", "--timeout=60s"]);
     project.volume(&["create", "still"]);
