@@ -21,7 +21,7 @@ test: test-fast test-cluster
 
 test-fast: bed
 	testbed/apiserver/ensure
-	testbed/tools/ensure bindfs postgresql redis
+	testbed/tools/ensure bindfs postgresql redis attr
 	source $(ENV) && cargo test --lib --test it
 
 test-cluster: bed
@@ -32,7 +32,7 @@ test-cluster: bed
 # Side by side with what people use today; prints ratios.
 bench: bed build
 	testbed/tools/ensure skaffold postgresql tpchgen-cli
-	source $(ENV) && benches/run && benches/dev && cargo bench --bench data
+	source $(ENV) && benches/run && benches/dev && cargo bench --bench data && cargo bench --bench volume
 
 build:
 	cargo build --release --bin devcluster

@@ -19,6 +19,7 @@ mod schema;
 mod seed;
 mod settings;
 mod snapshot;
+mod snapshot_files;
 mod snapshot_store;
 mod snapshot_text;
 mod status;

@@ -9,7 +9,7 @@ use crate::data::discover::{Store, StoreKind};
 use crate::data::snapshot::SnapshotName;
 use crate::operation::session::{Existing, Session};
 use crate::operation::snapshot_create::{self, Part, Taking};
-use crate::operation::{snapshot_load, snapshot_redis, stores};
+use crate::operation::{snapshot_load, snapshot_redis, snapshot_volume, stores};
 
 /// What `create` takes.
 #[derive(Debug, clap::Args)]
@@ -34,6 +34,9 @@ pub struct CreateArgs {
     /// Let a snapshot of that name make way
     #[arg(long)]
     replace: bool,
+    /// Take a volume's files while they are written, without freezing the Pods that mount them: of no one moment
+    #[arg(long)]
+    live: bool,
 }
 
 /// What `load` takes.
@@ -69,6 +72,14 @@ pub async fn create(global: &Global, args: CreateArgs) -> Result<(), CliError> {
         (server, prefix, true)
     } else {
         let (_, existing, store) = reach(&session, &args.store).await?;
+        if store.kind == StoreKind::Volume {
+            if !part.is_whole() {
+                let text = format!("{store} is taken whole: --where and --percent are for PostgreSQL");
+                return Err(CliError::message(Exit::Usage, text));
+            }
+            let (name, replace, live) = (args.name, args.replace, args.live);
+            return super::snapshot_files::create(global, &session, &existing, &store, name, replace, live).await;
+        }
         if store.kind == StoreKind::Redis {
             if args.from.is_some() || !part.is_whole() {
                 let text = format!("{store} is taken whole: --where and --percent are for PostgreSQL");
@@ -133,6 +144,9 @@ pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (_, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
+    if store.kind == StoreKind::Volume {
+        return super::snapshot_files::reset(global, &session, &existing, &store).await;
+    }
     let report = snapshot_load::reset(&session, &existing, &store).await?;
     let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64(), "spare": report.spare});
     show(global, &value, || format!("{store} is as it was loaded"));
@@ -144,6 +158,10 @@ pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
 pub async fn prepare(global: &Global, args: PrepareArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (_, existing, store) = reach(&session, &args.store).await?;
+    if store.kind == StoreKind::Volume {
+        snapshot_volume::prepare(&existing, &store).await?;
+        return Ok(());
+    }
     snapshot_load::prepare(&existing, &store).await?;
     Ok(())
 }

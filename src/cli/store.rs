@@ -5,14 +5,16 @@ use std::process::{Command, Stdio};
 use super::exit::CliError;
 use super::{Global, printer};
 use crate::data::discover::{Store, StoreKind};
+use crate::operation::error::OperationError;
 use crate::operation::gather::{self, Desired};
 use crate::operation::session::{Existing, Session};
-use crate::operation::stores;
+use crate::operation::{snapshot_volume, stores};
 
 /// Which store.
 #[derive(Debug, Clone, clap::Args)]
 pub struct StoreArg {
-    /// The store's workload, NAMESPACE/NAME; the only PostgreSQL of the manifests where unset
+    /// The store's workload, or a volume's claim, NAMESPACE/NAME; `pvc/NAMESPACE/NAME` for a claim where a workload is called
+    /// alike; the only PostgreSQL of the manifests where unset
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
 }
@@ -23,7 +25,13 @@ pub(super) async fn reach(
     store: &StoreArg,
 ) -> Result<(Desired, Existing, Store), CliError> {
     let desired = gather::gather(session).await?;
-    let store = stores::choose(&desired, store.store.as_deref())?;
+    let chosen = stores::choose(&desired, store.store.as_deref());
+    if let (Err(OperationError::UnknownStore { name, .. }), Ok(existing)) = (&chosen, session.existing().await)
+        && let Some(volume) = snapshot_volume::in_cluster(&existing, name).await?
+    {
+        return Ok((desired, existing, volume));
+    }
+    let store = chosen?;
     let existing = session.existing().await?;
     Ok((desired, existing, store))
 }
@@ -40,7 +48,7 @@ pub(super) fn show(global: &Global, value: &serde_json::Value, text: impl FnOnce
 /// Starts `prepare` apart from this command and its terminal. Where that fails, the next reset takes longer and says so.
 pub(super) fn leave_preparing(session: &Session, store: &Store) {
     use std::os::unix::process::CommandExt;
-    if store.kind != StoreKind::Postgres {
+    if !matches!(store.kind, StoreKind::Postgres | StoreKind::Volume) {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };

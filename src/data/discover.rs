@@ -20,6 +20,8 @@ pub enum StoreKind {
     Redis,
     /// MongoDB and what speaks its protocol.
     Mongo,
+    /// A claim's volume: files, whoever writes them.
+    Volume,
 }
 
 impl fmt::Display for StoreKind {
@@ -29,6 +31,7 @@ impl fmt::Display for StoreKind {
             Self::MySql => "MySQL",
             Self::Redis => "Redis",
             Self::Mongo => "MongoDB",
+            Self::Volume => "volume",
         })
     }
 }
@@ -78,15 +81,34 @@ pub struct Store {
 }
 
 impl Store {
-    /// `shop/postgres`: what the configuration names it by.
+    /// The volume of a claim.
+    pub fn volume(namespace: &str, claim: &str) -> Self {
+        Self {
+            kind: StoreKind::Volume,
+            workload: ObjectId {
+                group: String::new(),
+                kind: "PersistentVolumeClaim".into(),
+                namespace: namespace.into(),
+                name: claim.into(),
+            },
+            container: String::new(),
+            port: 0,
+            user: None,
+            password: None,
+            database: None,
+        }
+    }
+
+    /// `shop/postgres`: what the configuration names it by; `pvc/shop/uploads` for a volume, as a workload may be called alike.
     pub fn name(&self) -> String {
-        format!("{}/{}", self.workload.namespace, self.workload.name)
+        let kind = if self.kind == StoreKind::Volume { "pvc/" } else { "" };
+        format!("{kind}{}/{}", self.workload.namespace, self.workload.name)
     }
 }
 
 impl fmt::Display for Store {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} {}", self.kind, self.name())
+        write!(out, "{} {}/{}", self.kind, self.workload.namespace, self.workload.name)
     }
 }
 

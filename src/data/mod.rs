@@ -12,3 +12,4 @@ pub mod schema;
 pub mod seed;
 pub mod snapshot;
 pub mod subset;
+pub mod volume;

@@ -9,6 +9,7 @@ use super::error::OperationError;
 use super::meter::Meter;
 use super::session::{Existing, Session};
 use super::snapshot_load;
+use super::snapshot_volume;
 use super::stores;
 use crate::data::discover::{Store, StoreKind};
 use crate::data::generate::Generator;
@@ -24,15 +25,17 @@ const STEP: &str = "data";
 /// Whether a store holds anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fresh {
-    /// It has no table yet.
+    /// It has no table, entry or file yet.
     Empty,
-    /// It has tables.
+    /// It has some.
     HoldsData,
 }
 
 /// Looks whether a store holds anything.
 pub async fn fresh(existing: &Existing, store: &Store) -> Result<Fresh, OperationError> {
-    let is_empty = if store.kind == StoreKind::Redis {
+    let is_empty = if store.kind == StoreKind::Volume {
+        snapshot_volume::is_empty(existing, store).await?
+    } else if store.kind == StoreKind::Redis {
         stores::redis(existing, store).await?.keys().await? == 0
     } else {
         let server = stores::postgres(existing, store).await?;

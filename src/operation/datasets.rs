@@ -66,16 +66,17 @@ pub struct Wanted {
 pub fn wanted(session: &Session, objects: &[Object]) -> Result<Vec<Wanted>, OperationError> {
     let known = crate::data::discover::stores(objects);
     let catalogue = Catalogue::open(session.config.snapshots());
-    session.config.data.iter().map(|set| one(session, &known, &catalogue, set)).collect()
+    session.config.data.iter().map(|set| one(session, objects, &known, &catalogue, set)).collect()
 }
 
 fn one(
     session: &Session,
+    objects: &[Object],
     known: &[Store],
     catalogue: &Catalogue,
     set: &DataSet,
 ) -> Result<Wanted, OperationError> {
-    let store = stores::named(known, &set.store)?;
+    let store = stores::of_name(objects, known, &set.store)?;
     let loaded = match &set.from {
         DataFrom::Snapshot(name) => {
             let name: SnapshotName = name.parse().map_err(OperationError::Name)?;

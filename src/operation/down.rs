@@ -2,10 +2,21 @@
 
 use std::path::PathBuf;
 
+use futures::future::try_join_all;
+
 use super::error::OperationError;
 use super::session::Session;
+use crate::cluster::ProvidedNode;
 use crate::cluster::identity::Found;
 use crate::cluster::provider::VOLUMES_ON_NODE;
+
+/// Ends all containers of a node that is to go, for good: a directory that is written to cannot be removed.
+const STOP: &str = "systemctl stop kubelet
+for file in /run/containerd/io.containerd.runtime.v2.task/k8s.io/*/init.pid; do
+  process=$(cat \"$file\") && kill -9 \"$process\" || continue
+  for _ in $(seq 200); do [ -d \"/proc/$process\" ] || break; sleep 0.01; done
+done 2>/dev/null
+true";
 
 /// What was taken away and what stays.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -32,7 +43,9 @@ pub async fn run(session: &Session, data: bool) -> Result<Taken, OperationError>
     let claims = claims(session);
     if data && let Found::Ours(_, nodes) = &found {
         // Files of the volumes belong to the users that Pods run as; a node may remove them, the host's user may not.
-        if let Some(node) = nodes.iter().find(|node| node.running) {
+        let running: Vec<&ProvidedNode> = nodes.iter().filter(|node| node.running).collect();
+        try_join_all(running.iter().map(|node| node.node.run(&["sh", "-c", STOP]))).await?;
+        if let Some(node) = running.first() {
             let script = format!("rm -rf {VOLUMES_ON_NODE}/* {VOLUMES_ON_NODE}/.[!.]*");
             node.node.run(&["sh", "-c", &script]).await?;
         }
@@ -58,7 +71,9 @@ pub async fn run(session: &Session, data: bool) -> Result<Taken, OperationError>
 pub fn claims(session: &Session) -> Vec<String> {
     let below = |path: PathBuf| {
         let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        entries.filter(|entry| entry.path().is_dir()).collect::<Vec<_>>()
+        // What begins with a dot is work beside volumes.
+        let shown = |entry: &std::fs::DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
+        entries.filter(|entry| entry.path().is_dir() && shown(entry)).collect::<Vec<_>>()
     };
     let mut claims: Vec<String> = below(session.state.volumes().to_owned())
         .into_iter()

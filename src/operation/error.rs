@@ -15,6 +15,7 @@ use crate::data::redis::RedisError;
 use crate::data::seed::SeedFaults;
 use crate::data::snapshot::{NameError, SnapshotError};
 use crate::data::subset::{SubsetFault, SubsetFaults};
+use crate::data::volume::VolumeError;
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
 use crate::watch::WatchError;
@@ -122,7 +123,9 @@ pub enum OperationError {
         help: String,
     },
     /// A store of a kind that this cannot be done with.
-    #[error("{store} cannot be worked with so: seeds are for PostgreSQL, snapshots for PostgreSQL and Redis")]
+    #[error(
+        "{store} cannot be worked with so: seeds are for PostgreSQL, snapshots for PostgreSQL, Redis and volumes"
+    )]
     OtherStore {
         /// The store.
         store: String,
@@ -155,6 +158,17 @@ pub enum OperationError {
     /// A Redis store.
     #[error(transparent)]
     Redis(#[from] RedisError),
+    /// A volume's files.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// A claim whose volume cannot be worked with.
+    #[error("the volume of claim {claim} cannot be worked with: {reason}")]
+    Claim {
+        /// The claim.
+        claim: String,
+        /// Why.
+        reason: String,
+    },
     /// Measuring a database.
     #[error(transparent)]
     Learn(#[from] LearnError),

@@ -8,6 +8,7 @@ use super::error::OperationError;
 use super::meter::Meter;
 use super::session::{Existing, Session};
 use super::snapshot_redis;
+use super::snapshot_volume;
 use super::snapshots::blocking;
 use super::stores;
 use crate::data::discover::{Store, StoreKind};
@@ -26,7 +27,7 @@ const MARK: &str = "/schema.json";
 /// What a store holds now.
 #[derive(Debug)]
 pub struct Held {
-    /// Rows of each table, or all entries.
+    /// Rows of each table, all entries, or all files.
     pub parts: Vec<(String, u64)>,
     /// The time it took.
     pub took: Duration,
@@ -50,7 +51,10 @@ pub async fn load(
     let catalogue = Catalogue::open(session.config.snapshots());
     let (found, wanted) = (catalogue.clone(), name.clone());
     let manifest = blocking(move || Ok(found.find(&wanted)?)).await?;
-    let parts = if store.kind == StoreKind::Redis {
+    let parts = if store.kind == StoreKind::Volume {
+        let files = snapshot_volume::load(session, existing, store, &catalogue, &manifest).await?;
+        vec![("files".to_owned(), files)]
+    } else if store.kind == StoreKind::Redis {
         let entries = snapshot_redis::load(session, existing, store, &catalogue, &manifest).await?;
         vec![("entries".to_owned(), entries)]
     } else {

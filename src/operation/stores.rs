@@ -10,10 +10,12 @@ use super::error::OperationError;
 use super::gather::Desired;
 use super::reach::ClusterReach;
 use super::session::Existing;
+use super::volume_claims;
 use crate::data::discover::{self, Given, Store, StoreKind};
 use crate::data::postgres::{Credentials, Password, Server};
 use crate::data::reach::Reach;
 use crate::data::redis;
+use crate::manifest::Object;
 
 /// The stores of the system, in the order of the manifests.
 pub fn all(desired: &Desired) -> Vec<Store> {
@@ -31,7 +33,20 @@ pub fn choose(desired: &Desired, name: Option<&str>) -> Result<Store, OperationE
             (Some(_), Some(_)) => Err(OperationError::WhichStore { help: names(&all) }),
         };
     };
-    named(&all, name)
+    of_name(&desired.rendered.objects, &all, name)
+}
+
+/// The store among `stores`, or the volume, that is called so.
+pub fn of_name(objects: &[Object], stores: &[Store], name: &str) -> Result<Store, OperationError> {
+    if let Some(volume) = volume_claims::named(objects, stores, name) {
+        return Ok(volume);
+    }
+    named(stores, name).map_err(|error| match error {
+        OperationError::UnknownStore { name, help } => {
+            OperationError::UnknownStore { name, help: help + &volume_claims::shown(objects) }
+        }
+        error => error,
+    })
 }
 
 /// The one of `stores` that is called so.

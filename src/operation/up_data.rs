@@ -87,9 +87,17 @@ impl Bring<'_> {
         let first = |object: &&Object| datasets::comes_first(object, &stores);
         let runs_store = |object: &Object| stores.iter().any(|store| store.workload == object.id());
         let own: Vec<Object> = self.objects.iter().filter(first).cloned().collect();
+        // Files are there before anything that mounts them, stores among it.
+        let (volumes, due): (Vec<&Wanted>, Vec<&Wanted>) =
+            due.iter().partition(|wanted| wanted.store.kind == StoreKind::Volume);
+        let mut given = Vec::new();
+        for wanted in volumes {
+            let fresh = data_load::fresh(self.existing, &wanted.store).await?;
+            given.extend(self.give(wanted, fresh).await?);
+        }
         self.stand(&own, runs_store, "the stores", "the stores are ready".into()).await?;
-        let (mut fresh, mut given) = (Vec::new(), Vec::new());
-        for wanted in due {
+        let mut fresh = Vec::new();
+        for wanted in &due {
             fresh.push(data_load::fresh(self.existing, &wanted.store).await?);
         }
         for (wanted, fresh) in due.iter().zip(&fresh) {

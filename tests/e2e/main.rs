@@ -12,3 +12,4 @@ mod image;
 mod kinds;
 mod lifecycle;
 mod shop;
+mod volumes;

@@ -22,4 +22,8 @@ mod ready_wait;
 mod redis;
 mod redis_server;
 mod rooms;
+mod volume;
+mod volume_freeze;
+mod volume_hostile;
+mod volume_node;
 mod watching;

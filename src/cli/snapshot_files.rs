@@ -1,0 +1,48 @@
+//! `devcluster snapshot create` and `reset` of a volume's files.
+
+use serde_json::json;
+
+use super::Global;
+use super::exit::CliError;
+use super::store::{leave_preparing, show};
+use crate::data::discover::Store;
+use crate::data::snapshot::SnapshotName;
+use crate::operation::session::{Existing, Session};
+use crate::operation::snapshot_volume;
+use crate::words::sized;
+
+/// Takes a snapshot.
+pub(super) async fn create(
+    global: &Global,
+    session: &Session,
+    existing: &Existing,
+    store: &Store,
+    name: SnapshotName,
+    replace: bool,
+    live: bool,
+) -> Result<(), CliError> {
+    let _lock = session.lock()?;
+    let taken = snapshot_volume::create(session, existing, store, name, replace, live).await?;
+    let manifest = &taken.created.manifest;
+    let value = json!({
+        "name": manifest.name, "content": manifest.content, "bytes": manifest.size(), "stored": taken.created.added.bytes,
+        "files": taken.dumped.entries, "frozen": taken.frozen.map(|frozen| frozen.as_secs_f64()),
+        "seconds": taken.dumped.took.as_secs_f64(), "leftOut": taken.dumped.notes,
+    });
+    show(global, &value, || format!("{} files, {}", taken.dumped.entries, sized(taken.dumped.bytes)));
+    Ok(())
+}
+
+/// Puts files back as they were loaded last. The cluster is locked by the caller.
+pub(super) async fn reset(
+    global: &Global,
+    session: &Session,
+    existing: &Existing,
+    store: &Store,
+) -> Result<(), CliError> {
+    let report = snapshot_volume::reset(session, existing, store).await?;
+    let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64(), "spare": report.spare});
+    show(global, &value, || format!("{store} is as it was loaded"));
+    leave_preparing(session, store);
+    Ok(())
+}
