@@ -12,6 +12,7 @@ mod manifest_charts;
 mod mysql_connect;
 mod mysql_schemas;
 mod mysql_server;
+mod mysql_snapshot;
 mod postgres_connect;
 mod postgres_learn;
 mod postgres_load;

@@ -42,3 +42,26 @@ CREATE TRIGGER touch_too BEFORE INSERT ON staff FOR EACH ROW SET NEW.name = conc
 CREATE EVENT tidy ON SCHEDULE EVERY 1 DAY STARTS '2024-01-01 00:00:00' DO DELETE FROM keyless WHERE a < 0//
 DELIMITER ;
 ";
+
+/// Rows of [`EVERYTHING`], with the values that are hard to keep.
+pub const ROWS: &str = r#"
+SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO';
+INSERT INTO every_type VALUES
+  (18446744073709551614, 1, -128, 255, -32768, 65535, -8388608, 16777215, -2147483648, 4294967295, -9223372036854775808, -99999999.99, 99999.999,
+   16777217.125, 0.1234567890123456789, 12345.67, 'a b', 'tab\there', 'line\nfeed \\N \'quoted\' "', 'tiny', 'é😀', x'00ff', x'5c4e0a09', x'00', b'1010101', b'1',
+   '2024-02-29', '-12:34:56', '1000-01-01 00:00:00', '2024-02-29 12:34:56.123456', '2038-01-19 03:14:07', 2155, 'happy; it''s', 'a,c', '{"a": [1, null]}',
+   x'00112233445566778899aabbccddeeff', 'é', ST_GeomFromText('POINT(1.5 -2)', 4326), '123e4567-e89b-12d3-a456-426655440000', '2001:db8::ff00:42:8329'),
+  (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+  (3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1.1754943e-38, 1.7976931348623157e308, -0.01, '', '', '', '', '', '', '', '', b'0', b'0', '0000-00-00', '838:59:59', '0000-00-00 00:00:00',
+   '9999-12-31 23:59:59.999999', '1970-01-01 00:00:01', 0, 'sad', '', 'null', x'00000000000000000000000000000000', '', NULL, NULL, '::');
+SET foreign_key_checks = 0;
+INSERT INTO departments VALUES (1, 'Engines', 1), (2, 'Käse', NULL);
+INSERT INTO staff (id, department, manager, name, email) VALUES (1, 1, NULL, 'Ada', 'ada@x.org'), (2, 1, 1, 'Grace', 'grace@x.org'), (0, 2, 0, 'zero', 'zero@x.org');
+INSERT INTO regions VALUES ('DE', 'Bayern'), ('FR', 'Île');
+INSERT INTO cities VALUES ('DE', 'Bayern', 'Hof'), ('FR', 'Île', 'Paris');
+INSERT INTO `order; ``1` (total, code, starts, ends) SELECT seq, concat('code', seq), '2024-01-01', '2024-01-02' FROM seq_1_to_500;
+INSERT INTO events VALUES ('2023-05-05', 1, 'x'), ('2024-05-05', 2, NULL), ('2029-05-05', 3, '');
+INSERT INTO keyless VALUES (1, NULL), (2, 'twice'), (2, 'twice'), (NULL, '\\N');
+SET foreign_key_checks = 1;
+"#;

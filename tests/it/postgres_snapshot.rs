@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use devcluster::data::mask::{Key, Policy, classify};
+use devcluster::data::mask::{Masking, Key, Policy, classify};
 use devcluster::data::postgres::{
-    DumpOptions, LoadOptions, Masking, PostgresError, Progress, RestoreOptions, Server, dump, fingerprint,
+    DumpOptions, LoadOptions, PostgresError, Progress, RestoreOptions, Server, dump, fingerprint,
     restore, schema, snapshot_schema,
 };
 use devcluster::data::schema::Schema;

@@ -74,7 +74,6 @@ impl fmt::Display for Flavour {
 #[derive(Clone)]
 pub struct Server {
     reach: Arc<dyn Reach>,
-    gate: Arc<Gate>,
     credentials: Credentials,
     flavour: Flavour,
     release: String,
@@ -88,8 +87,9 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A session. Dropped, its connection is closed, and the server gives up what it was doing for it.
-pub(in crate::data) struct Session(Conn);
+/// A session. Dropped, its connection is closed, and the server gives up what it was doing for it: the driver alone would wait
+/// for the end of that. So each has a way in of its own, which closes with it.
+pub(in crate::data) struct Session(Conn, #[expect(dead_code, reason = "it is held for its end")] Gate);
 
 impl Deref for Session {
     type Target = Conn;
@@ -131,12 +131,11 @@ impl Session {
 impl Server {
     /// Connects to the database and learns the server's version.
     pub async fn connect(reach: Arc<dyn Reach>, credentials: Credentials) -> Result<Self, MysqlError> {
-        let unreachable = |source| MysqlError::Unreachable { store: reach.name().to_owned(), source };
         // The driver tells less about a way that leads nowhere than a first try does.
-        drop(reach.dial().await.map_err(unreachable)?);
-        let gate = Arc::new(Gate::open(reach.clone()).map_err(unreachable)?);
+        let tried = reach.dial().await;
+        drop(tried.map_err(|source| MysqlError::Unreachable { store: reach.name().to_owned(), source })?);
         let (flavour, release, version) = (Flavour::MySql, String::new(), (0, 0));
-        let mut server = Self { reach, gate, credentials, flavour, release, version };
+        let mut server = Self { reach, credentials, flavour, release, version };
         let mut session = server.open(None).await?;
         server.learn(&mut session).await?;
         let query = format!(
@@ -226,9 +225,10 @@ impl Server {
 
     async fn open(&self, database: Option<&str>) -> Result<Session, MysqlError> {
         let Credentials { user, password, .. } = &self.credentials;
-        let socket = self.gate.path();
+        let gate = Gate::open(self.reach.clone())
+            .map_err(|source| MysqlError::Unreachable { store: self.name().to_owned(), source })?;
         let options: Opts = OptsBuilder::default()
-            .socket(Some(socket.to_string_lossy()))
+            .socket(Some(gate.path().to_string_lossy()))
             .user(Some(user.as_str()))
             .pass(Some(password.0.as_str()))
             .db_name(database)
@@ -236,7 +236,7 @@ impl Server {
             .connect_attribute("program_name", "devcluster")
             .into();
         let connected = Conn::new(options).await;
-        connected.map(Session).map_err(|error| match error {
+        connected.map(|connection| Session(connection, gate)).map_err(|error| match error {
             mysql_async::Error::Server(fault) if [1044, 1045, 1698, 1130].contains(&fault.code) => {
                 let (store, user) = (self.name().to_owned(), user.clone());
                 MysqlError::Refused { store, user, fault: ServerFault::new(&fault, Shown::All) }

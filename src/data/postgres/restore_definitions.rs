@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use super::connect::Session;
 use super::databases::{Known, known};
 use super::error::{During, PostgresError};
-use super::masking::lock;
+use crate::data::mask::lock;
 use super::sql::{literal, quoted};
 use super::statements::{statements, words};
 
