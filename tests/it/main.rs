@@ -10,6 +10,7 @@ mod diff_classes;
 mod manifest;
 mod manifest_charts;
 mod mysql_connect;
+mod mysql_load;
 mod mysql_schemas;
 mod mysql_server;
 mod mysql_snapshot;

@@ -65,3 +65,54 @@ INSERT INTO events VALUES ('2023-05-05', 1, 'x'), ('2024-05-05', 2, NULL), ('202
 INSERT INTO keyless VALUES (1, NULL), (2, 'twice'), (2, 'twice'), (NULL, '\\N');
 SET foreign_key_checks = 1;
 "#;
+
+/// A rental shop, after Sakila.
+pub const RENTALS: &str = r"
+CREATE TABLE country (country_id smallint unsigned AUTO_INCREMENT PRIMARY KEY, country varchar(50) NOT NULL, last_update timestamp NOT NULL DEFAULT current_timestamp ON UPDATE current_timestamp);
+CREATE TABLE city (city_id smallint unsigned AUTO_INCREMENT PRIMARY KEY, city varchar(50) NOT NULL, country_id smallint unsigned NOT NULL, FOREIGN KEY (country_id) REFERENCES country (country_id) ON DELETE RESTRICT ON UPDATE CASCADE);
+CREATE TABLE address (address_id smallint unsigned AUTO_INCREMENT PRIMARY KEY, address varchar(50) NOT NULL, district varchar(20) NOT NULL, city_id smallint unsigned NOT NULL, postal_code varchar(10), phone varchar(20) NOT NULL, FOREIGN KEY (city_id) REFERENCES city (city_id));
+CREATE TABLE language (language_id tinyint unsigned AUTO_INCREMENT PRIMARY KEY, name char(20) NOT NULL);
+CREATE TABLE film (film_id smallint unsigned AUTO_INCREMENT PRIMARY KEY, title varchar(128) NOT NULL, description text, release_year year, language_id tinyint unsigned NOT NULL,
+  original_language_id tinyint unsigned, rental_duration tinyint unsigned NOT NULL DEFAULT 3, rental_rate decimal(4,2) NOT NULL DEFAULT 4.99, length smallint unsigned,
+  replacement_cost decimal(5,2) NOT NULL DEFAULT 19.99, rating enum('G', 'PG', 'PG-13', 'R', 'NC-17') DEFAULT 'G', special_features set('Trailers', 'Commentaries', 'Deleted Scenes', 'Behind the Scenes'),
+  KEY by_title (title), FOREIGN KEY (language_id) REFERENCES language (language_id), FOREIGN KEY (original_language_id) REFERENCES language (language_id));
+CREATE TABLE actor (actor_id smallint unsigned AUTO_INCREMENT PRIMARY KEY, first_name varchar(45) NOT NULL, last_name varchar(45) NOT NULL, KEY by_name (last_name));
+CREATE TABLE film_actor (actor_id smallint unsigned NOT NULL, film_id smallint unsigned NOT NULL, PRIMARY KEY (actor_id, film_id), FOREIGN KEY (actor_id) REFERENCES actor (actor_id), FOREIGN KEY (film_id) REFERENCES film (film_id));
+CREATE TABLE store (store_id tinyint unsigned AUTO_INCREMENT PRIMARY KEY, manager_staff_id tinyint unsigned NOT NULL UNIQUE, address_id smallint unsigned NOT NULL, FOREIGN KEY (address_id) REFERENCES address (address_id));
+CREATE TABLE staff (staff_id tinyint unsigned AUTO_INCREMENT PRIMARY KEY, first_name varchar(45) NOT NULL, last_name varchar(45) NOT NULL, address_id smallint unsigned NOT NULL, picture blob,
+  email varchar(50), store_id tinyint unsigned NOT NULL, active boolean NOT NULL DEFAULT true, username varchar(16) NOT NULL, FOREIGN KEY (store_id) REFERENCES store (store_id), FOREIGN KEY (address_id) REFERENCES address (address_id));
+ALTER TABLE store ADD CONSTRAINT fk_store_staff FOREIGN KEY (manager_staff_id) REFERENCES staff (staff_id);
+CREATE TABLE customer (customer_id int unsigned AUTO_INCREMENT PRIMARY KEY, store_id tinyint unsigned NOT NULL, first_name varchar(45) NOT NULL, last_name varchar(45) NOT NULL, email varchar(50), address_id smallint unsigned NOT NULL,
+  active boolean NOT NULL DEFAULT true, create_date datetime NOT NULL, FOREIGN KEY (store_id) REFERENCES store (store_id), FOREIGN KEY (address_id) REFERENCES address (address_id));
+CREATE TABLE inventory (inventory_id mediumint unsigned AUTO_INCREMENT PRIMARY KEY, film_id smallint unsigned NOT NULL, store_id tinyint unsigned NOT NULL, FOREIGN KEY (film_id) REFERENCES film (film_id), FOREIGN KEY (store_id) REFERENCES store (store_id));
+CREATE TABLE rental (rental_id int AUTO_INCREMENT PRIMARY KEY, rental_date datetime NOT NULL, inventory_id mediumint unsigned NOT NULL, customer_id int unsigned NOT NULL, return_date datetime, staff_id tinyint unsigned NOT NULL,
+  UNIQUE KEY (rental_date, inventory_id, customer_id), FOREIGN KEY (inventory_id) REFERENCES inventory (inventory_id), FOREIGN KEY (customer_id) REFERENCES customer (customer_id), FOREIGN KEY (staff_id) REFERENCES staff (staff_id));
+CREATE TABLE payment (payment_id int unsigned AUTO_INCREMENT PRIMARY KEY, customer_id int unsigned NOT NULL, staff_id tinyint unsigned NOT NULL, rental_id int, amount decimal(5,2) NOT NULL, payment_date datetime NOT NULL,
+  FOREIGN KEY (customer_id) REFERENCES customer (customer_id), FOREIGN KEY (staff_id) REFERENCES staff (staff_id), FOREIGN KEY (rental_id) REFERENCES rental (rental_id) ON DELETE SET NULL);
+CREATE VIEW customer_list AS SELECT c.customer_id, concat(c.first_name, ' ', c.last_name) AS name, a.address FROM customer c JOIN address a USING (address_id);
+";
+
+/// A music shop, after Chinook.
+pub const MUSIC: &str = r"
+CREATE TABLE Artist (ArtistId int NOT NULL PRIMARY KEY, Name varchar(120));
+CREATE TABLE Album (AlbumId int NOT NULL PRIMARY KEY, Title varchar(160) NOT NULL, ArtistId int NOT NULL, FOREIGN KEY (ArtistId) REFERENCES Artist (ArtistId));
+CREATE TABLE Track (TrackId int NOT NULL PRIMARY KEY, Name varchar(200) NOT NULL, AlbumId int, Composer varchar(220), Milliseconds int NOT NULL, Bytes int, UnitPrice decimal(10,2) NOT NULL, FOREIGN KEY (AlbumId) REFERENCES Album (AlbumId), KEY (Composer));
+CREATE TABLE Employee (EmployeeId int NOT NULL PRIMARY KEY, LastName varchar(20) NOT NULL, FirstName varchar(20) NOT NULL, ReportsTo int, BirthDate datetime, Email varchar(60), FOREIGN KEY (ReportsTo) REFERENCES Employee (EmployeeId));
+CREATE TABLE Customer (CustomerId int NOT NULL PRIMARY KEY, FirstName varchar(40) NOT NULL, LastName varchar(20) NOT NULL, Email varchar(60) NOT NULL, SupportRepId int, FOREIGN KEY (SupportRepId) REFERENCES Employee (EmployeeId));
+CREATE TABLE Playlist (PlaylistId int NOT NULL PRIMARY KEY, Name varchar(120));
+CREATE TABLE PlaylistTrack (PlaylistId int NOT NULL, TrackId int NOT NULL, PRIMARY KEY (PlaylistId, TrackId), FOREIGN KEY (PlaylistId) REFERENCES Playlist (PlaylistId), FOREIGN KEY (TrackId) REFERENCES Track (TrackId));
+";
+
+/// Circles, composite keys, and what values are asked to be.
+pub const CIRCLES: &str = r"
+CREATE TABLE tenants (id binary(16) PRIMARY KEY, slug varchar(30) NOT NULL, plan enum('free', 'pro') NOT NULL, UNIQUE (slug), CHECK (slug = lower(slug)));
+CREATE TABLE users (tenant binary(16) NOT NULL, number int unsigned NOT NULL, login varchar(12) NOT NULL, boss int unsigned, current_team int unsigned, flags set('a', 'b') NOT NULL, tag binary(4) NOT NULL,
+  settings json NOT NULL, ok bit(1) NOT NULL, bits bit(5) NOT NULL, born date CHECK (born > '1930-01-01' AND born < '2010-01-01'), age tinyint unsigned CHECK (age BETWEEN 18 AND 120),
+  ratio float NOT NULL CHECK (ratio >= 0 AND ratio <= 1), PRIMARY KEY (tenant, number), UNIQUE (tenant, login), FOREIGN KEY (tenant) REFERENCES tenants (id), FOREIGN KEY (tenant, boss) REFERENCES users (tenant, number));
+CREATE TABLE teams (tenant binary(16) NOT NULL, number int unsigned NOT NULL, lead int unsigned NOT NULL, code char(3) NOT NULL, opens time NOT NULL, since timestamp NOT NULL DEFAULT current_timestamp, PRIMARY KEY (tenant, number),
+  FOREIGN KEY (tenant, lead) REFERENCES users (tenant, number));
+ALTER TABLE users ADD CONSTRAINT users_team FOREIGN KEY (tenant, current_team) REFERENCES teams (tenant, number);
+CREATE TABLE bookings (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, tenant binary(16) NOT NULL, user int unsigned NOT NULL, starts datetime NOT NULL, ends datetime NOT NULL, cents int unsigned NOT NULL,
+  euros decimal(10, 2) AS (cents / 100) STORED, state varchar(10) NOT NULL CHECK (state IN ('open', 'paid', 'gone')), email varchar(60) NOT NULL UNIQUE, doc json,
+  CHECK (ends > starts), FOREIGN KEY (tenant, user) REFERENCES users (tenant, number), FULLTEXT KEY (email));
+";

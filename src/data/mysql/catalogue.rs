@@ -90,6 +90,7 @@ impl Found {
     fn column(&mut self, row: ColumnRow, types: &mut Types) {
         let (table, name, data, full, nullable, default, extra, collation, in_key) = row;
         let Some(found) = self.tables.get_mut(&table) else { return };
+        let extra = extra.to_ascii_uppercase();
         let json = format!("json_valid(`{}`)", name.replace('`', "``"));
         let is_json = found.checks.values().any(|check| *check == json);
         found.checks.retain(|_, check| *check != json);
@@ -98,9 +99,9 @@ impl Found {
             full: &full,
             place: format!("{}.{table}.{name}", self.database),
             folds: in_key && collation.is_some_and(|collation| collation.contains("_ci")),
+            counts: extra.contains("AUTO_INCREMENT"),
             is_json,
         };
-        let extra = extra.to_ascii_uppercase();
         let generated = ["VIRTUAL GENERATED", "STORED GENERATED", "PERSISTENT"];
         let made = if generated.iter().any(|word| extra.contains(word)) {
             Made::Generated

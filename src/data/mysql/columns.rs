@@ -13,6 +13,8 @@ pub(super) enum Way {
     Text,
     /// `\x` and hexadecimal digits.
     Bytes,
+    /// As [`Way::Bytes`]; of what is longer, so many bytes that tell values apart are taken: generators know no lengths of bytes.
+    FewBytes(u8),
     /// Sixteen bytes, as a UUID is written.
     Uuid,
     /// Bits as digits.
@@ -51,7 +53,11 @@ impl Way {
     fn of(data: &str, full: &str) -> Self {
         match data {
             "binary" if full.starts_with("binary(16)") => Self::Uuid,
-            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" | "point"
+            "binary" | "varbinary" => match few(full) {
+                Some(few) => Self::FewBytes(few),
+                None => Self::Bytes,
+            },
+            "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" | "point"
             | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
             | "geomcollection" | "vector" => Self::Bytes,
             "bit" => Self::Bits,
@@ -64,7 +70,7 @@ impl Way {
     pub(super) fn select(self, column: &str) -> String {
         let name = quoted(column);
         match self {
-            Self::Text | Self::Bytes | Self::Uuid => name,
+            Self::Text | Self::Bytes | Self::FewBytes(_) | Self::Uuid => name,
             Self::Bits => format!("bin({name} + 0)"),
             Self::Float => format!("{name} * 1e0"),
         }
@@ -75,8 +81,20 @@ impl Way {
         match self {
             Self::Text | Self::Float => None,
             Self::Bytes => Some(format!("unhex(substr({variable}, 3))")),
+            // Of the eight bytes that are made, the sixth is the last that counts.
+            Self::FewBytes(few) => {
+                let whole = format!("unhex(substr({variable}, 3))");
+                let start = 7_u8.saturating_sub(few).max(1);
+                Some(format!("if(length({whole}) > {few}, substr({whole}, {start}, {few}), {whole})"))
+            }
             Self::Uuid => Some(format!("unhex(replace({variable}, '-', ''))")),
             Self::Bits => Some(format!("cast(conv({variable}, 2, 10) AS unsigned)")),
         }
     }
+}
+
+/// The bytes of a column that has fewer than generators make: `binary(4)`.
+fn few(full: &str) -> Option<u8> {
+    let inside = full.split_once('(')?.1.split_once(')')?.0;
+    inside.parse().ok().filter(|few| *few < 8)
 }

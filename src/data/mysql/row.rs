@@ -9,7 +9,7 @@ use super::columns::Way;
 pub(super) fn field(value: &Value, way: Way, out: &mut Vec<u8>) {
     match (value, way) {
         (Value::NULL, _) => out.extend_from_slice(b"\\N"),
-        (Value::Bytes(bytes), Way::Bytes) => {
+        (Value::Bytes(bytes), Way::Bytes | Way::FewBytes(_)) => {
             out.extend_from_slice(b"\\\\x");
             hex(bytes, out);
         }

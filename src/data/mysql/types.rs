@@ -16,6 +16,8 @@ pub(super) struct Kind<'c> {
     pub(super) place: String,
     /// Whether texts that differ in case alone are equal, and the column is part of a key.
     pub(super) folds: bool,
+    /// Whether the database counts it: 0 and the greatest value have a meaning of their own then.
+    pub(super) counts: bool,
     /// Whether a check asks for JSON: MariaDB's `json` is text with such a check.
     pub(super) is_json: bool,
 }
@@ -41,7 +43,9 @@ impl Types {
             "tinyint" if kind.full.starts_with("tinyint(1)") => ColumnType::Boolean,
             "bit" if first == Some(1) => ColumnType::Boolean,
             "bit" => ColumnType::Bit(length.unwrap_or(1)),
-            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => self.integer(kind.data, unsigned),
+            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => {
+                self.integer(kind.data, unsigned, kind.counts)
+            }
             "decimal" => {
                 let scale = numbers.get(1).copied().unwrap_or(0);
                 let base = ColumnType::Numeric { precision: first, scale };
@@ -70,24 +74,30 @@ impl Types {
         }
     }
 
-    fn integer(&mut self, data: &str, unsigned: bool) -> ColumnType {
+    fn integer(&mut self, data: &str, unsigned: bool, counts: bool) -> ColumnType {
         let (base, low, high) = match (data, unsigned) {
-            ("smallint", false) => return ColumnType::SmallInt,
+            ("smallint", false) if !counts => return ColumnType::SmallInt,
             ("int", false) => return ColumnType::Integer,
             ("bigint", false) => return ColumnType::BigInt,
-            ("tinyint", false) => (ColumnType::SmallInt, "-128", "127"),
-            ("tinyint", true) => (ColumnType::SmallInt, "0", "255"),
-            ("smallint", true) => (ColumnType::Integer, "0", "65535"),
-            ("mediumint", false) => (ColumnType::Integer, "-8388608", "8388607"),
-            ("mediumint", true) => (ColumnType::Integer, "0", "16777215"),
-            ("int", true) => (ColumnType::BigInt, "0", "4294967295"),
-            _ => {
-                let base = ColumnType::Numeric { precision: Some(20), scale: 0 };
-                return self.domain("bigint unsigned", base, &[">= 0"]);
-            }
+            ("tinyint", false) => (ColumnType::SmallInt, -128, 127),
+            ("tinyint", true) => (ColumnType::SmallInt, 0, 255),
+            ("smallint", false) => (ColumnType::SmallInt, -32_768, 32_767),
+            ("smallint", true) => (ColumnType::Integer, 0, 65_535),
+            ("mediumint", false) => (ColumnType::Integer, -8_388_608, 8_388_607),
+            ("mediumint", true) => (ColumnType::Integer, 0, 16_777_215),
+            ("int", true) => (ColumnType::BigInt, 0, 4_294_967_295),
+            // What generators count to is below the greatest of 64 bits.
+            _ => (ColumnType::Numeric { precision: Some(20), scale: 0 }, 0, i64::MAX),
         };
-        let name = if unsigned { format!("{data} unsigned") } else { data.to_owned() };
-        self.domain(&name, base, &[&format!(">= {low}"), &format!("<= {high}")])
+        let mut name = if unsigned { format!("{data} unsigned") } else { data.to_owned() };
+        let (low, high) = if counts { (1, high - 1) } else { (low, high) };
+        if counts {
+            name.push_str(" auto_increment");
+        }
+        let checks = [format!(">= {low}"), format!("<= {high}")];
+        let known = if high >= i64::MAX - 1 { 1 } else { 2 };
+        let checks: Vec<&str> = checks.iter().take(known).map(String::as_str).collect();
+        self.domain(&name, base, &checks)
     }
 
     fn float(&mut self, kind: &Kind<'_>, unsigned: bool, numbers: &[u16]) -> ColumnType {
@@ -180,7 +190,7 @@ mod tests {
 
     fn resolved(data: &str, full: &str) -> (ColumnType, Types) {
         let mut types = Types::default();
-        let kind = Kind { data, full, place: "shop.t.c".to_owned(), folds: false, is_json: false };
+        let kind = Kind { data, full, place: "shop.t.c".to_owned(), folds: false, counts: false, is_json: false };
         (types.resolve(&kind), types)
     }
 
