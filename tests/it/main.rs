@@ -11,6 +11,8 @@ mod manifest;
 mod manifest_charts;
 mod mysql_connect;
 mod mysql_load;
+mod mysql_random;
+mod mysql_reset;
 mod mysql_schemas;
 mod mysql_server;
 mod mysql_snapshot;

@@ -1,6 +1,6 @@
 //! A real MariaDB server for tests: one for all of them, each in databases of its own. It ends with the test process.
 
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -136,6 +136,33 @@ impl Database {
     /// As [`Database::sql`], where failing is expected.
     pub fn try_sql(&self, statements: &str) -> Result<String, String> {
         running().client(PASSWORD, &self.name, statements)
+    }
+
+    /// One connection for many statements: each is asked, and its answer waited for. Gives what was no answer.
+    pub fn session(&self, work: impl FnOnce(&mut dyn FnMut(&str) -> String)) -> String {
+        let mut child = Command::new("mariadb")
+            .args(["--no-defaults", "-uroot", "-N", "--batch", "--raw", "--unbuffered", "--force"])
+            .arg(format!("--socket={}", running().directory.join("s").display()))
+            .arg(&self.name)
+            .env("MYSQL_PWD", PASSWORD)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("mariadb: testbed/tools/ensure mariadb installs it");
+        let (mut to, mut from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        work(&mut |statement| {
+            drop(writeln!(to, "{statement}; SELECT 'end of answer';"));
+            let (mut answer, mut line) = (String::new(), String::new());
+            while from.read_line(&mut line).unwrap_or(0) > 0 && line != "end of answer\n" {
+                answer.push_str(&line);
+                line.clear();
+            }
+            answer
+        });
+        drop(to);
+        let output = child.wait_with_output().unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// Databases beside ours that only work under way needs.
