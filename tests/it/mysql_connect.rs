@@ -88,10 +88,16 @@ async fn the_catalogue_reads_as_it_was_written() {
     assert_eq!(order.primary_key, ["I d"]);
     let uniques: Vec<_> = order.uniques.iter().map(|unique| unique.columns.join(",")).collect();
     assert_eq!(uniques, ["total,code", "code"]);
-    assert_eq!(order.column("code").unwrap().kind, ColumnType::Domain("mysql.varchar(20) without case".into()));
+    assert_eq!(
+        order.column("code").unwrap().kind,
+        ColumnType::Domain("mysql.varchar(20) without case".into())
+    );
     assert_eq!(order.checks["in_order"], "`ends` > `starts`");
     let key = &table("cities").foreign_keys[0];
-    assert_eq!((key.columns.join(","), key.references.join(",")), ("country,region".into(), "country,region".into()));
+    assert_eq!(
+        (key.columns.join(","), key.references.join(",")),
+        ("country,region".into(), "country,region".into())
+    );
     let staff: Vec<&str> = table("staff").foreign_keys.iter().map(|key| key.table.name.as_str()).collect();
     assert_eq!(staff, ["departments", "staff"]);
     let events = table("events").partitioning.as_ref().unwrap();

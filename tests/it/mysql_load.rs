@@ -143,7 +143,10 @@ async fn a_load_that_ends_early_leaves_the_old_rows() {
     let holders = "SELECT id FROM information_schema.processlist WHERE info LIKE 'LOAD DATA%' LIMIT 1";
     let victim = loop {
         assert!(!loading.is_finished(), "it was done before it could be ended");
-        let found = outside(&format!("{} ", holders.replace("WHERE", &format!("WHERE db = 'devcluster_loading_{}' AND", database.name))));
+        let found = outside(&format!(
+            "{} ",
+            holders.replace("WHERE", &format!("WHERE db = 'devcluster_loading_{}' AND", database.name))
+        ));
         if !found.is_empty() {
             break found;
         }

@@ -124,6 +124,7 @@ async fn all_that_belongs_to_the_data_set_is_put_back() {
          CREATE TRIGGER mine BEFORE INSERT ON since FOR EACH ROW SET NEW.a = 1; CREATE VIEW sincere AS SELECT * FROM since",
     );
     reset(&server).await.unwrap();
+    prepare_spare(&server).await.unwrap();
     assert_eq!((database.digest(), shape(&database), database.leftovers()), (rows, form, String::new()));
     database.sql("INSERT INTO staff (department, name, email) VALUES (1, 'new', 'new@x.org')");
     assert_eq!(database.sql("SELECT id, name FROM staff WHERE email = 'new@x.org'"), "5000\tnew!?");
@@ -150,6 +151,7 @@ async fn what_is_reset_to_is_what_was_loaded_last() {
     restore(&server, &kept.catalogue, &manifest, &keeping, &|_| {}).await.unwrap();
     database.sql("DELETE FROM payment");
     reset(&server).await.unwrap();
+    prepare_spare(&server).await.unwrap();
     assert_eq!((database.digest() == first, database.leftovers()), (true, String::new()));
 }
 
@@ -168,6 +170,7 @@ async fn a_reset_that_ends_early_can_be_done_again() {
         assert!(count == "0" || database.digest() == rows, "{count}");
     }
     reset(&server).await.unwrap();
+    prepare_spare(&server).await.unwrap();
     assert_eq!((database.digest() == rows, database.leftovers()), (true, String::new()));
 }
 

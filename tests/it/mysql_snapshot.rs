@@ -91,7 +91,9 @@ async fn dumped_restored_and_dumped_again_it_is_the_same() {
     assert_eq!(made_of, now);
     assert_eq!((database.digest(), database.leftovers()), (rows.clone(), String::new()));
     // What is not rows works: triggers in their order, numbers that go on, views, routines.
-    database.sql("INSERT INTO staff (department, name, email) VALUES (1, 'new', 'new@x.org'); CALL noted('said')");
+    database.sql(
+        "INSERT INTO staff (department, name, email) VALUES (1, 'new', 'new@x.org'); CALL noted('said')",
+    );
     assert_eq!(database.sql("SELECT id, name FROM staff WHERE email = 'new@x.org'"), "5000\tnew!?");
     assert_eq!(database.sql("SELECT a FROM keyless WHERE b = 'said'"), "42");
     assert_eq!(database.sql("SELECT head FROM a_view_of_heads"), "Ada");
@@ -109,7 +111,9 @@ async fn dumped_restored_and_dumped_again_it_is_the_same() {
 async fn a_dump_sees_one_moment() {
     let (kept, database) = (
         Kept::new(),
-        Database::new("CREATE TABLE a (n int PRIMARY KEY); CREATE TABLE b (n int PRIMARY KEY, FOREIGN KEY (n) REFERENCES a (n)); CREATE TABLE late (n int) ENGINE = MyISAM"),
+        Database::new(
+            "CREATE TABLE a (n int PRIMARY KEY); CREATE TABLE b (n int PRIMARY KEY, FOREIGN KEY (n) REFERENCES a (n)); CREATE TABLE late (n int) ENGINE = MyISAM",
+        ),
     );
     let server = database.server().await;
     let stop = Arc::new(AtomicUsize::new(0));
@@ -137,7 +141,10 @@ async fn a_dump_sees_one_moment() {
             .map(|stream| stream.attributes["rows"].clone())
             .collect();
         assert_eq!(rows[0], rows[1]);
-        assert_eq!(notes, ["table late is MyISAM, which has no transactions: its rows may be of a later moment"]);
+        assert_eq!(
+            notes,
+            ["table late is MyISAM, which has no transactions: its rows may be of a later moment"]
+        );
         kept.restore(&other.server().await, &manifest).await.unwrap();
     }
     stop.store(1, Ordering::Relaxed);
@@ -148,8 +155,11 @@ async fn a_dump_sees_one_moment() {
 async fn without_the_right_to_lock_one_session_reads() {
     let (kept, database) = (Kept::new(), Database::new(&format!("{EVERYTHING}{ROWS}")));
     let name = &database.name;
-    outside(&format!("CREATE USER reader@localhost IDENTIFIED BY 'r'; GRANT SELECT ON {name}.* TO reader@localhost"));
-    let credentials = Credentials { user: "reader".into(), password: Password::new("r"), database: name.clone() };
+    outside(&format!(
+        "CREATE USER reader@localhost IDENTIFIED BY 'r'; GRANT SELECT ON {name}.* TO reader@localhost"
+    ));
+    let credentials =
+        Credentials { user: "reader".into(), password: Password::new("r"), database: name.clone() };
     let weak = Server::connect(reach(), credentials).await.unwrap();
     let (manifest, notes) = kept.dump(&weak, "weak", &DumpOptions::whole("shop")).await.unwrap();
     assert!(notes.len() == 1 && notes[0].starts_with("the rows were read by one session"), "{notes:?}");
@@ -180,7 +190,9 @@ async fn a_restore_that_ends_early_leaves_the_database_as_it_was() {
     };
     let seen = Mutex::default();
     let counting = |progress: Progress<'_>| drop(first(&seen, progress));
-    restore(&Database::new("").server().await, &kept.catalogue, &manifest, &options(), &counting).await.unwrap();
+    restore(&Database::new("").server().await, &kept.catalogue, &manifest, &options(), &counting)
+        .await
+        .unwrap();
     let steps = seen.lock().unwrap().len();
     assert_eq!(steps, 11);
     for end in 1..=steps {
@@ -209,7 +221,9 @@ async fn a_restore_that_ends_early_leaves_the_database_as_it_was() {
 async fn a_swap_that_ends_early_is_finished_or_taken_back() {
     let (kept, source) = (Kept::new(), Database::new(&format!("{EVERYTHING}{ROWS}{BESIDES}")));
     let manifest = kept.whole(&source.server().await, "everything").await;
-    let target = Database::new("CREATE TABLE mine (a int); INSERT INTO mine VALUES (7); CREATE TRIGGER t BEFORE INSERT ON mine FOR EACH ROW SET NEW.a = 8; CREATE VIEW heads AS SELECT 1 AS a");
+    let target = Database::new(
+        "CREATE TABLE mine (a int); INSERT INTO mine VALUES (7); CREATE TRIGGER t BEFORE INSERT ON mine FOR EACH ROW SET NEW.a = 8; CREATE VIEW heads AS SELECT 1 AS a",
+    );
     let server = target.server().await;
     let (mut before, mut after) = (0, 0);
     for wait in 0..40 {
@@ -248,10 +262,13 @@ async fn a_swap_that_ends_early_is_finished_or_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_snapshot_leaves_the_database_as_it_was() {
-    let source = Database::new("CREATE TABLE many (id int PRIMARY KEY, t text); INSERT INTO many SELECT seq, sha2(seq, 512) FROM seq_1_to_20000");
+    let source = Database::new(
+        "CREATE TABLE many (id int PRIMARY KEY, t text); INSERT INTO many SELECT seq, sha2(seq, 512) FROM seq_1_to_20000",
+    );
     let target = Database::new("CREATE TABLE mine (a int); INSERT INTO mine VALUES (7)");
     let directory = tempfile::tempdir().unwrap();
-    let open = || Kept { catalogue: Catalogue::open(directory.path()), _directory: tempfile::tempdir().unwrap() };
+    let open =
+        || Kept { catalogue: Catalogue::open(directory.path()), _directory: tempfile::tempdir().unwrap() };
     let manifest = open().whole(&source.server().await, "many").await;
     let mut packs: Vec<_> = walk(directory.path())
         .into_iter()
@@ -302,7 +319,9 @@ async fn masked_rows_hold_no_original_and_join_as_before() {
     let server = database.server().await;
     let schema = schema(&server).await.unwrap();
     let name = &database.name;
-    let policy = format!("tables:\n  {name}.customers:\n    email: {{ mask: email }}\n    phone: {{ mask: phone }}\n    note: {{ mask: free-text }}\n    raw: {{ mask: bytes }}\n    born: keep\n    flag: keep\n    num: keep\n  {name}.orders:\n    id: keep\n    total: keep\n");
+    let policy = format!(
+        "tables:\n  {name}.customers:\n    email: {{ mask: email }}\n    phone: {{ mask: phone }}\n    note: {{ mask: free-text }}\n    raw: {{ mask: bytes }}\n    born: keep\n    flag: keep\n    num: keep\n  {name}.orders:\n    id: keep\n    total: keep\n"
+    );
     let masked = |schema: &Schema, policy: &str| {
         let policy = Policy::parse(policy).unwrap_or_else(|error| panic!("{error}"));
         let classified = classify(schema, &policy).unwrap_or_else(|error| panic!("{error}"));
@@ -313,9 +332,16 @@ async fn masked_rows_hold_no_original_and_join_as_before() {
     let target = Database::new("");
     kept.restore(&target.server().await, &manifest).await.unwrap();
     assert_eq!(target.sql("SELECT count(*) FROM customers JOIN orders USING (email)"), "300");
-    assert_eq!(target.sql("SELECT count(*) FROM customers WHERE concat(email, phone, note, raw) REGEXP 'canary|original'"), "0");
+    assert_eq!(
+        target.sql(
+            "SELECT count(*) FROM customers WHERE concat(email, phone, note, raw) REGEXP 'canary|original'"
+        ),
+        "0"
+    );
     assert_eq!(target.sql("SELECT count(*), sum(flag), sum(num) FROM customers"), "300\t300\t2100");
-    database.sql("ALTER TABLE orders ADD copied varchar(120) NOT NULL DEFAULT ''; UPDATE orders SET copied = email");
+    database.sql(
+        "ALTER TABLE orders ADD copied varchar(120) NOT NULL DEFAULT ''; UPDATE orders SET copied = email",
+    );
     let error = kept.dump(&server, "moved", &options).await.unwrap_err();
     assert!(error.to_string().contains("orders has changed"), "{error}");
     // A column that the policy calls harmless holds what another one masks.

@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{
-    Classified, ColumnTreatment, Key, LeakCheck, LeakSearch, MaskError, Masker, TableTreatment,
-};
+use super::{Classified, ColumnTreatment, Key, LeakCheck, LeakSearch, MaskError, Masker, TableTreatment};
 use crate::data::schema::{Schema, Table, TableName};
 
 /// How rows are masked.

@@ -43,7 +43,12 @@ impl Beside {
 }
 
 /// Makes an empty database with the character set of another.
-pub(super) async fn create(session: &mut Session, name: &str, like: &str, user: &str) -> Result<(), MysqlError> {
+pub(super) async fn create(
+    session: &mut Session,
+    name: &str,
+    like: &str,
+    user: &str,
+) -> Result<(), MysqlError> {
     let query = format!(
         "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = {}",
         literal(like)
@@ -66,13 +71,16 @@ pub(super) async fn create(session: &mut Session, name: &str, like: &str, user: 
 
 /// Whether a database is there.
 pub(super) async fn exists(session: &mut Session, name: &str) -> Result<bool, MysqlError> {
-    let query =
-        format!("SELECT 1 FROM information_schema.schemata WHERE schema_name = {}", literal(name));
+    let query = format!("SELECT 1 FROM information_schema.schemata WHERE schema_name = {}", literal(name));
     Ok(session.first::<u8>(&query, "looking for databases").await?.is_some())
 }
 
 /// Whether a table is there.
-pub(super) async fn has_table(session: &mut Session, database: &str, table: &str) -> Result<bool, MysqlError> {
+pub(super) async fn has_table(
+    session: &mut Session,
+    database: &str,
+    table: &str,
+) -> Result<bool, MysqlError> {
     let query = format!(
         "SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
         literal(database),

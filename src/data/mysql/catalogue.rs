@@ -78,7 +78,11 @@ impl Found {
             rows: *rows,
         };
         let tables = rows.iter().map(|row| (row.0.clone(), table(row))).collect();
-        Self { database: database.to_owned(), order: rows.into_iter().map(|(name, _)| name).collect(), tables }
+        Self {
+            database: database.to_owned(),
+            order: rows.into_iter().map(|(name, _)| name).collect(),
+            tables,
+        }
     }
 
     fn check(&mut self, table: &str, name: String, check: String) {

@@ -57,8 +57,8 @@ impl Way {
                 Some(few) => Self::FewBytes(few),
                 None => Self::Bytes,
             },
-            "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" | "point"
-            | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
+            "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" | "point" | "linestring"
+            | "polygon" | "multipoint" | "multilinestring" | "multipolygon" | "geometrycollection"
             | "geomcollection" | "vector" => Self::Bytes,
             "bit" => Self::Bits,
             "float" => Self::Float,

@@ -5,10 +5,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use mysql_async::prelude::{FromRow, Queryable};
-use mysql_async::{Conn, Opts, OptsBuilder};
+use mysql_async::{Conn, OptsBuilder};
 
 use super::error::{During, MysqlError, ServerFault, Shown};
-use crate::data::gate::Gate;
+use crate::data::gate::{Gate, Port};
 use crate::data::reach::Reach;
 
 /// The oldest MariaDB that is supported: the first whose RENAME TABLE is atomic.
@@ -89,7 +89,14 @@ impl fmt::Debug for Server {
 
 /// A session. Dropped, its connection is closed, and the server gives up what it was doing for it: the driver alone would wait
 /// for the end of that. So each has a way in of its own, which closes with it.
-pub(in crate::data) struct Session(Conn, #[expect(dead_code, reason = "it is held for its end")] Gate);
+pub(in crate::data) struct Session(Conn, #[expect(dead_code, reason = "it is held for its end")] Way);
+
+/// What a session's connection goes through.
+#[expect(dead_code, reason = "both are held for their ends")]
+enum Way {
+    Socket(Gate),
+    Port(Port),
+}
 
 impl Deref for Session {
     type Target = Conn;
@@ -224,25 +231,40 @@ impl Server {
     }
 
     async fn open(&self, database: Option<&str>) -> Result<Session, MysqlError> {
+        let unreachable = |source| MysqlError::Unreachable { store: self.name().to_owned(), source };
+        let gate = Gate::open(self.reach.clone()).map_err(unreachable)?;
+        let options = self.options(database).socket(Some(gate.path().to_string_lossy()));
+        let refused = match Conn::new(options).await {
+            Err(mysql_async::Error::Server(fault)) if fault.code == 1045 => fault,
+            Err(error) => return Err(self.refused(error)),
+            Ok(connection) => return Ok(Session(connection, Way::Socket(gate))),
+        };
+        // The driver sends MySQL 8's `caching_sha2_password` as it is through a socket, which a server behind a network does
+        // not take: there it wants it encrypted.
+        let Ok(port) = Port::open(self.reach.clone()).await else { return Err(self.refused(refused.into())) };
+        let options = self.options(database).ip_or_hostname("127.0.0.1").tcp_port(port.number());
+        let connected = Conn::new(options.prefer_socket(false)).await;
+        connected.map(|connection| Session(connection, Way::Port(port))).map_err(|error| self.refused(error))
+    }
+
+    fn options(&self, database: Option<&str>) -> OptsBuilder {
         let Credentials { user, password, .. } = &self.credentials;
-        let gate = Gate::open(self.reach.clone())
-            .map_err(|source| MysqlError::Unreachable { store: self.name().to_owned(), source })?;
-        let options: Opts = OptsBuilder::default()
-            .socket(Some(gate.path().to_string_lossy()))
+        OptsBuilder::default()
             .user(Some(user.as_str()))
             .pass(Some(password.0.as_str()))
             .db_name(database)
             .stmt_cache_size(0)
             .connect_attribute("program_name", "devcluster")
-            .into();
-        let connected = Conn::new(options).await;
-        connected.map(|connection| Session(connection, gate)).map_err(|error| match error {
+    }
+
+    fn refused(&self, error: mysql_async::Error) -> MysqlError {
+        match error {
             mysql_async::Error::Server(fault) if [1044, 1045, 1698, 1130].contains(&fault.code) => {
-                let (store, user) = (self.name().to_owned(), user.clone());
+                let (store, user) = (self.name().to_owned(), self.user().to_owned());
                 MysqlError::Refused { store, user, fault: ServerFault::new(&fault, Shown::All) }
             }
             other => super::error::failed(other, format!("connecting to {}", self.name()), Shown::All),
-        })
+        }
     }
 
     async fn learn(&mut self, session: &mut Session) -> Result<(), MysqlError> {

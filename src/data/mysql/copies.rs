@@ -68,8 +68,7 @@ impl Copy<'_> {
             guard.run(&format!("SET SESSION lock_wait_timeout = {LONGEST_WAIT}"), task).await?;
             guard.run(&format!("LOCK TABLES {}", names.join(", ")), task).await?;
         }
-        let mut sessions =
-            try_join_all((0..SESSIONS).map(async |_| server.session_in(&to).await)).await?;
+        let mut sessions = try_join_all((0..SESSIONS).map(async |_| server.session_in(&to).await)).await?;
         if let Some(first) = sessions.first_mut() {
             make_tables(first, &definitions).await?;
         }
@@ -131,7 +130,9 @@ async fn rows(
 async fn bytes(session: &mut Session, database: &str) -> u64 {
     let like = literal(&format!("{}/%", database.replace('_', "\\_").replace('%', "\\%")));
     for view in ["innodb_sys_tablespaces", "innodb_tablespaces"] {
-        let query = format!("SELECT CAST(SUM(file_size) AS unsigned) FROM information_schema.{view} WHERE name LIKE {like}");
+        let query = format!(
+            "SELECT CAST(SUM(file_size) AS unsigned) FROM information_schema.{view} WHERE name LIKE {like}"
+        );
         if let Ok(Some(Some(bytes))) = session.first::<Option<u64>>(&query, "reading sizes").await {
             return bytes;
         }
@@ -146,7 +147,8 @@ async fn bytes(session: &mut Session, database: &str) -> u64 {
 async fn remember(session: &mut Session, database: &str, whole: &Whole) -> Result<(), MysqlError> {
     let task = "remembering a copy";
     let text = serde_json::to_string(whole).unwrap_or_default();
-    let (new, table) = (format!("{}.devcluster_new", quoted(database)), format!("{}.{WHOLE}", quoted(database)));
+    let (new, table) =
+        (format!("{}.devcluster_new", quoted(database)), format!("{}.{WHOLE}", quoted(database)));
     session
         .run(&format!("CREATE TABLE {new} (text longtext CHARACTER SET utf8mb4) ENGINE = InnoDB"), task)
         .await?;

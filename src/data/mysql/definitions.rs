@@ -255,7 +255,10 @@ mod tests {
                 "CREATE ALGORITHM=UNDEFINED SQL SECURITY DEFINER VIEW `v` AS select 1",
             ),
             ("CREATE DEFINER=`role` PROCEDURE `p`()\nselect 1", "CREATE PROCEDURE `p`()\nselect 1"),
-            ("CREATE PROCEDURE `p`() select 'DEFINER=`a`@`b`'", "CREATE PROCEDURE `p`() select 'DEFINER=`a`@`b`'"),
+            (
+                "CREATE PROCEDURE `p`() select 'DEFINER=`a`@`b`'",
+                "CREATE PROCEDURE `p`() select 'DEFINER=`a`@`b`'",
+            ),
         ] {
             assert_eq!(undefined(statement), expected);
         }

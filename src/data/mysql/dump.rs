@@ -69,7 +69,8 @@ pub async fn dump(
     on_progress: OnProgress<'_>,
 ) -> Result<DumpReport, MysqlError> {
     let started = Instant::now();
-    let open = |name| Ok::<_, MysqlError>(writer.stream(streams::path(&options.prefix, name)?, BTreeMap::new())?);
+    let open =
+        |name| Ok::<_, MysqlError>(writer.stream(streams::path(&options.prefix, name)?, BTreeMap::new())?);
     let opened = [open(streams::DEFINITIONS)?, open(streams::SCHEMA)?];
     on_progress(Progress::Step("waiting for a moment in which nobody commits"));
     let Moment { mut sessions, definitions, schema, columns, mut notes } =
@@ -153,8 +154,7 @@ async fn observe(
 ) -> Result<Arc<Mutex<LeakSearch>>, MysqlError> {
     on_progress(Progress::Step("remembering what must not come out"));
     let check = Arc::new(Mutex::new(mask.check()));
-    let hidden =
-        |reading: &&Reading<'_>| schema.table(reading.table).is_some_and(|table| mask.hides(table));
+    let hidden = |reading: &&Reading<'_>| schema.table(reading.table).is_some_and(|table| mask.hides(table));
     let queue = Mutex::new(readings.iter().filter(hidden));
     let work = sessions.iter_mut().map(async |session| {
         while let Some(reading) = next(&queue) {

@@ -119,8 +119,6 @@ pub(super) fn drain(
 pub(super) fn write(stream: &mut StreamWriter, bytes: &[u8]) -> Result<(), MysqlError> {
     std::io::Write::write_all(stream, bytes).map_err(|error| match error.downcast::<SnapshotError>() {
         Ok(error) => error.into(),
-        Err(source) => {
-            SnapshotError::Io { what: "write", path: "the snapshot".to_owned(), source }.into()
-        }
+        Err(source) => SnapshotError::Io { what: "write", path: "the snapshot".to_owned(), source }.into(),
     })
 }

@@ -47,7 +47,8 @@ impl Exclusive {
             "SELECT concat('connection ', id, ' of ', user, '@', host) FROM information_schema.processlist WHERE id = is_used_lock({})",
             literal(&name)
         );
-        let holder: Option<String> = session.first(&query, "looking for the lock's holder").await.ok().flatten();
+        let holder: Option<String> =
+            session.first(&query, "looking for the lock's holder").await.ok().flatten();
         let holder = holder.unwrap_or_else(|| "another session".to_owned());
         Err(MysqlError::Busy { database: server.database().to_owned(), holder })
     }

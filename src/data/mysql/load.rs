@@ -2,9 +2,9 @@
 //! target's, so that whatever ends it early leaves the old rows.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -92,7 +92,8 @@ pub async fn load(
     held.release().await;
     let (tables, sessions_ended) = replaced?;
     let got = |table: &&&Table| tables.iter().any(|loaded| loaded.table == table.name);
-    let emptied = loading.changed.iter().filter(|table| !got(table)).map(|table| table.name.clone()).collect();
+    let emptied =
+        loading.changed.iter().filter(|table| !got(table)).map(|table| table.name.clone()).collect();
     Ok(LoadReport { tables, emptied, sessions_ended, took: started.elapsed() })
 }
 
@@ -133,7 +134,9 @@ impl Loading<'_> {
             new.tables.push(table);
         }
         if new.tables.len() != come.len() {
-            let text = format!("database `{target}` has not all tables that rows were made for; read its schema again");
+            let text = format!(
+                "database `{target}` has not all tables that rows were made for; read its schema again"
+            );
             return Err(MysqlError::Mismatch(text));
         }
         let tables = self.fill(&loading, &new).await?;
@@ -227,7 +230,9 @@ impl Loading<'_> {
         let found: Option<Vec<Written>> = names.iter().map(find).collect();
         found.ok_or_else(|| {
             let table = &plan.table;
-            MysqlError::Mismatch(format!("table {table} has not all columns that rows were made for; read the schema again"))
+            MysqlError::Mismatch(format!(
+                "table {table} has not all columns that rows were made for; read the schema again"
+            ))
         })
     }
 
@@ -256,7 +261,8 @@ impl Loading<'_> {
 /// How many rows refer, by a key, to rows that are not there.
 fn dangling(table: &TableName, key: &ForeignKey, parent: &TableName) -> String {
     let pairs = key.columns.iter().zip(&key.references);
-    let on: Vec<String> = pairs.map(|(own, other)| format!("p.{} = c.{}", quoted(other), quoted(own))).collect();
+    let on: Vec<String> =
+        pairs.map(|(own, other)| format!("p.{} = c.{}", quoted(other), quoted(own))).collect();
     let whole: Vec<String> = key.columns.iter().map(|own| format!("c.{} IS NOT NULL", quoted(own))).collect();
     let first = key.references.first().map_or_else(String::new, |name| quoted(name));
     format!(

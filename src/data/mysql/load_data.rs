@@ -16,7 +16,8 @@ use super::sql::quoted;
 const PACKET: usize = 256 << 10;
 
 /// What makes loading quick: indexes of empty tables are made by one sort, and references are not looked up.
-pub(super) const QUICK: &str = "SET SESSION unique_checks = 0, foreign_key_checks = 0, lock_wait_timeout = 600";
+pub(super) const QUICK: &str =
+    "SET SESSION unique_checks = 0, foreign_key_checks = 0, lock_wait_timeout = 600";
 
 /// A table and the columns that its rows have, in their order.
 pub(super) struct Into<'t> {

@@ -31,7 +31,9 @@ pub(super) async fn make(session: &mut Session, definitions: &[Definition]) -> R
         Ok(())
     };
     let done = done.await;
-    session.run("SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'", TASK).await?;
+    session
+        .run("SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'", TASK)
+        .await?;
     done
 }
 

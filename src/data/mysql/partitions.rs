@@ -125,7 +125,10 @@ mod tests {
                 "FOR VALUES FROM ('2025-01-01') TO (MAXVALUE)"
             ]
         );
-        assert_eq!(read("RANGE", "to_days(`at`)", &["739252"]).bounds, ["FOR VALUES FROM (MINVALUE) TO ('2024-01-01')"]);
+        assert_eq!(
+            read("RANGE", "to_days(`at`)", &["739252"]).bounds,
+            ["FOR VALUES FROM (MINVALUE) TO ('2024-01-01')"]
+        );
         assert_eq!(read("RANGE", "`a` + 1", &["5", "MAXVALUE"]).bounds, ["DEFAULT"]);
         assert_eq!(read("LIST COLUMNS", "`a`", &["'x','y'"]).bounds, ["FOR VALUES IN ('x','y')"]);
         assert_eq!(read("HASH", "`a`", &[""]).bounds, ["DEFAULT"]);

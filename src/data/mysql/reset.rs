@@ -50,7 +50,7 @@ async fn keep(server: &Server, lock: &mut Exclusive) -> Result<CopyCost, MysqlEr
     Copy { from: target, to: Beside::Template, others, live: true }.make(server, lock).await
 }
 
-/// Makes the next spare where none stands ready.
+/// Drops what the last reset replaced, and makes the next spare where none stands ready.
 pub async fn prepare_spare(server: &Server) -> Result<Option<CopyCost>, MysqlError> {
     let mut lock = Exclusive::take(server).await?;
     let prepared = async {
@@ -87,7 +87,7 @@ pub async fn reset_cost(server: &Server) -> Result<ResetCost, MysqlError> {
 }
 
 /// Puts the data set back, with the views, routines, triggers and events that belong to it. Sessions stay, but for those whose
-/// transactions hold tables for long. [`prepare_spare`] makes the next reset as quick.
+/// transactions hold tables for long. The old rows stay on disk until [`prepare_spare`], which makes the next reset as quick.
 pub async fn reset(server: &Server) -> Result<ResetReport, MysqlError> {
     let mut lock = Exclusive::take(server).await?;
     let done = put_back(server, &mut lock).await;

@@ -44,7 +44,8 @@ fn without_count(line: &str) -> String {
     let text = line.find('\'').unwrap_or(line.len());
     let Some(at) = line.find(" AUTO_INCREMENT=").filter(|at| *at < text) else { return line.to_owned() };
     let (before, after) = line.split_at(at);
-    let after = after.trim_start_matches(" AUTO_INCREMENT=").trim_start_matches(|digit: char| digit.is_ascii_digit());
+    let after =
+        after.trim_start_matches(" AUTO_INCREMENT=").trim_start_matches(|digit: char| digit.is_ascii_digit());
     format!("{before}{after}")
 }
 

@@ -53,7 +53,9 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
 
 /// Rewrites the two escapes that COPY has and LOAD DATA does not.
 pub(super) fn without_copy_escapes(lines: Vec<u8>) -> Vec<u8> {
-    let Some(first) = lines.windows(2).position(|pair| pair == b"\\v" || pair == b"\\f") else { return lines };
+    let Some(first) = lines.windows(2).position(|pair| pair == b"\\v" || pair == b"\\f") else {
+        return lines;
+    };
     // Escapes are read from their start: a backslash may be the second of a pair.
     let start = lines[..first].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let mut out = lines[..start].to_vec();

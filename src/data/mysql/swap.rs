@@ -70,11 +70,7 @@ impl Swap<'_> {
         let now = others(lock, target).await?;
         let triggers: Vec<Definition> =
             now.into_iter().filter(|definition| definition.kind == Kind::Trigger).collect();
-        let journal = Journal {
-            triggers,
-            wanted: self.wanted.to_vec(),
-            pristine: self.pristine,
-        };
+        let journal = Journal { triggers, wanted: self.wanted.to_vec(), pristine: self.pristine };
         write(lock, &from, &journal).await?;
         let renamed = async {
             for trigger in &journal.triggers {
@@ -118,7 +114,10 @@ pub(super) async fn recover(server: &Server, lock: &mut Exclusive) -> Result<(),
                 Pristine::Ends => drop_database(lock, &Beside::Template.name(target)).await?,
                 Pristine::Comes => become_template(server, lock).await?,
             }
-            drop_database(lock, &Beside::Old.name(target)).await?;
+            // Dropping files takes a while: a reset leaves that to who makes the next spare.
+            if beside != Beside::Spare {
+                drop_database(lock, &Beside::Old.name(target)).await?;
+            }
             drop_database(lock, &name).await?;
         } else if has_table(lock, &name, BEFORE).await? {
             let journal = read(lock, &name, BEFORE).await?;
@@ -175,7 +174,8 @@ async fn rename(server: &Server, session: &mut Session, statement: &str) -> Resu
     let mut helper = server.outside().await?;
     let own = session.id();
     let mut renamed = std::pin::pin!(session.query_drop(statement));
-    let mut pause = tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, Duration::from_millis(100));
+    let mut pause =
+        tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, Duration::from_millis(100));
     let mut ended = 0;
     loop {
         tokio::select! {

@@ -151,7 +151,8 @@ impl Types {
 
 /// The numbers between a type's brackets: `decimal(10,2)`.
 fn arguments<T: std::str::FromStr>(full: &str) -> Vec<T> {
-    let inside = full.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(inside, _)| inside);
+    let inside =
+        full.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(inside, _)| inside);
     inside.split(',').map_while(|number| number.trim().parse().ok()).collect()
 }
 
@@ -190,7 +191,8 @@ mod tests {
 
     fn resolved(data: &str, full: &str) -> (ColumnType, Types) {
         let mut types = Types::default();
-        let kind = Kind { data, full, place: "shop.t.c".to_owned(), folds: false, counts: false, is_json: false };
+        let kind =
+            Kind { data, full, place: "shop.t.c".to_owned(), folds: false, counts: false, is_json: false };
         (types.resolve(&kind), types)
     }
 
