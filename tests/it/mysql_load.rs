@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use devcluster::data::generate::Generator;
-use devcluster::data::mysql::{LoadOptions, LoadReport, MysqlError, Server, load, schema};
+use devcluster::data::mysql::{
+    Credentials, LoadOptions, LoadReport, MysqlError, Password, Server, load, schema,
+};
 use devcluster::data::seed::{PlanOptions, Rows, plan};
 
 use super::mysql_schemas::{BESIDES, CIRCLES, EVERYTHING, MUSIC, RENTALS, ROWS};
-use super::mysql_server::{Database, outside};
+use super::mysql_server::{Database, Running, outside};
 
 pub async fn seeded(server: &Server, rows: u64, options: &LoadOptions) -> Result<LoadReport, MysqlError> {
     let schema = schema(server).await?;
@@ -156,6 +158,22 @@ async fn a_load_that_ends_early_leaves_the_old_rows() {
     assert_eq!((database.digest(), shape(&database)), (rows, form), "{error}");
     assert_eq!(database.leftovers(), "");
     seeded(&server, 100, &LoadOptions::default()).await.unwrap();
+}
+
+/// As MySQL 8 is set by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_no_rows_from_clients_is_told_to() {
+    let own = Running::with(&["--local-infile=OFF"]);
+    own.outside("CREATE DATABASE shop; CREATE TABLE shop.t (id int PRIMARY KEY, a text)");
+    own.outside("CREATE USER weak@localhost IDENTIFIED BY 'weak'; GRANT ALL ON shop.* TO weak@localhost; GRANT ALL ON `devcluster\\_%`.* TO weak@localhost");
+    let credentials =
+        Credentials { user: "weak".into(), password: Password::new("weak"), database: "shop".into() };
+    let weak = Server::connect(own.reach(), credentials).await.unwrap();
+    let error = seeded(&weak, 30, &LoadOptions::default()).await.unwrap_err().to_string();
+    assert!(error.contains("SET GLOBAL local_infile = ON"), "{error}");
+    seeded(&own.server("shop").await, 30, &LoadOptions::default()).await.unwrap();
+    seeded(&weak, 20, &LoadOptions::default()).await.unwrap();
+    assert_eq!(own.outside("SELECT count(*) FROM shop.t"), "20");
 }
 
 #[tokio::test(flavor = "multi_thread")]

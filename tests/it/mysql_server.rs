@@ -91,6 +91,18 @@ impl Running {
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
+    /// Runs statements in no database and gives what they print.
+    pub fn outside(&self, statements: &str) -> String {
+        self.client(PASSWORD, "", statements).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Connects to one of its databases as the superuser.
+    pub async fn server(&self, database: &str) -> Server {
+        let credentials =
+            Credentials { user: "root".into(), password: Password::new(PASSWORD), database: database.into() };
+        Server::connect(self.reach(), credentials).await.unwrap()
+    }
+
     /// What it is reached by.
     pub fn reach(&self) -> Arc<dyn Reach> {
         Arc::new(Local { socket: self.directory.join("s") })

@@ -40,6 +40,8 @@ pub(super) async fn schema_in(
         session.rows(&query(PARTITIONS), TASK).await?;
     let mut found = Found::new(database, tables);
     for (table, name, check) in checks {
+        // MySQL prints `_utf8mb4\'a\'`.
+        let check = if flavour == Flavour::MySql { check.replace("\\'", "'") } else { check };
         found.check(&table, name, check);
     }
     let mut types = Types::default();

@@ -71,7 +71,13 @@ impl Into<'_> {
         session.set_infile_handler(async move {
             Ok(packets.into_inner().unwrap_or_else(PoisonError::into_inner).boxed())
         });
-        let loaded = session.query_drop(self.statement()).await;
+        let mut loaded = session.query_drop(self.statement()).await;
+        // MySQL 8 takes no rows from clients until it is told to. The stream was not asked for yet.
+        if loaded.as_ref().is_err_and(not_taken)
+            && session.query_drop("SET GLOBAL local_infile = ON").await.is_ok()
+        {
+            loaded = session.query_drop(self.statement()).await;
+        }
         if let Some(error) = broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
@@ -115,14 +121,17 @@ fn packets(chunk: Result<Bytes, MysqlError>) -> Vec<Result<Bytes, MysqlError>> {
     }
 }
 
+/// Whether the server takes no rows from its clients.
+fn not_taken(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Server(fault) if [1148, 3948, 3950, 4166].contains(&fault.code))
+}
+
 fn explained(error: mysql_async::Error, task: &str, shown: Shown) -> MysqlError {
     match &error {
-        mysql_async::Error::Server(fault) if [1148, 3948, 4166, 3950].contains(&fault.code) => {
-            MysqlError::Mismatch(format!(
-                "{task}: the server takes no rows from its clients ({}); start it with local_infile=ON, or as root: SET GLOBAL local_infile = ON",
-                fault.message
-            ))
-        }
+        mysql_async::Error::Server(fault) if not_taken(&error) => MysqlError::Mismatch(format!(
+            "{task}: the server takes no rows from its clients ({}); start it with local_infile=ON, or as root: SET GLOBAL local_infile = ON",
+            fault.message
+        )),
         // What MariaDB says of equal values in a unique index that is made by one sort.
         mysql_async::Error::Server(fault) if fault.code == 1180 => MysqlError::Mismatch(format!(
             "{task}: two rows have the same values in a unique key, or the server could not commit ({})",

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use mysql_async::prelude::Queryable;
 use serde::{Deserialize, Serialize};
 
 use super::beside::{Beside, create, drop_database, exists, has_table};
@@ -15,9 +16,8 @@ use super::copies::become_template;
 use super::definitions::{Definition, Kind, others};
 use super::error::{During, MysqlError};
 use super::exclusive::Exclusive;
-use super::make::{make, remove, settle};
+use super::make::{remove, settle};
 use super::sql::{literal, quoted};
-use mysql_async::prelude::Queryable;
 
 /// The journal before the swap, and after it.
 const BEFORE: &str = "devcluster_undo";
@@ -121,10 +121,10 @@ pub(super) async fn recover(server: &Server, lock: &mut Exclusive) -> Result<(),
             drop_database(lock, &name).await?;
         } else if has_table(lock, &name, BEFORE).await? {
             let journal = read(lock, &name, BEFORE).await?;
-            let now = others(lock, target).await?;
-            let missing: Vec<Definition> =
-                journal.triggers.into_iter().filter(|trigger| !now.contains(trigger)).collect();
-            make(lock, &missing).await?;
+            let mut wanted = others(lock, target).await?;
+            wanted.retain(|definition| definition.kind != Kind::Trigger);
+            wanted.extend(journal.triggers);
+            settle(lock, target, &wanted).await?;
             let statement = format!("DROP TABLE {}.{BEFORE}", quoted(&name));
             lock.run(&statement, "putting away the journal").await?;
         }
