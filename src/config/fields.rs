@@ -41,9 +41,9 @@ static IMAGE_PATTERN: Text = Text::new(
     512,
 );
 static NAMESPACED: Text = Text::new(
-    "a namespace and a name, such as `shop/postgres`",
-    "^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
-    317,
+    "a namespace and a name, such as `shop/postgres`, or `pvc/shop/uploads` for a volume",
+    "^(pvc/)?[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+    321,
 );
 static MIGRATION: Text = Text::new(
     "`NAMESPACE/NAME` of a Job or hook, or `NAMESPACE/WORKLOAD/CONTAINER` of an init container",

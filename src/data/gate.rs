@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 
 use super::reach::Reach;
@@ -33,6 +34,35 @@ impl Gate {
     }
 }
 
+/// As [`Gate`], on a port of this machine's loopback, for protocols that treat a socket and a network otherwise. Every user of the
+/// machine may connect to it while it is open: only for stores that ask for a password.
+pub struct Port {
+    number: u16,
+    _serving: JoinSet<()>,
+}
+
+impl Port {
+    /// Opens a free one.
+    pub async fn open(reach: Arc<dyn Reach>) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let number = listener.local_addr()?.port();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((near, _)) = listener.accept().await {
+                while open.try_join_next().is_some() {}
+                open.spawn(pass(near, reach.clone()));
+            }
+        });
+        Ok(Self { number, _serving: serving })
+    }
+
+    /// The port.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+}
+
 fn socket(directory: &Path) -> PathBuf {
     directory.join("store.sock")
 }
@@ -46,7 +76,7 @@ async fn serve(listener: UnixListener, reach: Arc<dyn Reach>) {
     }
 }
 
-async fn pass(mut near: UnixStream, reach: Arc<dyn Reach>) {
+async fn pass(mut near: impl AsyncRead + AsyncWrite + Unpin, reach: Arc<dyn Reach>) {
     if let Ok(mut far) = reach.dial().await {
         let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
     }

@@ -7,8 +7,7 @@ use std::path::PathBuf;
 
 use super::error::OperationError;
 use super::session::Session;
-use crate::data::mask::{Key, Policy, classify, suggest};
-use crate::data::postgres::Masking;
+use crate::data::mask::{Key, Masking, Policy, classify, suggest};
 use crate::data::schema::Schema;
 
 /// The variable that has the key, as 64 hexadecimal digits, where a team shares one.

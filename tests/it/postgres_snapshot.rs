@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use devcluster::data::mask::{Key, Policy, classify};
+use devcluster::data::mask::{Key, Masking, Policy, classify};
 use devcluster::data::postgres::{
-    DumpOptions, LoadOptions, Masking, PostgresError, Progress, RestoreOptions, Server, dump, fingerprint,
-    restore, schema, snapshot_schema,
+    DumpOptions, LoadOptions, PostgresError, Progress, RestoreOptions, Server, dump, fingerprint, restore,
+    schema, snapshot_schema,
 };
 use devcluster::data::schema::Schema;
 use devcluster::data::snapshot::{Catalogue, CreateOptions, Manifest};

@@ -1,14 +1,17 @@
-//! Rows as bytes: PostgreSQL's COPY text format, CSV (RFC 4180), JSON lines, SQL.
+//! Rows as bytes: PostgreSQL's COPY text format, that of MySQL's LOAD DATA, CSV (RFC 4180), JSON lines, SQL.
 
 use super::column::Column;
 use super::evaluate::{At, Value};
-use super::form::{Form, Special};
+use super::form::{Form, Special, Unit};
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// PostgreSQL's `COPY … FROM STDIN` in text format: its manual, "COPY", "File Formats".
     Copy,
+    /// As [`Format::Copy`], with truths as 1 and 0 and times without their zone, which is UTC: MySQL's `LOAD DATA … FIELDS
+    /// TERMINATED BY '\\t' ESCAPED BY '\\\\'`. Bytes, UUIDs and bits are as COPY has them, for the statement to read.
+    LoadData,
     /// RFC 4180 without a header; null is nothing, an empty text `""`, as COPY's CSV has it.
     Csv,
     /// One JSON object a line. What JSON has no type for (times, arrays, ranges) is a text, as the database writes it.
@@ -21,6 +24,7 @@ pub enum Format {
 pub(super) fn row(at: At<'_>, columns: &[&Column], format: Format, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     match format {
         Format::Copy => separated(at, columns, b'\t', copy, scratch, out),
+        Format::LoadData => separated(at, columns, b'\t', load_data, scratch, out),
         Format::Csv => separated(at, columns, b',', csv, scratch, out),
         Format::JsonLines => {
             out.push(b'{');
@@ -79,6 +83,19 @@ fn copy(value: Value, column: &Column, scratch: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+fn load_data(value: Value, column: &Column, scratch: &[u8], out: &mut Vec<u8>) {
+    match (value, &column.form) {
+        (Value::Boolean(value), _) => out.push(if value { b'1' } else { b'0' }),
+        (Value::Number(value), Form::Number { unit: Unit::Time { .. }, .. }) => {
+            Unit::Time { zoned: false }.write(value, out);
+        }
+        (Value::Number(value), Form::Number { unit: Unit::Instant { .. }, .. }) => {
+            Unit::Instant { zoned: false }.write(value, out);
+        }
+        _ => copy(value, column, scratch, out),
+    }
+}
+
 fn csv(value: Value, column: &Column, scratch: &[u8], out: &mut Vec<u8>) {
     match value {
         Value::Null => {}
@@ -121,7 +138,7 @@ fn json(value: Value, column: &Column, scratch: &[u8], out: &mut Vec<u8>) {
 }
 
 fn is_plain_number(column: &Column) -> bool {
-    matches!(column.form, Form::Number { unit: super::form::Unit::Decimal { .. }, .. })
+    matches!(column.form, Form::Number { unit: Unit::Decimal { .. }, .. })
 }
 
 fn is_json(column: &Column) -> bool {

@@ -14,6 +14,7 @@ mod leak;
 mod leak_search;
 mod links;
 mod make;
+mod masking;
 mod permute;
 mod policy;
 mod read;
@@ -32,10 +33,13 @@ pub use key::Key;
 pub use kind::{JsonRule, MaskKind};
 pub use leak::{LeakCheck, LeakLimits, MOST_VALUES};
 pub use leak_search::{Leak, LeakSearch};
+pub use masking::Masking;
 pub use policy::{ColumnRule, Declared, Policy, PolicyFault, PolicyFaults, TablePolicy, TableRule};
 pub use refused::{Open, Unclassified};
 pub use row::{MaskError, Masker, TableMasker};
 pub use suggest::suggest;
+
+pub(in crate::data) use masking::{Treatment, lock};
 
 #[cfg(test)]
 mod fixture;

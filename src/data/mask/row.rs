@@ -19,6 +19,14 @@ pub enum MaskError {
         /// The table.
         table: TableName,
     },
+    /// Columns came or went after the schema was classified.
+    #[error(
+        "table {table} has changed since its columns were classified; read the schema again and give every column a rule"
+    )]
+    Changed {
+        /// The table.
+        table: TableName,
+    },
     /// A row does not have a field for each column.
     #[error(
         "a row of table {table} has {found} fields where {expected} columns were classified; read the schema again"

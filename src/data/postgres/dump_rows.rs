@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use super::connect::Session;
 use super::dump_moment::Reading;
 use super::error::{During, PostgresError, Shown, failed};
-use super::masking::Treatment;
+use crate::data::mask::Treatment;
 use crate::data::schema::TableName;
 use crate::data::snapshot::{SnapshotError, Stream, StreamWriter};
 

@@ -10,9 +10,9 @@ use tokio_postgres::error::SqlState;
 use super::connect::Session;
 use super::databases::{Known, known};
 use super::error::{During, PostgresError};
-use super::masking::lock;
 use super::sql::{literal, quoted};
 use super::statements::{statements, words};
+use crate::data::mask::lock;
 
 /// Makes the database that is filled, with the target's owner, encoding and locale where there is a target.
 pub(super) async fn create_database(

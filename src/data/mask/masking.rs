@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::error::PostgresError;
-use crate::data::mask::{Classified, ColumnTreatment, Key, LeakCheck, LeakSearch, Masker, TableTreatment};
+use super::{Classified, ColumnTreatment, Key, LeakCheck, LeakSearch, MaskError, Masker, TableTreatment};
 use crate::data::schema::{Schema, Table, TableName};
 
 /// How rows are masked.
@@ -27,55 +26,48 @@ impl Masking {
         self.classified.rules()
     }
 
-    pub(super) fn masker(&self) -> &Masker {
+    pub(in crate::data) fn masker(&self) -> &Masker {
         &self.masker
     }
 
     /// Refuses a database whose columns are not exactly those that have rules.
-    pub(super) fn fits(&self, schema: &Schema) -> Result<(), PostgresError> {
+    pub(in crate::data) fn fits(&self, schema: &Schema) -> Result<(), MaskError> {
         for table in &schema.tables {
             let now: Vec<&str> = table.written().map(|column| column.name.as_str()).collect();
             let known: Vec<&str> = match self.classified.table(&table.name) {
-                None => return Err(mismatch(&table.name)),
+                None => return Err(MaskError::Changed { table: table.name.clone() }),
                 Some(TableTreatment::Dropped) => continue,
                 Some(TableTreatment::Rows(columns)) => {
                     columns.iter().map(|(name, _)| name.as_str()).collect()
                 }
             };
             if now != known {
-                return Err(mismatch(&table.name));
+                return Err(MaskError::Changed { table: table.name.clone() });
             }
         }
         Ok(())
     }
 
     /// Whether rows of a table come into the snapshot.
-    pub(super) fn keeps(&self, table: &TableName) -> bool {
+    pub(in crate::data) fn keeps(&self, table: &TableName) -> bool {
         matches!(self.classified.table(table), Some(TableTreatment::Rows(_)))
     }
 
     /// Whether a table has values that may not come into the snapshot and are looked for.
-    pub(super) fn hides(&self, table: &Table) -> bool {
+    pub(in crate::data) fn hides(&self, table: &Table) -> bool {
         let Some(TableTreatment::Rows(columns)) = self.classified.table(&table.name) else { return false };
         columns.iter().any(|(_, treatment)| !matches!(treatment, ColumnTreatment::Keep))
     }
 
     /// A check that has seen nothing.
-    pub(super) fn check(&self) -> LeakCheck {
+    pub(in crate::data) fn check(&self) -> LeakCheck {
         LeakCheck::new(self.classified.leaks, &self.key)
     }
 }
 
-fn mismatch(table: &TableName) -> PostgresError {
-    let text = format!(
-        "table {table} has changed since its columns were classified; read the schema again and give every column a rule"
-    );
-    PostgresError::Mismatch(text)
-}
-
 /// What is done to rows between the server and the snapshot.
 #[derive(Clone)]
-pub(super) enum Treatment {
+pub(in crate::data) enum Treatment {
     /// Nothing.
     Plain,
     /// Their values are remembered and nothing comes out.
@@ -86,7 +78,7 @@ pub(super) enum Treatment {
 
 impl Treatment {
     /// Treats whole lines of one table.
-    pub(super) fn apply(&self, table: &TableName, lines: Bytes) -> Result<Bytes, PostgresError> {
+    pub(in crate::data) fn apply(&self, table: &TableName, lines: Bytes) -> Result<Bytes, MaskError> {
         let (masking, mut out) = match self {
             Self::Plain => return Ok(lines),
             Self::Observed(masking, _) | Self::Masked(masking, _) => {
@@ -121,6 +113,6 @@ fn each(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 
-pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(in crate::data) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

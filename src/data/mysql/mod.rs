@@ -1,0 +1,38 @@
+//! The MySQL and MariaDB store: reads its catalogue, loads synthetic rows, dumps and restores snapshots, and resets in an
+//! instant. New tables are made in databases beside and take the old ones' places by one RENAME TABLE.
+
+mod beside;
+mod catalogue;
+mod catalogue_queries;
+mod columns;
+mod connect;
+mod copies;
+mod definitions;
+mod dump;
+mod dump_moment;
+mod dump_rows;
+mod error;
+mod exclusive;
+mod load;
+mod load_data;
+mod make;
+mod partitions;
+mod progress;
+mod reset;
+mod reshape;
+mod restore;
+mod row;
+mod sql;
+mod streams;
+mod swap;
+mod types;
+
+pub use catalogue::schema;
+pub use connect::{Credentials, Flavour, OLDEST_MARIADB, OLDEST_MYSQL, Password, Server};
+pub use copies::CopyCost;
+pub use dump::{DumpOptions, DumpReport, DumpedTable, dump};
+pub use error::{MysqlError, ServerFault};
+pub use load::{LoadOptions, LoadReport, LoadedTable, load};
+pub use progress::{OnProgress, Progress};
+pub use reset::{ResetCost, ResetReport, keep_pristine, prepare_spare, reset, reset_cost};
+pub use restore::{RestoreOptions, RestoreReport, restore, snapshot_schema};
