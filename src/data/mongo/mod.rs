@@ -1,0 +1,13 @@
+//! The MongoDB store, and what speaks its protocol: dumps and restores snapshots, resets in an instant, and loads synthetic
+//! documents. What is new is made beside what is there, in hidden collections, and put in place by renames that a journal
+//! in the server makes all or nothing: killed at any moment, the next command goes on or takes back.
+
+mod connect;
+mod error;
+mod namespaces;
+mod progress;
+
+pub use connect::{Credentials, Flavour, Password, Server};
+pub use error::MongoError;
+pub use namespaces::{Collection, CollectionKind};
+pub use progress::{OnProgress, Progress};
