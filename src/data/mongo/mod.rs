@@ -3,11 +3,26 @@
 //! in the server makes all or nothing: killed at any moment, the next command goes on or takes back.
 
 mod connect;
+mod definition;
+mod document;
+mod dump;
 mod error;
+mod fill;
+mod moment;
 mod namespaces;
+mod place;
 mod progress;
+mod read;
+mod restore;
+mod state;
+mod streams;
 
 pub use connect::{Credentials, Flavour, Password, Server};
+pub use dump::{DumpOptions, DumpReport, DumpedCollection, dump};
 pub use error::MongoError;
 pub use namespaces::{Collection, CollectionKind};
 pub use progress::{OnProgress, Progress};
+pub use restore::{RestoreReport, restore};
+
+#[cfg(test)]
+mod fixture;
