@@ -11,7 +11,7 @@ async fn a_server_tells_what_it_is_and_what_it_has() {
     let shop = running.database("shop").await;
     shop.collection("orders").insert_one(doc! { "_id": 1 }).await.unwrap();
     shop.create_collection("log").capped(true).size(4096_u64).await.unwrap();
-    shop.collection("devcluster.loading.x").insert_one(doc! { "_id": 1 }).await.unwrap();
+    shop.collection("devcluster_loading_x").insert_one(doc! { "_id": 1 }).await.unwrap();
     running.database("stock").await.collection("items").insert_one(doc! { "_id": 1 }).await.unwrap();
     let server = running.server().await;
     assert_eq!(server.flavour(), Flavour::FerretDb);

@@ -12,6 +12,8 @@ use crate::words::{counted, listed};
 const NOT_IMPLEMENTED: i32 = 238;
 /// What a server says where there is no such collection or database (`NamespaceNotFound`).
 const NOT_FOUND: i32 = 26;
+/// What a server says of a name that it does not take (`InvalidNamespace`).
+const INVALID_NAMESPACE: i32 = 73;
 /// What a server says to a user without the right to do it (`Unauthorized`).
 const UNAUTHORIZED: i32 = 13;
 
@@ -127,6 +129,11 @@ impl MongoError {
     /// Whether the server says that it has not made this command, or an option of it.
     pub(super) fn is_not_implemented(&self) -> bool {
         matches!(self, Self::Server { code: NOT_IMPLEMENTED, .. })
+    }
+
+    /// Whether the server says that it takes no such name.
+    pub(super) fn is_invalid_namespace(&self) -> bool {
+        matches!(self, Self::Server { code: INVALID_NAMESPACE, .. })
     }
 
     /// Whether the server says that there is no such thing.

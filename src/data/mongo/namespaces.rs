@@ -11,7 +11,7 @@ use super::error::{During, MongoError};
 /// Databases that belong to the server.
 const OWN: [&str; 3] = ["admin", "config", "local"];
 /// What our own collections begin with: those beside others, and what is remembered.
-pub(super) const HIDDEN: &str = "devcluster.";
+pub(super) const HIDDEN: &str = "devcluster_";
 
 /// What a collection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -106,6 +106,10 @@ impl Server {
         listed.retain(|index| !of_id(index) && !index.contains_key("clustered"));
         for index in &mut listed {
             index.remove("ns");
+            // The usual version; FerretDB tells it and takes none.
+            if number(index.get("v")) == 2 {
+                index.remove("v");
+            }
         }
         listed.sort_by_cached_key(|index| index.get_str("name").unwrap_or_default().to_owned());
         Ok(listed)

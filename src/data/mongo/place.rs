@@ -31,10 +31,11 @@ impl Beside {
             Self::Pristine => "pristine",
             Self::Spare => "spare",
         };
-        format!("{HIDDEN}{kind}.")
+        format!("{HIDDEN}{kind}_")
     }
 
-    /// `devcluster.loading.` and a hash of the collection's name, which may be as long as the server takes.
+    /// `devcluster_loading_` and a hash of the collection's name, which may be as long as the server takes. Without a dot, for
+    /// FerretDB renames no collection whose name has one.
     pub(super) fn name(self, collection: &str) -> String {
         let hash = blake3::hash(collection.as_bytes()).to_hex();
         format!("{}{}", self.prefix(), hash.chars().take(32).collect::<String>())
@@ -183,23 +184,29 @@ async fn put(
     there: Option<&Collection>,
 ) -> Result<(), MongoError> {
     if one.definition.kind == CollectionKind::TimeSeries {
-        // Servers do not rename these.
-        drop_collection(server, database, &one.to).await?;
-        one.definition.create(server, database, &one.to, false).await?;
-        fill::copy(server, database, (from, &one.to), &one.definition, |_| {}).await?;
-        one.definition.create_indexes(server, database, &one.to).await?;
-        return drop_collection(server, database, from).await;
+        return copy_into(server, database, from, one).await;
     }
     if there.is_some_and(|there| there.kind != CollectionKind::Collection) {
         drop_collection(server, database, &one.to).await?;
     }
     match rename(server, database, from, &one.to, true).await {
-        Err(error) if error.is_not_implemented() => {
-            drop_collection(server, database, &one.to).await?;
-            rename(server, database, from, &one.to, false).await
-        }
+        Err(error) if error.is_not_implemented() => {}
+        done => return done,
+    }
+    drop_collection(server, database, &one.to).await?;
+    match rename(server, database, from, &one.to, false).await {
+        Err(error) if error.is_invalid_namespace() => copy_into(server, database, from, one).await,
         done => done,
     }
+}
+
+/// Where the server does not rename: time series, and in FerretDB names with a dot. Begun again where it was interrupted.
+async fn copy_into(server: &Server, database: &str, from: &str, one: &Move) -> Result<(), MongoError> {
+    drop_collection(server, database, &one.to).await?;
+    one.definition.create(server, database, &one.to, false).await?;
+    fill::copy(server, database, (from, &one.to), &one.definition, |_| {}).await?;
+    one.definition.create_indexes(server, database, &one.to).await?;
+    drop_collection(server, database, from).await
 }
 
 async fn rename(server: &Server, database: &str, from: &str, to: &str, replace: bool) -> Result<(), MongoError> {

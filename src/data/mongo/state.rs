@@ -9,7 +9,7 @@ use super::connect::Server;
 use super::error::{During, MongoError};
 
 /// The collection.
-const STATE: &str = "devcluster.state";
+const STATE: &str = "devcluster_state";
 
 /// What is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
