@@ -61,13 +61,13 @@ impl Filling {
 /// Copies a collection's documents into another, which is there; gives how many, and their bytes.
 pub(super) async fn copy(
     server: &Server,
-    database: &str,
-    (from, to): (&str, &str),
+    from: (&str, &str),
+    to: (&str, &str),
     definition: &Definition,
     on_done: impl Fn(u64),
 ) -> Result<(u64, u64), MongoError> {
-    let mut reading = Reading::begin(server, (database, from), definition, None).await?;
-    let mut filling = Filling::new(server, database, to);
+    let mut reading = Reading::begin(server, from, definition, None).await?;
+    let mut filling = Filling::new(server, to.0, to.1);
     while reading.advance().await? {
         filling.add(reading.current().to_owned()).await?;
         if filling.batch.is_empty() {

@@ -13,6 +13,7 @@ mod namespaces;
 mod place;
 mod progress;
 mod read;
+mod reset;
 mod restore;
 mod state;
 mod streams;
@@ -22,6 +23,7 @@ pub use dump::{DumpOptions, DumpReport, DumpedCollection, dump};
 pub use error::MongoError;
 pub use namespaces::{Collection, CollectionKind};
 pub use progress::{OnProgress, Progress};
+pub use reset::{CopyCost, ResetCost, ResetReport, keep_pristine, prepare_spare, reset, reset_cost};
 pub use restore::{RestoreReport, restore};
 
 #[cfg(test)]

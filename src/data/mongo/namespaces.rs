@@ -10,6 +10,8 @@ use super::error::{During, MongoError};
 
 /// Databases that belong to the server.
 const OWN: [&str; 3] = ["admin", "config", "local"];
+/// Our own database: what others are reset to outlives their being dropped.
+pub(super) const OURS: &str = "devcluster";
 /// What our own collections begin with: those beside others, and what is remembered.
 pub(super) const HIDDEN: &str = "devcluster_";
 
@@ -69,7 +71,7 @@ impl Server {
         };
         let listed = said.get_array("databases").map(Vec::as_slice).unwrap_or_default();
         let names = listed.iter().filter_map(|entry| entry.as_document()?.get_str("name").ok());
-        let meant = |name: &&str| self.database().map_or(!OWN.contains(name), |only| *name == only);
+        let meant = |name: &&str| self.database().map_or(!OWN.contains(name) && *name != OURS, |only| *name == only);
         let mut names: Vec<String> = names.filter(meant).map(str::to_owned).collect();
         names.sort_unstable();
         Ok(names)

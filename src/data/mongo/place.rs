@@ -10,7 +10,7 @@ use super::connect::Server;
 use super::definition::Definition;
 use super::error::MongoError;
 use super::fill;
-use super::namespaces::{Collection, CollectionKind, HIDDEN};
+use super::namespaces::{Collection, CollectionKind, HIDDEN, OURS};
 use super::state::Remembered;
 
 /// What a collection beside another is for. Its name tells.
@@ -25,31 +25,36 @@ pub(super) enum Beside {
 }
 
 impl Beside {
-    fn prefix(self) -> String {
-        let kind = match self {
-            Self::Loading => "loading",
-            Self::Pristine => "pristine",
-            Self::Spare => "spare",
-        };
-        format!("{HIDDEN}{kind}_")
+    /// The database, and what the collections' names begin with.
+    fn place(self, database: &str) -> (&str, String) {
+        match self {
+            Self::Loading => (database, format!("{HIDDEN}loading_")),
+            Self::Pristine => (OURS, format!("{HIDDEN}pristine_{}_", hashed(database))),
+            Self::Spare => (database, format!("{HIDDEN}spare_")),
+        }
     }
 
-    /// `devcluster_loading_` and a hash of the collection's name, which may be as long as the server takes. Without a dot, for
-    /// FerretDB renames no collection whose name has one.
-    pub(super) fn name(self, collection: &str) -> String {
-        let hash = blake3::hash(collection.as_bytes()).to_hex();
-        format!("{}{}", self.prefix(), hash.chars().take(32).collect::<String>())
+    /// Database and name: `devcluster_loading_` and a hash of the collection's own, which may be as long as the server takes.
+    /// Without a dot, for FerretDB renames no collection whose name has one.
+    pub(super) fn of(self, database: &str, collection: &str) -> (String, String) {
+        let (home, prefix) = self.place(database);
+        (home.to_owned(), format!("{prefix}{}", hashed(collection)))
     }
 
-    /// Drops all collections of a database that are there for this.
+    /// Drops all collections that are there for this of a database.
     pub(super) async fn clear(self, server: &Server, database: &str) -> Result<(), MongoError> {
-        for found in server.all_collections(database).await? {
-            if found.name.starts_with(&self.prefix()) {
-                drop_collection(server, database, &found.name).await?;
+        let (home, prefix) = self.place(database);
+        for found in server.all_collections(home).await? {
+            if found.name.starts_with(&prefix) {
+                drop_collection(server, home, &found.name).await?;
             }
         }
         Ok(())
     }
+}
+
+fn hashed(name: &str) -> String {
+    blake3::hash(name.as_bytes()).to_hex().chars().take(32).collect()
 }
 
 /// A collection that is to stand in a place.
@@ -204,7 +209,7 @@ async fn put(
 async fn copy_into(server: &Server, database: &str, from: &str, one: &Move) -> Result<(), MongoError> {
     drop_collection(server, database, &one.to).await?;
     one.definition.create(server, database, &one.to, false).await?;
-    fill::copy(server, database, (from, &one.to), &one.definition, |_| {}).await?;
+    fill::copy(server, (database, from), (database, &one.to), &one.definition, |_| {}).await?;
     one.definition.create_indexes(server, database, &one.to).await?;
     drop_collection(server, database, from).await
 }

@@ -139,7 +139,7 @@ impl Job<'_> {
     }
 
     async fn load_one(&self, database: &str, name: &str, kept: &Kept) -> Result<u64, MongoError> {
-        let beside = Beside::Loading.name(name);
+        let (_, beside) = Beside::Loading.of(database, name);
         kept.definition.create(self.server, database, &beside, true).await?;
         let source = self.source.clone();
         let (in_database, of_name) = (database.to_owned(), name.to_owned());
@@ -191,7 +191,7 @@ impl Job<'_> {
         for database in databases {
             let new = self.contents.databases.get(database).unwrap_or(&none);
             let moves = new.iter().map(|(name, kept)| {
-                let from = (kept.definition.kind != CollectionKind::View).then(|| Beside::Loading.name(name));
+                let from = (kept.definition.kind != CollectionKind::View).then(|| Beside::Loading.of(database, name).1);
                 Move { to: name.clone(), from, definition: kept.definition.clone() }
             });
             let old = there.get(database).into_iter().flatten().map(|collection| &collection.name);
