@@ -8,6 +8,9 @@ mod document;
 mod dump;
 mod error;
 mod fill;
+mod infer;
+mod json_schema;
+mod load;
 mod moment;
 mod namespaces;
 mod place;
@@ -15,16 +18,21 @@ mod progress;
 mod read;
 mod reset;
 mod restore;
+mod rows;
+mod shapes;
 mod state;
 mod streams;
 
 pub use connect::{Credentials, Flavour, Password, Server};
 pub use dump::{DumpOptions, DumpReport, DumpedCollection, dump};
 pub use error::MongoError;
+pub use infer::infer;
+pub use load::{LoadReport, LoadedCollection, load};
 pub use namespaces::{Collection, CollectionKind};
 pub use progress::{OnProgress, Progress};
 pub use reset::{CopyCost, ResetCost, ResetReport, keep_pristine, prepare_spare, reset, reset_cost};
 pub use restore::{RestoreReport, restore};
+pub use shapes::Shapes;
 
 #[cfg(test)]
 mod fixture;
