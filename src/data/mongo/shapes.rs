@@ -8,6 +8,7 @@ use bson::{RawBsonRef, RawDocument};
 use serde::{Deserialize, Serialize};
 
 use crate::data::schema::{ColumnType, Schema, TableName};
+use crate::data::seed::Seed;
 
 /// Items of an array that become columns, at most.
 const MOST_ITEMS: usize = 3;
@@ -31,6 +32,19 @@ pub struct Shapes {
 }
 
 impl Shapes {
+    /// Gives a seed that was planned for this schema the shares of documents without a value that were found.
+    pub fn refine(&self, seed: &mut Seed) {
+        for (table, made) in &mut seed.tables {
+            let Some(nulls) = self.nulls.get(&table.to_string()) else { continue };
+            for (column, made) in &mut made.columns {
+                if let (Some(share), Some(_)) = (nulls.get(column), made.null) {
+                    // As few digits as a reader wants to see.
+                    made.null = Some((share * 1000.0).round() / 1000.0);
+                }
+            }
+        }
+    }
+
     /// A collection's fields, in their order.
     pub(super) fn fields(&self, table: &TableName) -> Option<&[Field]> {
         self.fields.get(&table.to_string()).map(Vec::as_slice)
