@@ -20,7 +20,10 @@ async fn a_server_tells_what_it_is_and_what_it_has() {
     let found = server.collections().await.unwrap();
     let names = |database: &str| found[database].iter().map(|one| one.name.clone()).collect::<Vec<_>>();
     assert_eq!(found.keys().collect::<Vec<_>>(), ["shop", "stock"], "without the server's own");
-    assert_eq!((names("shop"), names("stock")), (vec!["log".into(), "orders".into()], vec!["items".to_owned()]));
+    assert_eq!(
+        (names("shop"), names("stock")),
+        (vec!["log".into(), "orders".into()], vec!["items".to_owned()])
+    );
     assert!(found["shop"][0].is_capped() && !found["shop"][1].is_capped());
     assert_eq!(found["shop"][0].kind, CollectionKind::Collection);
     let only = running.server_of("stock").await.collections().await.unwrap();
@@ -57,5 +60,8 @@ async fn what_is_no_mongodb_is_told_apart() {
 
 #[test]
 fn passwords_are_not_shown() {
-    assert_eq!(format!("{:?}", Running::credentials()), "Credentials { user: \"root\", password: Password(hidden) }");
+    assert_eq!(
+        format!("{:?}", Running::credentials()),
+        "Credentials { user: \"root\", password: Password(hidden) }"
+    );
 }

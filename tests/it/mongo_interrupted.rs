@@ -59,7 +59,11 @@ struct Counted {
 }
 
 impl AsyncRead for Counted {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.left.load(Ordering::SeqCst) <= 0 {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -68,7 +72,11 @@ impl AsyncRead for Counted {
 }
 
 impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let left = self.left.load(Ordering::SeqCst);
         let Some(room) = usize::try_from(left).ok().filter(|room| *room > 0) else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
@@ -99,7 +107,9 @@ pub async fn cut_off(left: &AtomicI64) {
 
 /// Some collections in two databases, told apart by `generation`.
 pub async fn fill(running: &Running, generation: i32) {
-    for (database, collections) in [("shop", &["orders", "customers", "dotted.log"][..]), ("stock", &["items"])] {
+    for (database, collections) in
+        [("shop", &["orders", "customers", "dotted.log"][..]), ("stock", &["items"])]
+    {
         let database = running.database(database).await;
         for name in collections {
             let collection = database.collection::<Document>(name);

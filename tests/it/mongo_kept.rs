@@ -51,7 +51,8 @@ impl Kept {
 pub async fn seen(database: &Database) -> BTreeMap<String, Vec<Vec<u8>>> {
     let mut all = BTreeMap::new();
     for name in database.list_collection_names().await.unwrap() {
-        let cursor = database.collection::<RawDocumentBuf>(&name).find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
+        let cursor =
+            database.collection::<RawDocumentBuf>(&name).find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
         let documents: Vec<RawDocumentBuf> = cursor.try_collect().await.unwrap();
         all.insert(name, documents.into_iter().map(RawDocumentBuf::into_bytes).collect());
     }

@@ -32,7 +32,10 @@ async fn fill(running: &Running) {
     };
     customers.insert_many((0..40).map(customer)).await.unwrap();
     let unique = IndexOptions::builder().unique(true).build();
-    customers.create_index(IndexModel::builder().keys(doc! { "email": 1 }).options(unique).build()).await.unwrap();
+    customers
+        .create_index(IndexModel::builder().keys(doc! { "email": 1 }).options(unique).build())
+        .await
+        .unwrap();
     let orders = shop.collection::<Document>("orders");
     let order = |n: i32| {
         let lines = [doc! { "sku": format!("S{n}"), "count": 1_i64 }, doc! { "sku": "T", "count": 2_i64 }];
@@ -53,7 +56,8 @@ fn generator(shapes: &Shapes) -> Generator {
     let mut planned = plan(&shapes.schema, &PlanOptions { rows: 200, ..PlanOptions::default() });
     shapes.refine(&mut planned);
     let text = planned.to_yaml(&shapes.schema);
-    let read = seed::read(&text, "seed.yaml", &shapes.schema).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+    let read =
+        seed::read(&text, "seed.yaml", &shapes.schema).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
     Generator::new(&shapes.schema, &read).unwrap()
 }
 
@@ -69,8 +73,20 @@ async fn documents_are_learnt_and_made_alike() {
     let server = running.server().await;
     let shapes = infer(&server).await.unwrap();
     let customers = shapes.schema.table(&TableName::new("shop", "customers")).unwrap();
-    let columns: Vec<(&str, bool)> = customers.columns.iter().map(|one| (one.name.as_str(), one.not_null)).collect();
-    let expected = ["_id", "email", "firstName", "age", "address.city", "address.geo.lat", "tags.0", "tags.1", "createdAt", "key"];
+    let columns: Vec<(&str, bool)> =
+        customers.columns.iter().map(|one| (one.name.as_str(), one.not_null)).collect();
+    let expected = [
+        "_id",
+        "email",
+        "firstName",
+        "age",
+        "address.city",
+        "address.geo.lat",
+        "tags.0",
+        "tags.1",
+        "createdAt",
+        "key",
+    ];
     let expected = expected.map(|name| (name, true)).into_iter().chain([("note", false)]);
     assert_eq!(columns, expected.collect::<Vec<_>>());
     assert_eq!(customers.uniques[0].columns, ["email"]);
@@ -78,7 +94,10 @@ async fn documents_are_learnt_and_made_alike() {
     assert_eq!(shapes.nulls["shop.customers"]["note"], 0.75);
     let orders = shapes.schema.table(&TableName::new("shop", "orders")).unwrap();
     assert_eq!(orders.foreign_keys.len(), 1);
-    assert_eq!((orders.foreign_keys[0].columns[0].as_str(), orders.foreign_keys[0].table.name.as_str()), ("customerId", "customers"));
+    assert_eq!(
+        (orders.foreign_keys[0].columns[0].as_str(), orders.foreign_keys[0].table.name.as_str()),
+        ("customerId", "customers")
+    );
     assert_eq!(shapes.notes, ["shop.settings is left out: its `_id` is a document"]);
     // Kept with the seed, for servers that have no documents yet.
     let shapes: Shapes = serde_json::from_str(&serde_json::to_string(&shapes).unwrap()).unwrap();
@@ -92,15 +111,31 @@ async fn documents_are_learnt_and_made_alike() {
     assert_eq!(all(&running, "settings").await.len(), 1, "what has no rows stays");
     let first = kept.dump(&server, "first").await;
     load(&server, &shapes, &generator, &|_| {}).await.unwrap();
-    assert_eq!(kept.dump(&server, "second").await.content, first.content, "the same seed, the same documents");
+    assert_eq!(
+        kept.dump(&server, "second").await.content,
+        first.content,
+        "the same seed, the same documents"
+    );
     load(&fresh.server().await, &shapes, &generator, &|_| {}).await.unwrap();
-    let [one, other] = [&running, &fresh].map(|running| async { seen(&running.database("shop").await).await });
+    let [one, other] =
+        [&running, &fresh].map(|running| async { seen(&running.database("shop").await).await });
     assert_eq!((one.await)["orders"], (other.await)["orders"], "on a fresh server, too");
     // What was made is learnt as what it was made from.
     let again = infer(&server).await.unwrap();
-    let types = |shapes: &Shapes| shapes.schema.tables.iter().map(|table| {
-        table.columns.iter().map(|one| (one.name.clone(), one.kind.clone())).collect::<std::collections::BTreeMap<_, _>>()
-    }).collect::<Vec<_>>();
+    let types = |shapes: &Shapes| {
+        shapes
+            .schema
+            .tables
+            .iter()
+            .map(|table| {
+                table
+                    .columns
+                    .iter()
+                    .map(|one| (one.name.clone(), one.kind.clone()))
+                    .collect::<std::collections::BTreeMap<_, _>>()
+            })
+            .collect::<Vec<_>>()
+    };
     assert_eq!(types(&again), types(&shapes));
 }
 
@@ -145,7 +180,10 @@ async fn a_load_that_fails_or_is_cut_off_leaves_the_old_documents() {
     let orders = running.database("shop").await.collection::<Document>("orders");
     let unique = IndexOptions::builder().unique(true).build();
     orders.delete_many(doc! { "_id": { "$gt": 1 } }).await.unwrap();
-    orders.create_index(IndexModel::builder().keys(doc! { "paid": 1 }).options(unique).build()).await.unwrap();
+    orders
+        .create_index(IndexModel::builder().keys(doc! { "paid": 1 }).options(unique).build())
+        .await
+        .unwrap();
     let before = kept.dump(&server, "before").await;
     let error = load(&server, &shapes, &generator, &|_| {}).await.unwrap_err();
     assert!(matches!(error, MongoError::Server { .. }), "{error:?}");

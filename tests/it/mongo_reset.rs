@@ -59,7 +59,8 @@ async fn a_reset_puts_back_what_was_kept() {
     assert_eq!(kept.dump(&server, "whole").await.content, pristine.content);
     // An application that drops every collection it sees.
     prepare_spare(&server, &|_| {}).await.unwrap();
-    for name in shop.list_collection_names().await.unwrap().into_iter().filter(|name| name.contains("spare")) {
+    for name in shop.list_collection_names().await.unwrap().into_iter().filter(|name| name.contains("spare"))
+    {
         shop.collection::<Document>(&name).drop().await.unwrap();
     }
     assert!(!reset(&server, &|_| {}).await.unwrap().spare);
@@ -104,7 +105,11 @@ async fn a_reset_cut_off_at_any_moment_goes_on() {
         }
         let found = kept.dump(&good, &format!("cut-{cut}")).await.content;
         assert!(found == spoilt.content || found == pristine.content, "cut {cut}");
-        if found == spoilt.content { befores += 1 } else { afters += 1 }
+        if found == spoilt.content {
+            befores += 1
+        } else {
+            afters += 1
+        }
         reset(&good, &|_| {}).await.unwrap();
         assert_eq!(kept.dump(&good, &format!("reset-{cut}")).await.content, pristine.content);
     }

@@ -50,7 +50,10 @@ impl Running {
         let patience = Instant::now() + Duration::from_secs(30);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             let log = std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < patience, "ferretdb did not start; testbed/tools/ensure ferretdb builds it\n{log}");
+            assert!(
+                Instant::now() < patience,
+                "ferretdb did not start; testbed/tools/ensure ferretdb builds it\n{log}"
+            );
             std::thread::sleep(Duration::from_millis(30));
         }
         Self { port, shell, _directory: directory }

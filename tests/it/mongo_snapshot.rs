@@ -58,16 +58,28 @@ async fn fill(running: &Running) {
     let order = |n: i32| doc! { "_id": n, "number": format!("O-{n}"), "lines": [{ "sku": n % 7, "count": 2 }], "at": DateTime::from_millis(n.into()) };
     orders.insert_many((0..3000).map(order)).await.unwrap();
     let unique = IndexOptions::builder().unique(true).name("number_unique".to_owned()).build();
-    orders.create_index(IndexModel::builder().keys(doc! { "number": 1 }).options(unique).build()).await.unwrap();
+    orders
+        .create_index(IndexModel::builder().keys(doc! { "number": 1 }).options(unique).build())
+        .await
+        .unwrap();
     // The order of an index' fields is not that of their names.
     orders.create_index(IndexModel::builder().keys(doc! { "lines.sku": -1, "at": 1 }).build()).await.unwrap();
     shop.create_collection("log").capped(true).size(1_u64 << 20).await.unwrap();
     let lines = [7, 3, 9, 1].map(|n| doc! { "_id": n, "line": format!("line {n}") });
     shop.collection::<Document>("log").insert_many(lines).await.unwrap();
-    shop.collection::<Document>("dotted.name").insert_many([doc! { "_id": 2 }, doc! { "_id": 1 }]).await.unwrap();
+    shop.collection::<Document>("dotted.name")
+        .insert_many([doc! { "_id": 2 }, doc! { "_id": 1 }])
+        .await
+        .unwrap();
     shop.create_collection("empty").await.unwrap();
     let large = "x".repeat((16 << 20) - 64);
-    running.database("files").await.collection("large/ä").insert_one(doc! { "_id": 1, "data": large }).await.unwrap();
+    running
+        .database("files")
+        .await
+        .collection("large/ä")
+        .insert_one(doc! { "_id": 1, "data": large })
+        .await
+        .unwrap();
 }
 
 async fn all(running: &Running) -> [std::collections::BTreeMap<String, Vec<Vec<u8>>>; 2] {
@@ -81,8 +93,12 @@ async fn everything_comes_back_and_gives_the_same_bytes() {
     let server = source.server().await;
     let (first, report) = kept.dump_with(&server, "first", DumpOptions::default(), &|_| {}).await.unwrap();
     assert!(report.notes.is_empty() && !report.one_moment, "{report:?}");
-    let counts: Vec<(&str, u64)> = report.collections.iter().map(|one| (one.name.as_str(), one.documents)).collect();
-    assert_eq!(counts, [("large/ä", 1), ("dotted.name", 2), ("empty", 0), ("every type", 23), ("log", 4), ("orders", 3000)]);
+    let counts: Vec<(&str, u64)> =
+        report.collections.iter().map(|one| (one.name.as_str(), one.documents)).collect();
+    assert_eq!(
+        counts,
+        [("large/ä", 1), ("dotted.name", 2), ("empty", 0), ("every type", 23), ("log", 4), ("orders", 3000)]
+    );
     assert!(first.stream(&format!("{PREFIX}/files/large%2f%c3%a4.bson").parse().unwrap()).is_some());
     // What is there already, and in the way.
     let shop = target.database("shop").await;
@@ -94,7 +110,8 @@ async fn everything_comes_back_and_gives_the_same_bytes() {
     assert_eq!(restored.dropped, ["old.gone", "shop.drafts"]);
     assert_eq!(all(&source).await, all(&target).await);
     for collection in ["orders", "every type"] {
-        let [from, to] = [&source, &target].map(|running| async { indexes(&running.database("shop").await, collection).await });
+        let [from, to] = [&source, &target]
+            .map(|running| async { indexes(&running.database("shop").await, collection).await });
         assert_eq!(from.await, to.await);
     }
     let second = kept.dump(&target.server().await, "second").await;
@@ -160,7 +177,9 @@ fn made(kept: &Kept, name: &str, streams: &[(&str, &[u8])]) -> Manifest {
     let created = CreateOptions::at("2026-11-25T21:00:00Z".parse().unwrap());
     let writer = kept.catalogue.create(name.parse().unwrap(), created).unwrap();
     for (path, bytes) in streams {
-        let mut stream = writer.stream(format!("{PREFIX}/{path}").parse().unwrap(), std::collections::BTreeMap::new()).unwrap();
+        let mut stream = writer
+            .stream(format!("{PREFIX}/{path}").parse().unwrap(), std::collections::BTreeMap::new())
+            .unwrap();
         stream.write_all(bytes).unwrap();
         stream.finish().unwrap();
     }
@@ -202,7 +221,12 @@ async fn hostile_snapshots_are_refused_and_nothing_is_touched() {
         ("system", named("shop", "system.users", doc! {}), good.clone(), "cannot be a collection's name"),
         ("hidden", named("shop", "devcluster_state", doc! {}), good.clone(), "cannot be a collection's name"),
         ("database", named("a/b", "orders", doc! {}), good.clone(), "cannot be a database's name"),
-        ("option", named("shop", "orders", doc! { "writeConcern": 1 }), good.clone(), "option `writeConcern`"),
+        (
+            "option",
+            named("shop", "orders", doc! { "writeConcern": 1 }),
+            good.clone(),
+            "option `writeConcern`",
+        ),
     ];
     let server = target.server().await;
     for (name, contents, documents, expected) in cases {
@@ -216,7 +240,14 @@ async fn hostile_snapshots_are_refused_and_nothing_is_touched() {
     let error = kept.restore(&server, &nothing).await.unwrap_err();
     assert!(error.to_string().contains("no MongoDB data was dumped"), "{error}");
     // Well-formed, but no server takes two documents of one name: found while they are loaded beside.
-    let twice = made(&kept, "twice", &[("mongo.bson", &self::contents("shop", "orders", 2, doc! {})), ("shop/orders.bson", &[&good[..], &good].concat())]);
+    let twice = made(
+        &kept,
+        "twice",
+        &[
+            ("mongo.bson", &self::contents("shop", "orders", 2, doc! {})),
+            ("shop/orders.bson", &[&good[..], &good].concat()),
+        ],
+    );
     let error = kept.restore(&server, &twice).await.unwrap_err();
     assert!(matches!(error, MongoError::Server { code: 11000, .. }), "{error:?}");
     let shop = target.database("shop").await;

@@ -122,10 +122,11 @@ impl Server {
             database: database.filter(|database| !database.is_empty()),
             flavour: if ferret.is_some() { Flavour::FerretDb } else { Flavour::MongoDb },
             major: version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0),
-            release: ferret.filter(|release| *release != "unknown").map_or(version, |release| {
-                release.trim_start_matches('v').to_owned()
-            }),
-            in_set: hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|what| what == "isdbgrid"),
+            release: ferret
+                .filter(|release| *release != "unknown")
+                .map_or(version, |release| release.trim_start_matches('v').to_owned()),
+            in_set: hello.contains_key("setName")
+                || hello.get_str("msg").is_ok_and(|what| what == "isdbgrid"),
         };
         Ok(Self { client: client.clone(), inner: Arc::new(inner) })
     }
@@ -154,7 +155,11 @@ impl Server {
     pub fn note(&self) -> Option<String> {
         let newer = self.flavour() == Flavour::MongoDb && self.inner.major > NEWEST;
         newer.then(|| {
-            format!("{} is MongoDB {}, newer than all that are known (up to {NEWEST})", self.name(), self.release())
+            format!(
+                "{} is MongoDB {}, newer than all that are known (up to {NEWEST})",
+                self.name(),
+                self.release()
+            )
         })
     }
 

@@ -21,7 +21,11 @@ pub(super) struct Definition {
 
 impl Definition {
     /// As the server has it.
-    pub(super) async fn read(server: &Server, database: &str, found: &Collection) -> Result<Self, MongoError> {
+    pub(super) async fn read(
+        server: &Server,
+        database: &str,
+        found: &Collection,
+    ) -> Result<Self, MongoError> {
         let indexes = match found.kind {
             CollectionKind::View => Vec::new(),
             _ => server.indexes(database, &found.name).await?,
@@ -59,7 +63,8 @@ impl Definition {
         ];
         // Older servers have both; neither says anything of the data.
         let unknown = self.options.keys().find(|key| {
-            !KNOWN.contains(&key.as_str()) && !["autoIndexId", "flags", "indexOptionDefaults"].contains(&key.as_str())
+            !KNOWN.contains(&key.as_str())
+                && !["autoIndexId", "flags", "indexOptionDefaults"].contains(&key.as_str())
         });
         if let Some(unknown) = unknown {
             return Err(format!("option `{unknown}` of a collection is not known"));
@@ -95,7 +100,12 @@ impl Definition {
     }
 
     /// Makes its indexes.
-    pub(super) async fn create_indexes(&self, server: &Server, database: &str, name: &str) -> Result<(), MongoError> {
+    pub(super) async fn create_indexes(
+        &self,
+        server: &Server,
+        database: &str,
+        name: &str,
+    ) -> Result<(), MongoError> {
         if self.indexes.is_empty() {
             return Ok(());
         }

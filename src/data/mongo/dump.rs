@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mongodb::ClientSession;
@@ -11,12 +12,15 @@ use tokio::sync::mpsc;
 use super::connect::Server;
 use super::definition::Definition;
 use super::error::MongoError;
+use super::masking::{Masking, Rules};
 use super::moment;
 use super::namespaces::{Collection, CollectionKind};
 use super::place;
 use super::progress::{OnProgress, Progress};
 use super::read::Reading;
 use super::streams::{Contents, FORMAT, Kept, collection_path, contents_path, unwritten};
+use crate::data::mask::LeakSearch;
+use crate::data::schema::TableName;
 use crate::data::snapshot::{SnapshotError, StreamWriter, Writer};
 
 /// Bytes that are handed to the snapshot at once.
@@ -27,6 +31,8 @@ const PIECE: usize = 1 << 20;
 pub struct DumpOptions {
     /// What its streams' paths begin with: `mongo/shop/db`.
     pub prefix: String,
+    /// How documents are masked, where they are.
+    pub mask: Option<Arc<Masking>>,
 }
 
 /// What was dumped.
@@ -73,7 +79,12 @@ pub async fn dump(
     let found = server.collections().await?;
     let session = moment::session(server).await?;
     let one_moment = session.is_some();
-    let mut job = Job { server, writer, options, session, on_progress, notes: BTreeSet::new(), collections: Vec::new() };
+    let search = match &options.mask {
+        Some(masking) => Some(observe(server, masking, &found, on_progress).await?),
+        None => None,
+    };
+    let (notes_of, collections) = (BTreeSet::new(), Vec::new());
+    let mut job = Job { server, writer, options, session, search, on_progress, notes: notes_of, collections };
     let mut databases = BTreeMap::new();
     for (database, collections) in &found {
         let mut kept = BTreeMap::new();
@@ -83,6 +94,10 @@ pub async fn dump(
         databases.insert(database.clone(), kept);
     }
     let (mut dumped, more) = (job.collections, job.notes);
+    let leaks = job.search.map(LeakSearch::finish).unwrap_or_default();
+    if !leaks.is_empty() {
+        return Err(MongoError::Leaks(leaks));
+    }
     let contents = Contents { format: FORMAT, whole: server.database().is_none(), databases };
     let bytes = write_contents(writer, &options.prefix, &contents)?;
     notes.extend(more);
@@ -100,6 +115,8 @@ struct Job<'j> {
     writer: &'j Writer,
     options: &'j DumpOptions,
     session: Option<ClientSession>,
+    /// What looks for original values in what comes out, where it is masked.
+    search: Option<LeakSearch>,
     on_progress: OnProgress<'j>,
     notes: BTreeSet<String>,
     collections: Vec<DumpedCollection>,
@@ -114,12 +131,14 @@ impl Job<'_> {
         let Collection { name, .. } = found;
         let total = self.server.count(database, name).await?;
         let full = format!("{database}.{name}");
-        let unkept = |error: SnapshotError| MongoError::Name { name: full.clone(), reason: error.to_string() };
+        let unkept =
+            |error: SnapshotError| MongoError::Name { name: full.clone(), reason: error.to_string() };
         let path = collection_path(&self.options.prefix, database, name).map_err(unkept)?;
         let stream = self.writer.stream(path, BTreeMap::new())?;
         let session = if definition.is_capped() && self.session.is_some() {
             // The server refuses snapshot reads of these.
-            self.notes.insert(format!("capped collection `{full}` is not of the moment that the others are of"));
+            self.notes
+                .insert(format!("capped collection `{full}` is not of the moment that the others are of"));
             None
         } else {
             self.session.as_mut()
@@ -128,17 +147,63 @@ impl Job<'_> {
         let tell = |done: u64| {
             (self.on_progress)(Progress::Documents { collection: &full, done, total: total.max(done) });
         };
-        let (documents, bytes) = write(reading, stream, &tell).await?;
+        let table = TableName::new(database, name);
+        let masked = match (&self.options.mask, &mut self.search) {
+            (Some(masking), Some(search)) => match masking.rules_of(&table)? {
+                Some(rules) => Masked::By(rules, search),
+                None => Masked::Dropped,
+            },
+            _ => Masked::Not,
+        };
+        let (documents, bytes) = write(reading, stream, masked, &tell).await?;
         let (database, name) = (database.to_owned(), name.clone());
         self.collections.push(DumpedCollection { database, name, documents, bytes });
         Ok(Kept { definition, documents })
     }
 }
 
+/// Reads what may not come out, before anything does.
+async fn observe(
+    server: &Server,
+    masking: &Masking,
+    found: &BTreeMap<String, Vec<Collection>>,
+    on_progress: OnProgress<'_>,
+) -> Result<LeakSearch, MongoError> {
+    on_progress(Progress::Step("reading what is to be masked"));
+    let mut check = masking.check();
+    for (database, collections) in found {
+        for collection in collections.iter().filter(|one| one.kind != CollectionKind::View) {
+            let Some(rules) = masking.rules_of(&TableName::new(database, &collection.name))? else {
+                continue;
+            };
+            if !rules.hides() {
+                continue;
+            }
+            let definition = Definition::read(server, database, collection).await?;
+            let mut reading = Reading::begin(server, (database, &collection.name), &definition, None).await?;
+            while reading.advance().await? {
+                rules.observe(reading.current(), &mut check);
+            }
+        }
+    }
+    Ok(check.search())
+}
+
+/// What is done to documents on their way.
+enum Masked<'m> {
+    /// Nothing.
+    Not,
+    /// They are masked, and what comes out is searched.
+    By(&'m Rules, &'m mut LeakSearch),
+    /// None comes out.
+    Dropped,
+}
+
 /// Writes documents to a stream, on a thread of its own; gives how many there are, and their bytes.
 async fn write(
     mut reading: Reading<'_>,
     mut stream: StreamWriter,
+    mut masked: Masked<'_>,
     on_done: &(impl Fn(u64) + Sync),
 ) -> Result<(u64, u64), MongoError> {
     let (to, mut pieces) = mpsc::channel::<Vec<u8>>(2);
@@ -149,9 +214,14 @@ async fn write(
         Ok::<_, MongoError>(stream.finish()?.size)
     });
     let (mut documents, mut piece) = (0, Vec::with_capacity(PIECE + PIECE / 8));
-    let mut stopped = false;
+    let (mut stopped, mut open) = (matches!(masked, Masked::Dropped), BTreeSet::new());
     while !stopped && reading.advance().await? {
-        piece.extend_from_slice(reading.current().as_bytes());
+        match &mut masked {
+            Masked::By(rules, search) => {
+                piece.extend_from_slice(rules.mask(reading.current(), search, &mut open)?.as_bytes());
+            }
+            _ => piece.extend_from_slice(reading.current().as_bytes()),
+        }
         documents += 1;
         if piece.len() >= PIECE {
             let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE + PIECE / 8));
@@ -163,15 +233,16 @@ async fn write(
     drop(to.send(piece).await);
     drop(to);
     on_done(documents);
+    if !open.is_empty() {
+        return Err(MongoError::Unclassified(open.into_iter().collect()));
+    }
     let bytes = writing.await.map_err(|_| MongoError::Stopped("the dump"))??;
     Ok((documents, bytes))
 }
 
 fn write_contents(writer: &Writer, prefix: &str, contents: &Contents) -> Result<u64, MongoError> {
-    let encoded = bson::serialize_to_vec(contents).map_err(|error| MongoError::Name {
-        name: prefix.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let encoded = bson::serialize_to_vec(contents)
+        .map_err(|error| MongoError::Name { name: prefix.to_owned(), reason: error.to_string() })?;
     let mut stream = writer.stream(contents_path(prefix)?, BTreeMap::new())?;
     stream.write_all(&encoded).map_err(unwritten)?;
     Ok(stream.finish()?.size)

@@ -5,6 +5,7 @@ use std::io;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 
 use crate::data::generate::GenerateError;
+use crate::data::mask::Leak;
 use crate::data::snapshot::SnapshotError;
 use crate::words::{counted, listed};
 
@@ -50,7 +51,9 @@ pub enum MongoError {
     #[error("{0} wants a user and a password; name the Secret that has them")]
     PasswordMissing(String),
     /// The user may not do it.
-    #[error("{task}: the server says `{said}`; give the credentials of a user with the roles `readWriteAnyDatabase` and `dbAdminAnyDatabase`")]
+    #[error(
+        "{task}: the server says `{said}`; give the credentials of a user with the roles `readWriteAnyDatabase` and `dbAdminAnyDatabase`"
+    )]
     Rights {
         /// What was being done.
         task: String,
@@ -92,7 +95,9 @@ pub enum MongoError {
         reason: String,
     },
     /// There are not as many documents as were given.
-    #[error("collection `{collection}` holds {found} documents after {given} were loaded into it; the old data was not touched")]
+    #[error(
+        "collection `{collection}` holds {found} documents after {given} were loaded into it; the old data was not touched"
+    )]
     DocumentsLost {
         /// The collection beside the old one.
         collection: String,
@@ -114,6 +119,9 @@ pub enum MongoError {
         listed(.0)
     )]
     Unclassified(Vec<String>),
+    /// Original values came through the masks.
+    #[error("the snapshot is refused, for masks let original values through:{}", listed(.0))]
+    Leaks(Vec<Leak>),
     /// The snapshot could not be read or written.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -168,5 +176,9 @@ fn told(error: &Error, task: String) -> MongoError {
         }
         other => return MongoError::Connection { task, said: other.to_string() },
     };
-    if code == UNAUTHORIZED { MongoError::Rights { task, said } } else { MongoError::Server { task, said, code } }
+    if code == UNAUTHORIZED {
+        MongoError::Rights { task, said }
+    } else {
+        MongoError::Server { task, said, code }
+    }
 }

@@ -1,13 +1,16 @@
 //! Values of every BSON type, for tests.
 
 use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, DateTime, DbPointer, JavaScriptCodeWithScope, Regex, Timestamp, doc, oid::ObjectId};
+use bson::{
+    Binary, Bson, DateTime, DbPointer, JavaScriptCodeWithScope, Regex, Timestamp, doc, oid::ObjectId,
+};
 
 /// One or more of each.
 pub(crate) fn every_type() -> Vec<Bson> {
     let binary = |subtype| Bson::Binary(Binary { subtype, bytes: (0..16).collect() });
     // What extended JSON alone can write: the crate keeps this type's parts to itself.
-    let pointer = serde_json::json!({"$dbPointer": {"$ref": "a.b", "$id": {"$oid": "0123456789abcdef01234567"}}});
+    let pointer =
+        serde_json::json!({"$dbPointer": {"$ref": "a.b", "$id": {"$oid": "0123456789abcdef01234567"}}});
     let pointer: DbPointer = match Bson::try_from(pointer) {
         Ok(Bson::DbPointer(pointer)) => pointer,
         other => panic!("{other:?}"),

@@ -20,8 +20,12 @@ const REFERENCES: usize = 20;
 
 /// Infers the schema of the server's databases, or of the one that is meant.
 pub async fn infer(server: &Server) -> Result<Shapes, MongoError> {
-    let mut shapes =
-        Shapes { schema: Schema::default(), notes: Vec::new(), nulls: BTreeMap::new(), fields: BTreeMap::new() };
+    let mut shapes = Shapes {
+        schema: Schema::default(),
+        notes: Vec::new(),
+        nulls: BTreeMap::new(),
+        fields: BTreeMap::new(),
+    };
     for (database, collections) in server.collections().await? {
         let first = shapes.schema.tables.len();
         for collection in &collections {
@@ -68,8 +72,10 @@ async fn infer_one(
     let nulls = found.iter().filter(|found| found.null > 0.0);
     let nulls: BTreeMap<String, f64> = nulls.map(|found| (column_name(&found.path), found.null)).collect();
     shapes.nulls.insert(table.to_string(), nulls);
-    let fields = found.into_iter().map(|found| {
-        Field { column: column_name(&found.path), path: found.path, kind: found.kind }
+    let fields = found.into_iter().map(|found| Field {
+        column: column_name(&found.path),
+        path: found.path,
+        kind: found.kind,
     });
     shapes.fields.insert(table.to_string(), fields.collect());
     Ok(())
@@ -81,7 +87,8 @@ async fn sample(server: &Server, database: &str, name: &str) -> Result<Vec<RawDo
     let task = format!("reading a sample of `{database}.{name}`");
     let mut all: Vec<RawDocumentBuf> = Vec::new();
     for way in [1, -1] {
-        let cursor = collection.find(doc! {}).sort(doc! { "_id": way }).limit(SAMPLE / 2).await.during(&task)?;
+        let cursor =
+            collection.find(doc! {}).sort(doc! { "_id": way }).limit(SAMPLE / 2).await.during(&task)?;
         let found: Vec<RawDocumentBuf> = cursor.try_collect().await.during(&task)?;
         let more = found.len() as i64 == SAMPLE / 2;
         all.extend(found);
@@ -92,7 +99,13 @@ async fn sample(server: &Server, database: &str, name: &str) -> Result<Vec<RawDo
     Ok(all)
 }
 
-fn as_table(name: &TableName, found: &[Found], rows: u64, indexes: &[Document], schema: &mut Schema) -> Table {
+fn as_table(
+    name: &TableName,
+    found: &[Found],
+    rows: u64,
+    indexes: &[Document],
+    schema: &mut Schema,
+) -> Table {
     let mut checks = BTreeMap::new();
     let mut columns = Vec::new();
     for one in found {
@@ -135,18 +148,32 @@ fn as_table(name: &TableName, found: &[Found], rows: u64, indexes: &[Document], 
 
 /// Finds what fields refer to: `customerId`, `customer_id` or `customer` to `customers`, and object ids to whichever
 /// collection has them, if all of their values that are looked at are there.
-async fn references(server: &Server, database: &str, first: usize, shapes: &mut Shapes) -> Result<(), MongoError> {
-    let ids: Vec<(TableName, FieldKind)> = shapes.schema.tables.iter().skip(first).filter_map(|table| {
-        let fields = shapes.fields(&table.name)?;
-        Some((table.name.clone(), fields.iter().find(|field| field.column == "_id")?.kind))
-    }).collect();
+async fn references(
+    server: &Server,
+    database: &str,
+    first: usize,
+    shapes: &mut Shapes,
+) -> Result<(), MongoError> {
+    let ids: Vec<(TableName, FieldKind)> = shapes
+        .schema
+        .tables
+        .iter()
+        .skip(first)
+        .filter_map(|table| {
+            let fields = shapes.fields(&table.name)?;
+            Some((table.name.clone(), fields.iter().find(|field| field.column == "_id")?.kind))
+        })
+        .collect();
     for at in first..shapes.schema.tables.len() {
         let Some(table) = shapes.schema.tables.get(at).map(|table| table.name.clone()) else { continue };
         let fields = shapes.fields(&table).unwrap_or_default().to_vec();
         for field in fields.iter().filter(|field| field.column != "_id") {
-            let mut targets: Vec<&TableName> = ids.iter().filter(|(_, kind)| *kind == field.kind).map(|(name, _)| name).collect();
+            let mut targets: Vec<&TableName> =
+                ids.iter().filter(|(_, kind)| *kind == field.kind).map(|(name, _)| name).collect();
             targets.sort_by_key(|target| !is_named_after(&field.path, &target.name));
-            targets.retain(|target| field.kind == FieldKind::ObjectId || is_named_after(&field.path, &target.name));
+            targets.retain(|target| {
+                field.kind == FieldKind::ObjectId || is_named_after(&field.path, &target.name)
+            });
             for target in targets {
                 if refers(server, database, (&table.name, field), &target.name).await? {
                     let key = ForeignKey {
@@ -176,7 +203,9 @@ fn is_named_after(path: &[Segment], collection: &str) -> bool {
     let stem = ["_ids", "_id", "ids", "id"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
     let collection = collection.to_lowercase();
     !stem.is_empty()
-        && (stem == collection || format!("{stem}s") == collection || format!("{stem}es") == collection
+        && (stem == collection
+            || format!("{stem}s") == collection
+            || format!("{stem}es") == collection
             || stem.strip_suffix('y').is_some_and(|stem| format!("{stem}ies") == collection))
 }
 
@@ -191,7 +220,13 @@ async fn refers(
     let dotted = column_name(&field.path);
     let collection = server.on(database).collection::<Document>(from);
     let some = doc! { &dotted: { "$exists": true } };
-    let cursor = collection.find(some).projection(doc! { &dotted: 1 }).sort(doc! { "_id": 1 }).limit(200).await.during(&task)?;
+    let cursor = collection
+        .find(some)
+        .projection(doc! { &dotted: 1 })
+        .sort(doc! { "_id": 1 })
+        .limit(200)
+        .await
+        .during(&task)?;
     let found: Vec<Document> = cursor.try_collect().await.during(&task)?;
     let mut values: Vec<Bson> = Vec::new();
     for value in found.into_iter().filter_map(|document| at(Bson::Document(document), &field.path)) {
@@ -213,7 +248,9 @@ fn at(value: Bson, path: &[Segment]) -> Option<Bson> {
     let Some((first, rest)) = path.split_first() else { return Some(value) };
     match (first, value) {
         (Segment::Field(name), Bson::Document(mut document)) => at(document.remove(name)?, rest),
-        (Segment::Item(place), Bson::Array(mut items)) if *place < items.len() => at(items.swap_remove(*place), rest),
+        (Segment::Item(place), Bson::Array(mut items)) if *place < items.len() => {
+            at(items.swap_remove(*place), rest)
+        }
         _ => None,
     }
 }

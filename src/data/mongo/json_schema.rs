@@ -36,7 +36,12 @@ fn value(schema: &Document, path: &mut Vec<Segment>, null: f64, found: &mut Vec<
     if path.len() > 32 {
         return;
     }
-    let labels: Vec<String> = schema.get_array("enum").into_iter().flatten().filter_map(|label| label.as_str().map(str::to_owned)).collect();
+    let labels: Vec<String> = schema
+        .get_array("enum")
+        .into_iter()
+        .flatten()
+        .filter_map(|label| label.as_str().map(str::to_owned))
+        .collect();
     match types(schema).find(|kind| *kind != "null") {
         Some("object") => object(schema, path, null, found),
         Some("array") => {
@@ -106,7 +111,16 @@ mod tests {
         let found = found(of_validator(&options).unwrap());
         let told: Vec<String> = found
             .iter()
-            .map(|found| format!("{} {:?} {} {:?} {:?}", column_name(&found.path), found.kind, found.null, found.labels, found.limits))
+            .map(|found| {
+                format!(
+                    "{} {:?} {} {:?} {:?}",
+                    column_name(&found.path),
+                    found.kind,
+                    found.null,
+                    found.labels,
+                    found.limits
+                )
+            })
             .collect();
         assert_eq!(
             told,

@@ -76,7 +76,11 @@ async fn fill_all(
     for plan in generator.tables() {
         let TableName { schema: database, name } = &plan.table;
         if server.database().is_some_and(|only| only != database) {
-            let text = format!("{} has rows, but only database `{}` is meant", plan.table, server.database().unwrap_or(""));
+            let text = format!(
+                "{} has rows, but only database `{}` is meant",
+                plan.table,
+                server.database().unwrap_or("")
+            );
             return Err(MongoError::Mismatch(text));
         }
         if !plans.iter().any(|(known, _)| known == database) {
@@ -86,10 +90,16 @@ async fn fill_all(
         }
         let there = server.all_collections(database).await?.into_iter().find(|one| one.name == *name);
         let there = there.filter(|one| one.kind == CollectionKind::Collection);
-        let fresh = || Collection { name: name.clone(), kind: CollectionKind::Collection, options: bson::Document::new() };
+        let fresh = || Collection {
+            name: name.clone(),
+            kind: CollectionKind::Collection,
+            options: bson::Document::new(),
+        };
         let definition = match there {
             Some(there) => Definition::read(server, database, &there).await?,
-            None => Definition { kind: CollectionKind::Collection, options: fresh().options, indexes: Vec::new() },
+            None => {
+                Definition { kind: CollectionKind::Collection, options: fresh().options, indexes: Vec::new() }
+            }
         };
         collections.push(fill_one(server, shapes, generator, (plan, &definition), on_progress).await?);
         let from = Some(Beside::Loading.of(database, name).1);

@@ -34,7 +34,8 @@ pub(super) async fn writes(server: &Server) -> Option<u64> {
         "dropIndexes",
         "collMod",
     ];
-    let said = server.run("admin", doc! { "serverStatus": 1 }, "asking for the server's status").await.ok()?;
+    let said =
+        server.run("admin", doc! { "serverStatus": 1 }, "asking for the server's status").await.ok()?;
     let commands = said.get_document("metrics").ok()?.get_document("commands").ok()?;
     let total = |name: &&str| number(commands.get_document(name).ok().and_then(|count| count.get("total")));
     // What a secondary applies was a command elsewhere.

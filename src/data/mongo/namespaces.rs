@@ -71,7 +71,8 @@ impl Server {
         };
         let listed = said.get_array("databases").map(Vec::as_slice).unwrap_or_default();
         let names = listed.iter().filter_map(|entry| entry.as_document()?.get_str("name").ok());
-        let meant = |name: &&str| self.database().map_or(!OWN.contains(name) && *name != OURS, |only| *name == only);
+        let meant =
+            |name: &&str| self.database().map_or(!OWN.contains(name) && *name != OURS, |only| *name == only);
         let mut names: Vec<String> = names.filter(meant).map(str::to_owned).collect();
         names.sort_unstable();
         Ok(names)
@@ -99,7 +100,11 @@ impl Server {
     }
 
     /// A collection's indexes but that of `_id`, in the order of their names, as they are created.
-    pub(super) async fn indexes(&self, database: &str, collection: &str) -> Result<Vec<Document>, MongoError> {
+    pub(super) async fn indexes(
+        &self,
+        database: &str,
+        collection: &str,
+    ) -> Result<Vec<Document>, MongoError> {
         let task = format!("reading the indexes of `{database}.{collection}`");
         let on = self.on(database);
         let cursor = on.run_cursor_command(doc! { "listIndexes": collection }).await.during(&task)?;
@@ -131,7 +136,11 @@ pub(super) fn number(value: Option<&Bson>) -> u64 {
         Some(Bson::Int32(number)) => u64::try_from(*number).unwrap_or(0),
         Some(Bson::Int64(number)) => u64::try_from(*number).unwrap_or(0),
         // A count of documents or bytes: below 2^53.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "negative and not finite become 0")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "negative and not finite become 0"
+        )]
         Some(Bson::Double(number)) => *number as u64,
         _ => 0,
     }

@@ -214,7 +214,13 @@ async fn copy_into(server: &Server, database: &str, from: &str, one: &Move) -> R
     drop_collection(server, database, from).await
 }
 
-async fn rename(server: &Server, database: &str, from: &str, to: &str, replace: bool) -> Result<(), MongoError> {
+async fn rename(
+    server: &Server,
+    database: &str,
+    from: &str,
+    to: &str,
+    replace: bool,
+) -> Result<(), MongoError> {
     let full = |name: &str| format!("{database}.{name}");
     let mut command = doc! { "renameCollection": full(from), "to": full(to) };
     if replace {

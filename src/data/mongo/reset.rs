@@ -62,7 +62,12 @@ pub async fn keep_pristine(server: &Server, on_progress: OnProgress<'_>) -> Resu
     let found = server.collections().await?;
     let mut databases = server.databases().await?;
     // What is kept of a database that is not there any more.
-    databases.extend(resettable(server).await?.into_iter().filter(|kept| server.database().is_none_or(|only| only == kept)));
+    databases.extend(
+        resettable(server)
+            .await?
+            .into_iter()
+            .filter(|kept| server.database().is_none_or(|only| only == kept)),
+    );
     databases.sort_unstable();
     databases.dedup();
     for database in databases {
@@ -82,8 +87,7 @@ pub async fn keep_pristine(server: &Server, on_progress: OnProgress<'_>) -> Resu
 
 /// Forgets what a database is reset to.
 async fn forget(server: &Server, database: &str) -> Result<(), MongoError> {
-    for (remembered, beside) in
-        [(Remembered::Spare, Beside::Spare), (Remembered::Pristine, Beside::Pristine)]
+    for (remembered, beside) in [(Remembered::Spare, Beside::Spare), (Remembered::Pristine, Beside::Pristine)]
     {
         remembered.forget(server, database).await?;
         beside.clear(server, database).await?;
@@ -92,7 +96,10 @@ async fn forget(server: &Server, database: &str) -> Result<(), MongoError> {
 }
 
 /// Makes the next spare copies where none stand ready; gives what they took.
-pub async fn prepare_spare(server: &Server, on_progress: OnProgress<'_>) -> Result<Option<CopyCost>, MongoError> {
+pub async fn prepare_spare(
+    server: &Server,
+    on_progress: OnProgress<'_>,
+) -> Result<Option<CopyCost>, MongoError> {
     place::recover(server).await?;
     make_spare(server, on_progress).await
 }

@@ -107,7 +107,8 @@ impl Source {
                 }
                 let expected = kept.documents;
                 if found != expected {
-                    let reason = format!("`{database}.{name}` has {found} documents and should have {expected}");
+                    let reason =
+                        format!("`{database}.{name}` has {found} documents and should have {expected}");
                     return Err(self.damaged(reason));
                 }
             }
@@ -147,8 +148,8 @@ impl Job<'_> {
         let reading = tokio::task::spawn_blocking(move || {
             let mut documents = source.documents(&in_database, &of_name)?;
             while let Some(bytes) = documents.next()? {
-                let document = RawDocumentBuf::from_bytes(bytes)
-                    .map_err(|error| source.damaged(error.to_string()))?;
+                let document =
+                    RawDocumentBuf::from_bytes(bytes).map_err(|error| source.damaged(error.to_string()))?;
                 if to.blocking_send(document).is_err() {
                     return Ok(());
                 }
@@ -191,7 +192,8 @@ impl Job<'_> {
         for database in databases {
             let new = self.contents.databases.get(database).unwrap_or(&none);
             let moves = new.iter().map(|(name, kept)| {
-                let from = (kept.definition.kind != CollectionKind::View).then(|| Beside::Loading.of(database, name).1);
+                let from = (kept.definition.kind != CollectionKind::View)
+                    .then(|| Beside::Loading.of(database, name).1);
                 Move { to: name.clone(), from, definition: kept.definition.clone() }
             });
             let old = there.get(database).into_iter().flatten().map(|collection| &collection.name);

@@ -22,7 +22,9 @@ pub(super) fn document(line: &[u8], fields: &[Field]) -> Result<RawDocumentBuf, 
         if text == "null" {
             // The items of an array stay in their places.
             let item = field.path.iter().rposition(|segment| matches!(segment, Segment::Item(_)));
-            if let Some(parent) = item.and_then(|at| field.path.get(..=at)).filter(|parent| parent.len() < field.path.len()) {
+            if let Some(parent) =
+                item.and_then(|at| field.path.get(..=at)).filter(|parent| parent.len() < field.path.len())
+            {
                 set(&mut whole, parent, None);
             }
             continue;
@@ -114,7 +116,8 @@ mod tests {
     use bson::doc;
 
     fn field(path: &str, kind: FieldKind) -> Field {
-        let segment = |part: &str| part.parse().map_or_else(|_| Segment::Field(part.to_owned()), Segment::Item);
+        let segment =
+            |part: &str| part.parse().map_or_else(|_| Segment::Field(part.to_owned()), Segment::Item);
         Field { column: path.to_owned(), path: path.split('.').map(segment).collect(), kind }
     }
 

@@ -239,13 +239,20 @@ impl Learner {
             let Some((kind, often)) = kinds.iter().max_by_key(|(_, often)| **often) else { continue };
             if *often < seen {
                 let name = column_name(path);
-                let text = format!("`{name}` has values of {} types; the most frequent one is made", kinds.len());
+                let text =
+                    format!("`{name}` has values of {} types; the most frequent one is made", kinds.len());
                 self.notes.insert(name, text);
             }
             let base = self.base(path).max(seen);
             #[expect(clippy::cast_precision_loss, reason = "a share of a sample")]
             let null = (base - seen) as f64 / base as f64;
-            found.push(Found { path: path.clone(), kind: *kind, null, labels: Vec::new(), limits: (None, None) });
+            found.push(Found {
+                path: path.clone(),
+                kind: *kind,
+                null,
+                labels: Vec::new(),
+                limits: (None, None),
+            });
         }
         found
     }
@@ -254,7 +261,8 @@ impl Learner {
     fn is_usual(&self, path: &[Segment]) -> bool {
         path.iter().enumerate().all(|(place, segment)| {
             let Segment::Item(at) = segment else { return true };
-            let (arrays, items) = path.get(..place).and_then(|array| self.arrays.get(array)).copied().unwrap_or((1, 0));
+            let (arrays, items) =
+                path.get(..place).and_then(|array| self.arrays.get(array)).copied().unwrap_or((1, 0));
             // Rounded to the nearest.
             let usual = (2 * items + arrays) / (2 * arrays.max(1));
             (*at as u64) < usual
@@ -305,7 +313,8 @@ mod tests {
             ("tags.0", K::Text, 0.0),
             ("tags.1", K::Text, 0.0),
         ];
-        let expected: Vec<_> = expected.iter().map(|(name, kind, null)| ((*name).to_owned(), *kind, *null)).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(name, kind, null)| ((*name).to_owned(), *kind, *null)).collect();
         assert_eq!(found, expected);
         assert_eq!(
             notes,

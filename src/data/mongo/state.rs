@@ -85,8 +85,14 @@ impl Remembered {
 pub(super) async fn resettable(server: &Server) -> Result<Vec<String>, MongoError> {
     let task = "reading what databases can be reset to";
     let states = server.on(OURS).collection::<Document>(STATE);
-    let found: Vec<Document> =
-        states.find(doc! {}).projection(doc! { "_id": 1 }).await.during(task)?.try_collect().await.during(task)?;
+    let found: Vec<Document> = states
+        .find(doc! {})
+        .projection(doc! { "_id": 1 })
+        .await
+        .during(task)?
+        .try_collect()
+        .await
+        .during(task)?;
     let kept = found.iter().filter_map(|state| state.get_str("_id").ok()?.strip_prefix(PRISTINE));
     let mut kept: Vec<String> = kept.map(str::to_owned).collect();
     kept.sort_unstable();

@@ -57,7 +57,10 @@ impl Contents {
             return Err(damaged(format!("it has format {}; update devcluster", contents.format)));
         }
         for (database, collections) in &contents.databases {
-            if database.is_empty() || database.len() > 63 || database.contains(['/', '\\', '.', '"', '$', ' ', '\0']) {
+            if database.is_empty()
+                || database.len() > 63
+                || database.contains(['/', '\\', '.', '"', '$', ' ', '\0'])
+            {
                 return Err(damaged(format!("`{}` cannot be a database's name", database.escape_debug())));
             }
             for (name, kept) in collections {
