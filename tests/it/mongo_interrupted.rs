@@ -122,6 +122,9 @@ pub async fn fill(running: &Running, generation: i32) {
     extra.insert_one(doc! { "_id": 1 }).await.unwrap();
 }
 
+/// Moments at which it is cut off.
+const CUTS: i64 = 60;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_cut_off_at_any_moment_leaves_the_old_or_the_new() {
     let (source, target, kept) = (Running::new(), Running::new(), Kept::new());
@@ -141,7 +144,6 @@ async fn a_restore_cut_off_at_any_moment_leaves_the_old_or_the_new() {
     let whole = i64::MAX - left.load(Ordering::SeqCst);
     kept.restore(&good, &old).await.unwrap();
     let (mut olds, mut news) = (0, 0);
-    const CUTS: i64 = 60;
     for cut in 0..CUTS {
         let after = connected + (whole - connected) * cut / CUTS + 1;
         let (server, left) = connect(after).await;

@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use bson::{Document, doc};
-use devcluster::data::mongo::{MongoError, Server, keep_pristine, prepare_spare, reset, reset_cost};
+use devcluster::data::mongo::{
+    DumpOptions, MongoError, Server, keep_pristine, prepare_spare, reset, reset_cost,
+};
 
 use super::mongo_interrupted::{Breaking, cut_off, fill};
 use super::mongo_kept::{Kept, indexes};
@@ -19,6 +21,9 @@ async fn spoil(running: &Running) {
     running.database("stock").await.drop().await.unwrap();
 }
 
+/// Moments at which it is cut off.
+const CUTS: i64 = 40;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_puts_back_what_was_kept() {
     let (running, kept) = (Running::new(), Kept::new());
@@ -30,7 +35,7 @@ async fn a_reset_puts_back_what_was_kept() {
     let error = reset(&server, &|_| {}).await.unwrap_err();
     assert!(matches!(error, MongoError::NoPristine(_)), "{error:?}");
     let pristine = kept.dump(&server, "pristine").await;
-    let size = kept.dump_with(&server, "size", Default::default(), &|_| {}).await.unwrap().1;
+    let size = kept.dump_with(&server, "size", DumpOptions::default(), &|_| {}).await.unwrap().1;
     let documents: u64 = size.collections.iter().map(|collection| collection.bytes).sum();
     assert_eq!(keep_pristine(&server, &|_| {}).await.unwrap().bytes, documents);
     let cost = reset_cost(&server).await.unwrap();
@@ -92,7 +97,6 @@ async fn a_reset_cut_off_at_any_moment_goes_on() {
     reset(&server, &|_| {}).await.unwrap();
     let whole = i64::MAX - left.load(Ordering::SeqCst);
     let (mut befores, mut afters) = (0, 0);
-    const CUTS: i64 = 40;
     for cut in 0..CUTS {
         prepare_spare(&good, &|_| {}).await.unwrap();
         spoil().await;
@@ -106,9 +110,9 @@ async fn a_reset_cut_off_at_any_moment_goes_on() {
         let found = kept.dump(&good, &format!("cut-{cut}")).await.content;
         assert!(found == spoilt.content || found == pristine.content, "cut {cut}");
         if found == spoilt.content {
-            befores += 1
+            befores += 1;
         } else {
-            afters += 1
+            afters += 1;
         }
         reset(&good, &|_| {}).await.unwrap();
         assert_eq!(kept.dump(&good, &format!("reset-{cut}")).await.content, pristine.content);

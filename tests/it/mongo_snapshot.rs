@@ -47,8 +47,11 @@ fn values() -> Vec<Bson> {
 async fn fill(running: &Running) {
     let shop = running.database("shop").await;
     let types = shop.collection::<Document>("every type");
-    let mut documents: Vec<Document> =
-        values().into_iter().enumerate().map(|(at, value)| doc! { "_id": at as i32, "v": value }).collect();
+    let mut documents: Vec<Document> = values()
+        .into_iter()
+        .enumerate()
+        .map(|(at, value)| doc! { "_id": i32::try_from(at).unwrap(), "v": value })
+        .collect();
     documents.push(doc! { "_id": "text", "v": 1 });
     documents.push(doc! { "_id": { "b": 1, "a": 2 }, "v": 2 });
     documents.push(doc! { "_id": ObjectId::from_bytes([9; 12]), "v": 3 });

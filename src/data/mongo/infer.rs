@@ -48,15 +48,18 @@ async fn infer_one(
     let table = TableName::new(database, &collection.name);
     let sample = sample(server, database, &collection.name).await?;
     let mut learner = Learner::default();
-    sample.iter().for_each(|document| learner.see(document));
-    let learned = learner.found();
+    for document in &sample {
+        learner.see(document);
+    }
+    let from_sample = learner.found();
     let mut found = match json_schema::of_validator(&collection.options) {
         Some(schema) => json_schema::found(schema),
-        None => learned.clone(),
+        None => from_sample.clone(),
     };
     let is_id = |found: &Found| found.path == [Segment::Field("_id".to_owned())];
     if !found.iter().any(is_id) {
-        let kind = learned.iter().find(|found| is_id(found)).map_or(FieldKind::ObjectId, |found| found.kind);
+        let kind =
+            from_sample.iter().find(|found| is_id(found)).map_or(FieldKind::ObjectId, |found| found.kind);
         let path = vec![Segment::Field("_id".to_owned())];
         found.insert(0, Found { path, kind, null: 0.0, labels: Vec::new(), limits: (None, None) });
     }
@@ -90,7 +93,7 @@ async fn sample(server: &Server, database: &str, name: &str) -> Result<Vec<RawDo
         let cursor =
             collection.find(doc! {}).sort(doc! { "_id": way }).limit(SAMPLE / 2).await.during(&task)?;
         let found: Vec<RawDocumentBuf> = cursor.try_collect().await.during(&task)?;
-        let more = found.len() as i64 == SAMPLE / 2;
+        let more = i64::try_from(found.len()).is_ok_and(|found| found == SAMPLE / 2);
         all.extend(found);
         if !more {
             break;

@@ -94,7 +94,7 @@ fn dashed(digits: &str) -> String {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, byte| {
         // Writing to a text cannot fail.
-        drop(write!(out, "{byte:02x}"));
+        let _ = write!(out, "{byte:02x}");
         out
     })
 }

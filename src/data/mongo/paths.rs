@@ -110,12 +110,11 @@ impl Seen {
     }
 
     fn leaf(&mut self, path: &str, kind: ColumnType) {
-        match self.paths.get_mut(path) {
-            Some(known) => *known = both(known, kind),
-            None => {
-                self.order.push(path.to_owned());
-                self.paths.insert(path.to_owned(), kind);
-            }
+        if let Some(known) = self.paths.get_mut(path) {
+            *known = both(known, kind);
+        } else {
+            self.order.push(path.to_owned());
+            self.paths.insert(path.to_owned(), kind);
         }
     }
 

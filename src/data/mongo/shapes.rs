@@ -196,13 +196,14 @@ impl Learner {
                 *all += items;
             }
             RawBsonRef::Null => {}
-            other => match FieldKind::of(&other) {
-                Some(kind) => self.leaf(path, kind),
-                None => {
+            other => {
+                if let Some(kind) = FieldKind::of(&other) {
+                    self.leaf(path, kind);
+                } else {
                     let name = column_name(path);
                     self.note(path, format!("`{name}` is left out: there is no synthetic data of its type"));
                 }
-            },
+            }
         }
     }
 

@@ -92,7 +92,9 @@ fn written(name: &str) -> String {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' => out.push(byte.into()),
             // Writing to a text cannot fail.
-            _ => drop(write!(out, "%{byte:02x}")),
+            _ => {
+                let _ = write!(out, "%{byte:02x}");
+            }
         }
     }
     out
