@@ -21,7 +21,7 @@ test: test-fast test-cluster
 
 test-fast: bed
 	testbed/apiserver/ensure
-	testbed/tools/ensure bindfs postgresql redis mariadb attr
+	testbed/tools/ensure bindfs postgresql redis mariadb attr ferretdb
 	source $(ENV) && cargo test --lib --test it
 
 test-cluster: bed

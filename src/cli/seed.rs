@@ -5,14 +5,18 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::exit::{CliError, Exit};
+use super::snapshot_store::elsewhere;
 use super::store::{StoreArg, leave_preparing, reach, show};
 use super::{Global, printer};
 use crate::data::generate::{Format, Locale};
 use crate::data::postgres::Share;
 use crate::data::seed::PlanOptions;
+use crate::operation::data_load::Live;
 use crate::operation::data_write::Kind;
+use crate::operation::elsewhere::Elsewhere;
+use crate::operation::error::OperationError;
 use crate::operation::session::Session;
-use crate::operation::{data_load, data_write, seed_worker, seed_workers, snapshot_create, stores};
+use crate::operation::{data_load, data_write, seed_worker, seed_workers, store_mongo, stores};
 use crate::words::sized;
 
 /// What is done with synthetic data.
@@ -46,8 +50,9 @@ pub enum Verb {
         name: String,
         #[command(flatten)]
         store: StoreArg,
-        /// A PostgreSQL elsewhere: `postgres://USER@HOST:PORT/DATABASE`, with the password in PGPASSWORD
-        #[arg(long, value_name = "ADDRESS", conflicts_with = "store")]
+        /// A PostgreSQL elsewhere: `postgres://USER@HOST:PORT/DATABASE`, with the password in PGPASSWORD, or a context of
+        /// kubeconfig whose cluster runs the store
+        #[arg(long, value_name = "ADDRESS|CONTEXT")]
         from: Option<String>,
         /// A column whose values may be named, as `schema.table.column`
         #[arg(long, value_name = "COLUMN")]
@@ -146,15 +151,26 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             let options = PlanOptions { seed, locale, rows, ..PlanOptions::default() };
             let like = like.map(|like| path(&session, &like, "profile.yaml", "seed learn")).transpose()?;
             let (_, existing, store) = reach(&session, &store).await?;
-            let text = data_load::plan(&session, &existing, &store, &options, like.as_deref()).await?;
-            keep(global, &session, &name, "seed.yaml", &text, force)
+            let live = Live::look(&existing, &store, None).await?;
+            let text = data_load::plan(&session, &live, &options, like.as_deref())?;
+            keep(global, &session, &name, "seed.yaml", &text, force)?;
+            if let Live::Mongo(_, shapes) = &live
+                && name != "-"
+            {
+                store_mongo::keep_shapes(shapes, &session.config.snapshots().join(&name).join("seed.yaml"))?;
+            }
+            Ok(())
         }
         Verb::Learn { name, store, from, allow, force } => {
-            let server = if let Some(address) = from {
-                snapshot_create::elsewhere(&address).await?
-            } else {
-                let (_, existing, store) = reach(&session, &store).await?;
-                stores::postgres(&existing, &store).await?
+            let server = match from {
+                Some(from) => match elsewhere(&session, &from, &store).await? {
+                    Elsewhere::Postgres(server) => server,
+                    other => return Err(OperationError::OtherStore { store: other.name().to_owned() }.into()),
+                },
+                None => {
+                    let (_, existing, store) = reach(&session, &store).await?;
+                    stores::postgres(&existing, &store).await?
+                }
             };
             let text = data_load::learn(&session, &server, allow.into_iter().collect()).await?;
             keep(global, &session, &name, "profile.yaml", &text, force)
@@ -163,7 +179,7 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Write { name, store, format, out } => {
             let (_, existing, store) = reach(&session, &store).await?;
             let path = path(&session, &name, "seed.yaml", "seed plan")?;
-            let (_, _, generator) = data_load::generator(&existing, &store, &path).await?;
+            let (_, generator) = data_load::generator(&existing, &store, &path).await?;
             let (kind, ending) = format.kind();
             let reporter = session.reporter.clone();
             let written = data_write::write(generator, kind, ending, out, reporter).await?;
@@ -232,19 +248,24 @@ async fn load(
     let _lock = session.lock()?;
     let report = match workers {
         None => data_load::seed(session, &existing, &store, &path).await?,
-        Some(workers) => seed_workers::seed(session, &existing, &store, &path, workers.into()).await?.loaded,
+        Some(workers) => seed_workers::seed(session, &existing, &store, &path, workers.into()).await?,
     };
     leave_preparing(session, &store);
-    let tables: Vec<_> = report
-        .tables
-        .iter()
-        .map(|one| json!({"table": one.table.to_string(), "rows": one.rows, "bytes": one.bytes, "seconds": one.took.as_secs_f64()}))
-        .collect();
-    let emptied: Vec<String> = report.emptied.iter().map(ToString::to_string).collect();
-    let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64(), "tables": tables, "emptied": emptied});
+    let (part, rows) = (report.words.part, report.words.rows);
+    let parts = report.parts.iter().map(|one| {
+        let seconds = one.took.map(|took| took.as_secs_f64());
+        json!({part: one.name, rows: one.rows, "bytes": one.bytes, "seconds": seconds})
+    });
+    let value = json!({
+        "store": store.name(), "seconds": report.took.as_secs_f64(), format!("{part}s"): parts.collect::<Vec<_>>(),
+        "emptied": report.emptied,
+    });
     show(global, &value, || {
-        let lines = report.tables.iter().map(|one| format!("{}: {} rows", one.table, one.rows));
-        lines.chain(emptied.iter().map(|table| format!("{table}: emptied"))).collect::<Vec<_>>().join("\n")
+        let lines = report.parts.iter().map(|one| format!("{}: {} {rows}", one.name, one.rows));
+        lines
+            .chain(report.emptied.iter().map(|name| format!("{name}: emptied")))
+            .collect::<Vec<_>>()
+            .join("\n")
     });
     Ok(())
 }

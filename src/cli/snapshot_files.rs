@@ -1,10 +1,10 @@
-//! `devcluster snapshot create` and `reset` of a volume's files.
+//! `devcluster snapshot create` of a volume's files.
 
 use serde_json::json;
 
 use super::Global;
 use super::exit::CliError;
-use super::store::{leave_preparing, show};
+use super::store::show;
 use crate::data::discover::Store;
 use crate::data::snapshot::SnapshotName;
 use crate::operation::session::{Existing, Session};
@@ -30,19 +30,5 @@ pub(super) async fn create(
         "seconds": taken.dumped.took.as_secs_f64(), "leftOut": taken.dumped.notes,
     });
     show(global, &value, || format!("{} files, {}", taken.dumped.entries, sized(taken.dumped.bytes)));
-    Ok(())
-}
-
-/// Puts files back as they were loaded last. The cluster is locked by the caller.
-pub(super) async fn reset(
-    global: &Global,
-    session: &Session,
-    existing: &Existing,
-    store: &Store,
-) -> Result<(), CliError> {
-    let report = snapshot_volume::reset(session, existing, store).await?;
-    let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64(), "spare": report.spare});
-    show(global, &value, || format!("{store} is as it was loaded"));
-    leave_preparing(session, store);
     Ok(())
 }

@@ -5,11 +5,13 @@ use serde_json::json;
 use super::exit::{CliError, Exit};
 use super::store::{StoreArg, leave_preparing, reach, show};
 use super::{Global, printer, snapshot_text};
-use crate::data::discover::{Store, StoreKind};
+use crate::data::discover::StoreKind;
 use crate::data::snapshot::SnapshotName;
-use crate::operation::session::{Existing, Session};
-use crate::operation::snapshot_create::{self, Part, Taking};
-use crate::operation::{snapshot_load, snapshot_redis, snapshot_volume, stores};
+use crate::operation::elsewhere::Elsewhere;
+use crate::operation::session::Session;
+use crate::operation::snapshot_create::Part;
+use crate::operation::snapshot_take::{self, Request};
+use crate::operation::{gather, snapshot_load, stores};
 
 /// What `create` takes.
 #[derive(Debug, clap::Args)]
@@ -18,8 +20,9 @@ pub struct CreateArgs {
     name: SnapshotName,
     #[command(flatten)]
     store: StoreArg,
-    /// Take it of a PostgreSQL elsewhere, masked: `postgres://USER@HOST:PORT/DATABASE`, with the password in PGPASSWORD
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "store")]
+    /// Take it of a database elsewhere, masked: `postgres://USER@HOST:PORT/DATABASE` (its password in PGPASSWORD), `mysql://`
+    /// (MYSQL_PWD) or `mongodb://` (MONGODB_PASSWORD), or a context of kubeconfig whose cluster runs the store
+    #[arg(long, value_name = "ADDRESS|CONTEXT")]
     from: Option<String>,
     /// Only rows that meet a condition such as `customers.id in (1, 2)`, with all that they need and what refers to them
     #[arg(long = "where", value_name = "CONDITION")]
@@ -66,10 +69,11 @@ pub struct ResetArgs {
 pub async fn create(global: &Global, args: CreateArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let part = Part { conditions: args.conditions, percent: args.percent, cap: args.cap };
-    let (server, prefix, masked) = if let Some(address) = &args.from {
-        let server = snapshot_create::elsewhere(address).await?;
-        let prefix = format!("postgres/{}", server.database());
-        (server, prefix, true)
+    let show_plan = |plan: &str| printer::talk(plan);
+    let request = Request { name: args.name, replace: args.replace, part: &part, show: &show_plan };
+    let taken = if let Some(from) = &args.from {
+        let database = elsewhere(&session, from, &args.store).await?;
+        snapshot_take::elsewhere(&session, &database, request).await?
     } else {
         let (_, existing, store) = reach(&session, &args.store).await?;
         if store.kind == StoreKind::Volume {
@@ -77,50 +81,38 @@ pub async fn create(global: &Global, args: CreateArgs) -> Result<(), CliError> {
                 let text = format!("{store} is taken whole: --where and --percent are for PostgreSQL");
                 return Err(CliError::message(Exit::Usage, text));
             }
-            let (name, replace, live) = (args.name, args.replace, args.live);
-            return super::snapshot_files::create(global, &session, &existing, &store, name, replace, live).await;
+            let (name, replace, live) = (request.name, request.replace, args.live);
+            return super::snapshot_files::create(global, &session, &existing, &store, name, replace, live)
+                .await;
         }
-        if store.kind == StoreKind::Redis {
-            if args.from.is_some() || !part.is_whole() {
-                let text = format!("{store} is taken whole: --where and --percent are for PostgreSQL");
-                return Err(CliError::message(Exit::Usage, text));
-            }
-            return create_redis(global, &session, &existing, &store, args.name, args.replace).await;
-        }
-        (stores::postgres(&existing, &store).await?, snapshot_load::prefix(&store), false)
+        snapshot_take::own(&session, &existing, &store, request).await?
     };
-    let taking = Taking { name: args.name, prefix, replace: args.replace, masked, part: &part };
-    let taken = snapshot_create::create(&session, &server, taking, &|plan| printer::talk(plan)).await?;
     let manifest = &taken.created.manifest;
+    let parts = taken.parts.iter().map(|one| json!({taken.words.part: one.name, taken.words.rows: one.rows}));
     let value = json!({
         "name": manifest.name, "content": manifest.content, "bytes": manifest.size(), "stored": taken.created.added.bytes,
-        "tables": taken.dumped.tables.iter().map(|one| json!({"table": one.table.to_string(), "rows": one.rows})).collect::<Vec<_>>(),
-        "seconds": taken.dumped.took.as_secs_f64(),
+        format!("{}s", taken.words.part): parts.collect::<Vec<_>>(), "seconds": taken.took.as_secs_f64(),
     });
     show(global, &value, || snapshot_text::taken(&taken));
     Ok(())
 }
 
-async fn create_redis(
-    global: &Global,
+/// A database outside the project's cluster, by an address or by a context whose cluster runs a store of the manifests.
+pub(super) async fn elsewhere(
     session: &Session,
-    existing: &Existing,
-    store: &Store,
-    name: SnapshotName,
-    replace: bool,
-) -> Result<(), CliError> {
-    let (created, databases) = snapshot_redis::create(session, existing, store, name, replace).await?;
-    let manifest = &created.manifest;
-    let value = json!({
-        "name": manifest.name, "content": manifest.content, "bytes": manifest.size(), "stored": created.added.bytes,
-        "databases": databases,
-    });
-    show(global, &value, || {
-        let lines =
-            databases.iter().map(|(database, entries)| format!("database {database}  {entries} entries"));
-        lines.collect::<Vec<_>>().join("\n")
-    });
-    Ok(())
+    from: &str,
+    store: &StoreArg,
+) -> Result<Elsewhere, CliError> {
+    if let Some(database) = Elsewhere::address(from).await? {
+        if store.store.is_some() {
+            let text = "--store is for a context: an address names its database itself".to_owned();
+            return Err(CliError::message(Exit::Usage, text));
+        }
+        return Ok(database);
+    }
+    let desired = gather::gather(session).await?;
+    let store = stores::choose(&desired, store.store.as_deref())?;
+    Ok(Elsewhere::context(from, &store).await?)
 }
 
 /// Puts a store's data back as a snapshot has it.
@@ -130,7 +122,7 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
     let _lock = session.lock()?;
     let held = snapshot_load::load(&session, &existing, &store, &args.name, true).await?;
     let parts: serde_json::Map<String, serde_json::Value> =
-        held.parts.iter().map(|(part, count)| (part.clone(), json!(count))).collect();
+        held.parts.iter().map(|part| (part.name.clone(), json!(part.rows))).collect();
     let value = json!({
         "store": store.name(), "snapshot": args.name, "seconds": held.took.as_secs_f64(), "parts": parts,
     });
@@ -144,9 +136,6 @@ pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (_, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
-    if store.kind == StoreKind::Volume {
-        return super::snapshot_files::reset(global, &session, &existing, &store).await;
-    }
     let report = snapshot_load::reset(&session, &existing, &store).await?;
     let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64(), "spare": report.spare});
     show(global, &value, || format!("{store} is as it was loaded"));
@@ -158,10 +147,6 @@ pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
 pub async fn prepare(global: &Global, args: PrepareArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (_, existing, store) = reach(&session, &args.store).await?;
-    if store.kind == StoreKind::Volume {
-        snapshot_volume::prepare(&existing, &store).await?;
-        return Ok(());
-    }
     snapshot_load::prepare(&existing, &store).await?;
     Ok(())
 }

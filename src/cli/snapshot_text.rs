@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::data::snapshot::{Difference, Inspection, Listing, Received};
-use crate::operation::snapshot_create::Taken;
+use crate::operation::outcome::Taken;
 use crate::words::{counted, sized};
 
 /// A line a snapshot.
@@ -133,12 +133,12 @@ pub(super) fn difference_value(found: &Difference) -> Value {
     })
 }
 
-/// What was taken of each table.
+/// What was taken of each part.
 pub(super) fn taken(taken: &Taken) -> String {
-    let width = taken.dumped.tables.iter().map(|one| one.table.to_string().len()).max().unwrap_or(0);
-    let lines = taken.dumped.tables.iter().map(|one| {
-        let name = one.table.to_string();
-        format!("{name:<width$}  {:>10} rows  {:>9}", one.rows, sized(one.bytes))
+    let width = taken.parts.iter().map(|one| one.name.len()).max().unwrap_or(0);
+    let lines = taken.parts.iter().map(|one| {
+        let bytes = one.bytes.map(|bytes| format!("  {:>9}", sized(bytes))).unwrap_or_default();
+        format!("{:<width$}  {:>10} {}{bytes}", one.name, one.rows, taken.words.rows)
     });
     lines.collect::<Vec<_>>().join("\n")
 }

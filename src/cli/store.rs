@@ -26,7 +26,8 @@ pub(super) async fn reach(
 ) -> Result<(Desired, Existing, Store), CliError> {
     let desired = gather::gather(session).await?;
     let chosen = stores::choose(&desired, store.store.as_deref());
-    if let (Err(OperationError::UnknownStore { name, .. }), Ok(existing)) = (&chosen, session.existing().await)
+    if let (Err(OperationError::UnknownStore { name, .. }), Ok(existing)) =
+        (&chosen, session.existing().await)
         && let Some(volume) = snapshot_volume::in_cluster(&existing, name).await?
     {
         return Ok((desired, existing, volume));
@@ -48,7 +49,7 @@ pub(super) fn show(global: &Global, value: &serde_json::Value, text: impl FnOnce
 /// Starts `prepare` apart from this command and its terminal. Where that fails, the next reset takes longer and says so.
 pub(super) fn leave_preparing(session: &Session, store: &Store) {
     use std::os::unix::process::CommandExt;
-    if !matches!(store.kind, StoreKind::Postgres | StoreKind::Volume) {
+    if store.kind == StoreKind::Redis {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };

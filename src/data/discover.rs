@@ -208,13 +208,22 @@ fn store(object: &Object, container: &Value, known: &Known) -> Store {
     let or = |names: &[&str], default: Option<&str>| {
         given(names).or(default.map(|text| Given::Literal(text.into())))
     };
+    let password = given(known.password).or_else(|| asked_for(container, &variables));
+    // Where root's password is made up by the image, the application's own user is left.
+    let own = (given(&["MYSQL_USER", "MARIADB_USER"]), given(&["MYSQL_PASSWORD", "MARIADB_PASSWORD"]));
+    let (user, password) = match own {
+        (Some(user), Some(own)) if known.kind == StoreKind::MySql && password.is_none() => {
+            (Some(user), Some(own))
+        }
+        _ => (or(known.user.0, known.user.1), password),
+    };
     Store {
         kind: known.kind,
         workload: object.id(),
         container: container["name"].as_str().unwrap_or_default().to_owned(),
         port: port(container, known),
-        user: or(known.user.0, known.user.1),
-        password: given(known.password).or_else(|| asked_for(container, &variables)),
+        user,
+        password,
         database: or(known.database.0, known.database.1),
     }
 }

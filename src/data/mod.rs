@@ -5,6 +5,7 @@ pub mod gate;
 pub mod generate;
 pub mod learn;
 pub mod mask;
+pub mod mongo;
 pub mod mysql;
 pub mod postgres;
 pub mod reach;

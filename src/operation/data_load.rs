@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use super::datasets;
 use super::error::OperationError;
 use super::meter::Meter;
+use super::outcome::{self, Part, Seeded, Words};
 use super::session::{Existing, Session};
-use super::snapshot_load;
-use super::snapshot_volume;
-use super::stores;
+use super::{snapshot_load, snapshot_volume, store_mongo, store_mysql, stores};
 use crate::data::discover::{Store, StoreKind};
 use crate::data::generate::Generator;
 use crate::data::learn::{self, LearnOptions, Profile};
+use crate::data::mongo::{self, Shapes};
+use crate::data::mysql;
 use crate::data::postgres::{self, LoadOptions, LoadReport, Server};
 use crate::data::schema::Schema;
 use crate::data::seed::{self, PlanOptions};
@@ -33,48 +34,96 @@ pub enum Fresh {
 
 /// Looks whether a store holds anything.
 pub async fn fresh(existing: &Existing, store: &Store) -> Result<Fresh, OperationError> {
-    let is_empty = if store.kind == StoreKind::Volume {
-        snapshot_volume::is_empty(existing, store).await?
-    } else if store.kind == StoreKind::Redis {
-        stores::redis(existing, store).await?.keys().await? == 0
-    } else {
-        let server = stores::postgres(existing, store).await?;
-        postgres::schema(&server).await?.tables.is_empty()
+    let client = &existing.cluster.client;
+    let is_empty = match store.kind {
+        StoreKind::Volume => snapshot_volume::is_empty(existing, store).await?,
+        StoreKind::Redis => stores::redis(existing, store).await?.keys().await? == 0,
+        StoreKind::Postgres => {
+            postgres::schema(&stores::postgres(existing, store).await?).await?.tables.is_empty()
+        }
+        StoreKind::MySql => mysql::schema(&stores::mysql_of(client, store).await?).await?.tables.is_empty(),
+        StoreKind::Mongo => stores::mongo_of(client, store).await?.collections().await?.is_empty(),
     };
     Ok(if is_empty { Fresh::Empty } else { Fresh::HoldsData })
 }
 
-/// A seed.yaml for a store's live schema, ready to run; shaped by a profile, where one is given. What the profile knows and the
+/// A store that synthetic data is for, with what its tables or documents are like.
+pub enum Live {
+    /// A PostgreSQL.
+    Postgres(Server, Schema),
+    /// A MySQL or MariaDB.
+    MySql(mysql::Server, Schema),
+    /// A MongoDB.
+    Mongo(mongo::Server, Box<Shapes>),
+}
+
+impl Live {
+    /// Logs in to a store and reads what it is like; of documents, what is kept beside `seed`.
+    pub async fn look(
+        existing: &Existing,
+        store: &Store,
+        seed: Option<&Path>,
+    ) -> Result<Self, OperationError> {
+        let client = &existing.cluster.client;
+        let no_tables = || OperationError::NoTables { store: store.to_string() };
+        let live = match store.kind {
+            StoreKind::Postgres => {
+                let server = stores::postgres(existing, store).await?;
+                let schema = postgres::schema(&server).await?;
+                Self::Postgres(server, schema)
+            }
+            StoreKind::MySql => {
+                let server = stores::mysql_of(client, store).await?;
+                let schema = mysql::schema(&server).await?;
+                Self::MySql(server, schema)
+            }
+            StoreKind::Mongo => {
+                let server = stores::mongo_of(client, store).await?;
+                let shapes = store_mongo::shapes(&server, seed).await?;
+                Self::Mongo(server, Box::new(shapes))
+            }
+            StoreKind::Redis | StoreKind::Volume => {
+                let what = "synthetic data is for databases; give it a snapshot";
+                return Err(OperationError::Unable { store: store.to_string(), what });
+            }
+        };
+        if live.schema().tables.is_empty() { Err(no_tables()) } else { Ok(live) }
+    }
+
+    /// What its tables are like.
+    pub fn schema(&self) -> &Schema {
+        match self {
+            Self::Postgres(_, schema) | Self::MySql(_, schema) => schema,
+            Self::Mongo(_, shapes) => &shapes.schema,
+        }
+    }
+}
+
+/// A seed.yaml for what a store is like, ready to run; shaped by a profile, where one is given. What the profile knows and the
 /// schema does not have is said.
-pub async fn plan(
+pub fn plan(
     session: &Session,
-    existing: &Existing,
-    store: &Store,
+    live: &Live,
     options: &PlanOptions,
     like: Option<&Path>,
 ) -> Result<String, OperationError> {
-    let profile = match like {
-        None => None,
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| OperationError::Data { path: path.to_owned(), source })?;
-            Some(Profile::read(&text, &path.display().to_string())?)
-        }
-    };
-    let server = stores::postgres(existing, store).await?;
-    let schema = postgres::schema(&server).await?;
-    if schema.tables.is_empty() {
-        return Err(OperationError::NoTables { store: store.to_string() });
+    let schema = live.schema();
+    let mut seed = seed::plan(schema, options);
+    if let Live::Mongo(_, shapes) = live {
+        shapes.refine(&mut seed);
+        shapes.notes.iter().for_each(|note| session.reporter.report(Event::Note(note.clone())));
     }
-    let mut seed = seed::plan(&schema, options);
-    if let Some(profile) = profile {
-        let unknown = learn::shape(&schema, &profile, &mut seed);
+    if let Some(path) = like {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| OperationError::Data { path: path.to_owned(), source })?;
+        let profile = Profile::read(&text, &path.display().to_string())?;
+        let unknown = learn::shape(schema, &profile, &mut seed);
         if !unknown.is_empty() {
             let note = format!("the profile has what the schema has not:{}", listed(&unknown));
             session.reporter.report(Event::Note(note));
         }
     }
-    Ok(seed.to_yaml(&schema))
+    Ok(seed.to_yaml(schema))
 }
 
 /// Measures a database without taking a value from it, and gives the profile's text.
@@ -94,19 +143,18 @@ pub async fn learn(
     Ok(profile.to_yaml())
 }
 
-/// A seed.yaml held against a store's live schema.
+/// A seed.yaml held against what a store is like.
 pub async fn generator(
     existing: &Existing,
     store: &Store,
     path: &Path,
-) -> Result<(Server, Schema, Generator), OperationError> {
+) -> Result<(Live, Generator), OperationError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| OperationError::Data { path: path.to_owned(), source })?;
-    let server = stores::postgres(existing, store).await?;
-    let schema = postgres::schema(&server).await?;
-    let seed = seed::read(&text, &path.display().to_string(), &schema)?;
-    let generator = Generator::new(&schema, &seed)?;
-    Ok((server, schema, generator))
+    let live = Live::look(existing, store, Some(path)).await?;
+    let seed = seed::read(&text, &path.display().to_string(), live.schema())?;
+    let generator = Generator::new(live.schema(), &seed)?;
+    Ok((live, generator))
 }
 
 /// Replaces the rows of a store's tables by those of a seed.yaml, remembers that, and keeps them as what it is reset to.
@@ -115,38 +163,62 @@ pub async fn seed(
     existing: &Existing,
     store: &Store,
     path: &Path,
-) -> Result<LoadReport, OperationError> {
+) -> Result<Seeded, OperationError> {
     let reporter = &session.reporter;
     let shown = path.strip_prefix(session.config.directory()).unwrap_or(path);
     let what = format!("{} into {store}", shown.display());
     reporter.report(Event::Started { step: STEP.into(), what });
-    let (server, schema, generator) = generator(existing, store, path).await?;
-    if let Some(note) = server.note() {
-        reporter.report(Event::Note(note));
-    }
-    let meter = Meter::new(STEP, reporter.clone());
-    let report = postgres::load(&server, &schema, &generator, &LoadOptions::default(), &|progress| {
-        meter.tell(progress);
-    })
-    .await?;
-    reporter.report(Event::Done { step: STEP.into(), what: sentence(store, &report), took: report.took });
+    let (live, generator) = generator(existing, store, path).await?;
+    let seeded = match &live {
+        Live::Postgres(server, schema) => seed_postgres(session, server, schema, &generator).await?,
+        Live::MySql(server, schema) => store_mysql::seed(session, server, schema, &generator).await?,
+        Live::Mongo(server, shapes) => store_mongo::seed(session, server, shapes, &generator).await?,
+    };
+    reporter.report(Event::Done { step: STEP.into(), what: sentence(store, &seeded), took: seeded.took });
     datasets::record_seed(session, &store.name(), path)?;
     snapshot_load::keep(session, existing, store).await?;
-    Ok(report)
+    Ok(seeded)
+}
+
+async fn seed_postgres(
+    session: &Session,
+    server: &Server,
+    schema: &Schema,
+    generator: &Generator,
+) -> Result<Seeded, OperationError> {
+    if let Some(note) = server.note() {
+        session.reporter.report(Event::Note(note));
+    }
+    let meter = Meter::new(STEP, session.reporter.clone());
+    let tell = |progress: postgres::Progress<'_>| meter.tell(progress);
+    let report = postgres::load(server, schema, generator, &LoadOptions::default(), &tell).await?;
+    Ok(seeded(&report))
+}
+
+/// What a PostgreSQL was given.
+pub(super) fn seeded(report: &LoadReport) -> Seeded {
+    let parts = report.tables.iter().map(|table| Part {
+        name: table.table.to_string(),
+        rows: table.rows,
+        bytes: Some(table.bytes),
+        took: Some(table.took),
+    });
+    let emptied = report.emptied.iter().map(ToString::to_string).collect();
+    Seeded { words: Words::TABLES, parts: parts.collect(), emptied, took: report.took }
 }
 
 /// What was loaded, in a line.
 #[expect(clippy::cast_precision_loss, reason = "a rate is shown")]
-pub(super) fn sentence(store: &Store, report: &LoadReport) -> String {
-    let rows: u64 = report.tables.iter().map(|table| table.rows).sum();
-    let bytes: u64 = report.tables.iter().map(|table| table.bytes).sum();
-    let copying: Duration = report.tables.iter().map(|table| table.took).sum();
-    let copying = copying.min(report.took);
-    let rate = rows as f64 / copying.as_secs_f64().max(1e-3);
-    let emptied = match report.emptied.len() {
+pub(super) fn sentence(store: &Store, seeded: &Seeded) -> String {
+    let (words, parts) = (seeded.words, &seeded.parts);
+    let rows = outcome::rows(parts);
+    let bytes: u64 = parts.iter().filter_map(|part| part.bytes).sum();
+    let copying: Duration = parts.iter().filter_map(|part| part.took).sum();
+    let rate = rows as f64 / copying.min(seeded.took).as_secs_f64().max(1e-3);
+    let emptied = match seeded.emptied.len() {
         0 => String::new(),
-        tables => format!("; {} that refer to them emptied", counted(tables, "table")),
+        tables => format!("; {} that refer to them emptied", counted(tables, words.part)),
     };
-    let tables = counted(report.tables.len(), "table");
-    format!("{store}: {rows} rows in {tables}, {}, {rate:.0} rows/s{emptied}", sized(bytes))
+    let held = counted(parts.len(), words.part);
+    format!("{store}: {rows} {} in {held}, {}, {rate:.0}/s{emptied}", words.rows, sized(bytes))
 }

@@ -1,4 +1,4 @@
-//! Reaches a PostgreSQL outside the cluster, by the address that the user gave: connections from here, programs of this machine.
+//! Reaches a store outside the cluster, by the address that the user gave: connections from here, programs of this machine.
 
 use std::io;
 use std::process::Stdio;
@@ -16,7 +16,7 @@ use crate::data::reach::{Connection, Output, Reach};
 /// The variable that has the password, as for libpq's programs: an argument would show it to everybody on the machine.
 const PASSWORD: &str = "PGPASSWORD";
 
-/// A PostgreSQL at an address.
+/// A store at an address.
 pub struct DirectReach {
     host: Host,
     port: u16,
@@ -41,6 +41,40 @@ pub fn address(text: &str) -> Result<(DirectReach, Credentials), OperationError>
         Host::Unix(path) => format!("PostgreSQL at {}", path.display()),
     };
     Ok((DirectReach { host, port, name }, Credentials { user, password: Password::new(password), database }))
+}
+
+/// An address with its parts: `mysql://reader@db.example.com:3306/shop`.
+pub struct Address {
+    /// What it is reached by.
+    pub reach: DirectReach,
+    /// The user, where it names one.
+    pub user: Option<String>,
+    /// The password, of the store's own variable.
+    pub password: String,
+    /// The database, where it names one.
+    pub database: Option<String>,
+}
+
+/// Takes the address of a MySQL or a MongoDB apart, whose password is in `variable`. A password in it is refused.
+pub fn parts(text: &str, kind: &str, port: u16, variable: &'static str) -> Result<Address, OperationError> {
+    let wrong = |reason: String| OperationError::Address { reason };
+    let scheme = text.split("://").next().unwrap_or_default();
+    let form = || wrong(format!("it is written `{scheme}://USER@HOST:PORT/DATABASE`"));
+    let url = url::Url::parse(text).map_err(|_| form())?;
+    if url.password().is_some() {
+        return Err(wrong(format!("a password in it is seen by everybody on this machine; set {variable}")));
+    }
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(form)?.to_owned();
+    let port = url.port().unwrap_or(port);
+    let plain = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().map(Into::into).ok();
+    let named = |text: &str| plain(text).filter(|text: &String| !text.is_empty());
+    let name = format!("{kind} at {host}:{port}");
+    Ok(Address {
+        reach: DirectReach { host: Host::Tcp(host), port, name },
+        user: named(url.username()),
+        password: std::env::var(variable).unwrap_or_default(),
+        database: named(url.path().trim_start_matches('/')),
+    })
 }
 
 #[async_trait]

@@ -10,6 +10,8 @@ use crate::cluster::state::StateError;
 use crate::cluster::{ClusterError, EngineError};
 use crate::data::generate::GenerateError;
 use crate::data::learn::LearnError;
+use crate::data::mongo::MongoError;
+use crate::data::mysql::MysqlError;
 use crate::data::postgres::PostgresError;
 use crate::data::redis::RedisError;
 use crate::data::seed::SeedFaults;
@@ -123,9 +125,7 @@ pub enum OperationError {
         help: String,
     },
     /// A store of a kind that this cannot be done with.
-    #[error(
-        "{store} cannot be worked with so: seeds are for PostgreSQL, snapshots for PostgreSQL, Redis and volumes"
-    )]
+    #[error("{store} cannot be worked with so: that is for PostgreSQL alone")]
     OtherStore {
         /// The store.
         store: String,
@@ -155,6 +155,12 @@ pub enum OperationError {
     /// A store of data.
     #[error(transparent)]
     Postgres(#[from] PostgresError),
+    /// A MySQL or MariaDB, or what is done with it.
+    #[error(transparent)]
+    Mysql(#[from] MysqlError),
+    /// A MongoDB, or what is done with it.
+    #[error(transparent)]
+    Mongo(#[from] MongoError),
     /// A Redis store.
     #[error(transparent)]
     Redis(#[from] RedisError),
@@ -265,6 +271,28 @@ pub enum OperationError {
     TooLargeForWorkers {
         /// The seed.yaml.
         seed: String,
+    },
+    /// A MySQL whose manifests name no database.
+    #[error("{store}: no variable of its container names the database (MYSQL_DATABASE, MARIADB_DATABASE)")]
+    NoDatabase {
+        /// The store.
+        store: String,
+    },
+    /// A context that leads to no cluster.
+    #[error("context {name}: {reason}")]
+    Context {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something that a kind of store cannot do.
+    #[error("{store}: {what}")]
+    Unable {
+        /// The store.
+        store: String,
+        /// What is asked and cannot be.
+        what: &'static str,
     },
     /// A store without tables.
     #[error("{store} has no tables yet: bring the system up, so that its migrations run")]

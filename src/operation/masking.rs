@@ -7,28 +7,41 @@ use std::path::PathBuf;
 
 use super::error::OperationError;
 use super::session::Session;
-use crate::data::mask::{Key, Masking, Policy, classify, suggest};
+use crate::data::mask::{Classified, Key, Masking, Policy, classify, suggest};
 use crate::data::schema::Schema;
 
 /// The variable that has the key, as 64 hexadecimal digits, where a team shares one.
 const KEY: &str = "DEVCLUSTER_MASKING_KEY";
 
-/// How rows of `schema` are masked, by the project's policy. Without one nothing may leave, and one to start from is offered.
+/// How rows of `schema` are masked, by the project's policy.
 pub fn masking(session: &Session, schema: &Schema) -> Result<Masking, OperationError> {
+    let (classified, key) = classified(session, schema)?;
+    Ok(Masking::new(classified, key))
+}
+
+/// What becomes of everything that `schema` has, by the project's policy, and the key. Without a policy nothing may leave,
+/// and one to start from is offered.
+pub fn classified(session: &Session, schema: &Schema) -> Result<(Classified, Key), OperationError> {
+    let path = &session.config.masking;
+    let Some(policy) = policy(session)? else {
+        return Err(OperationError::NoPolicy { path: path.clone(), draft: suggest(schema) });
+    };
+    let classified = classify(schema, &policy)
+        .map_err(|open| OperationError::Policy { path: path.clone(), reason: open.to_string() })?;
+    Ok((classified, key(session)?))
+}
+
+/// The project's policy, where there is one.
+pub fn policy(session: &Session) -> Result<Option<Policy>, OperationError> {
     let path = &session.config.masking;
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let draft = suggest(schema);
-            return Err(OperationError::NoPolicy { path: path.clone(), draft });
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(OperationError::Data { path: path.clone(), source }),
     };
-    let policy = Policy::parse(&text)
-        .map_err(|faults| OperationError::Policy { path: path.clone(), reason: faults.to_string() })?;
-    let classified = classify(schema, &policy)
-        .map_err(|open| OperationError::Policy { path: path.clone(), reason: open.to_string() })?;
-    Ok(Masking::new(classified, key(session)?))
+    Policy::parse(&text)
+        .map(Some)
+        .map_err(|faults| OperationError::Policy { path: path.clone(), reason: faults.to_string() })
 }
 
 /// The key: of the environment, else this user's own, made where there is none yet. It never leaves this machine.

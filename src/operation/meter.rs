@@ -1,9 +1,10 @@
-//! Tells how far work on a PostgreSQL is, and how fast.
+//! Tells how far work on a store is, and how fast.
 
 use std::sync::Mutex;
 use std::time::Instant;
 
 use crate::data::postgres::Progress;
+use crate::data::{mongo, mysql};
 use crate::event::{Event, SharedReporter};
 
 /// Tells of progress with its rate.
@@ -18,25 +19,42 @@ impl Meter {
         Self { step, reporter, table: Mutex::new((String::new(), Instant::now())) }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a rate is shown")]
     pub fn tell(&self, progress: Progress<'_>) {
         match progress {
-            Progress::Table { table, done, total } => {
-                let name = table.to_string();
-                let Ok(mut known) = self.table.lock() else { return };
-                if known.0 != name {
-                    *known = (name.clone(), Instant::now());
-                }
-                let rate = done as f64 / known.1.elapsed().as_secs_f64().max(1e-3);
-                let what = format!("{name}, {rate:.0}/s");
-                self.reporter.report(Event::Progress { step: self.step.into(), done, total, what });
-            }
-            Progress::Step(what) => self.reporter.report(Event::Progress {
-                step: self.step.into(),
-                done: 0,
-                total: 0,
-                what: what.to_owned(),
-            }),
+            Progress::Table { table, done, total } => self.part(&table.to_string(), done, total),
+            Progress::Step(what) => self.step(what),
         }
+    }
+
+    /// As [`Meter::tell`], of a MySQL.
+    pub fn tell_mysql(&self, progress: mysql::Progress<'_>) {
+        match progress {
+            mysql::Progress::Table { table, done, total } => self.part(&table.to_string(), done, total),
+            mysql::Progress::Step(what) => self.step(what),
+        }
+    }
+
+    /// As [`Meter::tell`], of a MongoDB.
+    pub fn tell_mongo(&self, progress: mongo::Progress<'_>) {
+        match progress {
+            mongo::Progress::Documents { collection, done, total } => self.part(collection, done, total),
+            mongo::Progress::Step(what) => self.step(what),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate is shown")]
+    fn part(&self, name: &str, done: u64, total: u64) {
+        let Ok(mut known) = self.table.lock() else { return };
+        if known.0 != name {
+            *known = (name.to_owned(), Instant::now());
+        }
+        let rate = done as f64 / known.1.elapsed().as_secs_f64().max(1e-3);
+        let what = format!("{name}, {rate:.0}/s");
+        self.reporter.report(Event::Progress { step: self.step.into(), done, total, what });
+    }
+
+    fn step(&self, what: &str) {
+        let (step, what) = (self.step.into(), what.to_owned());
+        self.reporter.report(Event::Progress { step, done: 0, total: 0, what });
     }
 }

@@ -11,15 +11,17 @@ use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostPar
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
+use super::data_load::Live;
 use super::error::OperationError;
 use super::meter::Meter;
+use super::outcome::Seeded;
 use super::reach::ClusterReach;
 use super::seed_worker::Task;
 use super::session::{Existing, Session};
 use super::{data_load, datasets, snapshot_load, stores};
 use crate::apply::SYSTEM_NAMESPACE;
 use crate::data::discover::Store;
-use crate::data::postgres::{Credentials, Spread, SpreadReport};
+use crate::data::postgres::{Credentials, Spread};
 use crate::event::Event;
 use crate::image::own::{self, OwnImage};
 use crate::image::{Content, WantedImage, load};
@@ -49,14 +51,17 @@ pub async fn seed(
     store: &Store,
     path: &Path,
     workers: usize,
-) -> Result<SpreadReport, OperationError> {
+) -> Result<Seeded, OperationError> {
     let reporter = &session.reporter;
     let shown = path.strip_prefix(session.config.directory()).unwrap_or(path).display().to_string();
     let what = format!("{shown} into {store} by {}", counted(workers, "worker"));
     reporter.report(Event::Started { step: STEP.into(), what });
     let text = std::fs::read_to_string(path)
         .map_err(|source| OperationError::Data { path: path.to_owned(), source })?;
-    let (server, schema, generator) = data_load::generator(existing, store, path).await?;
+    let (Live::Postgres(server, schema), generator) = data_load::generator(existing, store, path).await?
+    else {
+        return Err(OperationError::OtherStore { store: store.to_string() });
+    };
     let task = Task { schema, seed: text, name: shown };
     let packed = task.pack().map_err(|source| OperationError::Data { path: path.to_owned(), source })?;
     if packed.len() > LARGEST_TASK {
@@ -68,7 +73,7 @@ pub async fn seed(
     let crew = Crew { client: existing.cluster.client.clone(), name: crew_name(store), workers };
     crew.dismiss().await?;
     let spread = Spread::begin(&server, &task.schema, &generator, &tell).await?;
-    let credentials = stores::postgres_credentials(existing, store).await?;
+    let credentials = stores::postgres_credentials(&existing.cluster.client, store).await?;
     let reach = ClusterReach::new(existing.cluster.client.clone(), store.clone());
     let address = reach
         .address()
@@ -86,13 +91,14 @@ pub async fn seed(
         return Err(error);
     }
     let report = spread.finish(&tell).await?;
-    let what = data_load::sentence(store, &report.loaded);
-    reporter.report(Event::Done { step: STEP.into(), what, took: report.loaded.took });
+    let seeded = data_load::seeded(&report.loaded);
+    let what = data_load::sentence(store, &seeded);
+    reporter.report(Event::Done { step: STEP.into(), what, took: seeded.took });
     report.notes.iter().for_each(|note| reporter.report(Event::Note(note.clone())));
     snapshot_load::tell_ended(session, report.sessions_ended);
     datasets::record_seed(session, &store.name(), path)?;
     snapshot_load::keep(session, existing, store).await?;
-    Ok(report)
+    Ok(seeded)
 }
 
 /// Has the nodes hold an image of this program.

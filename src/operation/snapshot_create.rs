@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::direct;
 use super::error::OperationError;
 use super::masking::masking;
 use super::meter::Meter;
+use super::outcome::{self, Taken, Words};
 use super::session::Session;
 use super::snapshots::blocking;
-use crate::data::postgres::{self, DumpOptions, DumpReport, Server};
+use crate::data::postgres::{self, DumpOptions, DumpedTable, Server};
 use crate::data::schema::Schema;
-use crate::data::snapshot::{Catalogue, CreateOptions, Created, SnapshotName, Writer};
+use crate::data::snapshot::{Catalogue, CreateOptions, SnapshotName, Writer};
 use crate::data::subset::{self, Cap, Request, Root};
 use crate::event::Event;
 use crate::words::{counted, sized};
@@ -55,22 +55,19 @@ pub struct Taking<'a> {
     pub part: &'a Part,
 }
 
-/// What was taken.
-#[derive(Debug)]
-pub struct Taken {
-    /// The snapshot.
-    pub created: Created,
-    /// What was dumped.
-    pub dumped: DumpReport,
+impl Taking<'_> {
+    /// Begins the snapshot, which has the version of the store's own `tool`.
+    pub(super) async fn begin(
+        &self,
+        session: &Session,
+        tool: (String, String),
+    ) -> Result<Writer, OperationError> {
+        begin(session.config.snapshots(), self.name.clone(), self.replace, tool).await
+    }
 }
 
-/// A database outside the cluster, by its address.
-pub async fn elsewhere(text: &str) -> Result<Server, OperationError> {
-    let (reach, credentials) = direct::address(text)?;
-    Ok(Server::connect(Arc::new(reach), credentials).await?)
-}
-
-/// Takes it into the project's catalogue. `show` is shown which rows would be taken, where not all are, before any is.
+/// Takes a snapshot of a PostgreSQL into the project's catalogue. `show` is shown which rows would be taken, where not all are,
+/// before any is.
 pub async fn create(
     session: &Session,
     server: &Server,
@@ -79,16 +76,13 @@ pub async fn create(
 ) -> Result<Taken, OperationError> {
     let started = Instant::now();
     let reporter = &session.reporter;
-    reporter
-        .report(Event::Started { step: STEP.into(), what: format!("{} of {}", taking.name, server.name()) });
     let schema = postgres::schema(server).await?;
     let mask = if taking.masked { Some(Arc::new(masking(session, &schema)?)) } else { None };
     let subset = plan(&schema, taking.part)?;
     if let Some(subset) = &subset {
         show(&subset.to_string());
     }
-    let tool = ("PostgreSQL".to_owned(), server.release().to_owned());
-    let writer = begin(session.config.snapshots(), taking.name.clone(), taking.replace, tool).await?;
+    let writer = taking.begin(session, ("PostgreSQL".to_owned(), server.release().to_owned())).await?;
     let rules = mask.as_ref().map(|mask| mask.rules());
     let options = DumpOptions { mask, subset, ..DumpOptions::whole(&taking.prefix) };
     let meter = Meter::new(STEP, reporter.clone());
@@ -96,27 +90,49 @@ pub async fn create(
     for note in &dumped.notes {
         reporter.report(Event::Note(note.clone()));
     }
-    let mut attributes = BTreeMap::from([
-        ("source".to_owned(), json!(server.name())),
-        ("database".to_owned(), json!(server.database())),
-        ("schemaFingerprint".to_owned(), json!(dumped.fingerprint)),
-        ("masked".to_owned(), json!(rules.is_some())),
-    ]);
+    let source = [
+        ("source", json!(server.name())),
+        ("database", json!(server.database())),
+        ("schemaFingerprint", json!(dumped.fingerprint)),
+    ];
+    let part = |table: &DumpedTable| outcome::Part {
+        bytes: Some(table.bytes),
+        ..outcome::Part::counted(&table.table, table.rows)
+    };
+    let parts = dumped.tables.iter().map(part).collect();
+    finish(session, writer, source, rules, Words::TABLES, parts, started).await
+}
+
+/// Ends a snapshot and says what is in it.
+pub(super) async fn finish(
+    session: &Session,
+    writer: Writer,
+    source: impl IntoIterator<Item = (&'static str, Value)>,
+    rules: Option<Vec<(String, String)>>,
+    words: Words,
+    parts: Vec<outcome::Part>,
+    started: Instant,
+) -> Result<Taken, OperationError> {
+    let mut attributes: BTreeMap<String, Value> =
+        source.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    attributes.insert("masked".to_owned(), json!(rules.is_some()));
     if let Some(rules) = rules {
         let rules: BTreeMap<String, String> = rules.into_iter().collect();
         attributes.insert("maskingRules".into(), json!(rules));
     }
     let created = blocking(move || Ok(writer.finish(attributes)?)).await?;
-    let rows: u64 = dumped.tables.iter().map(|table| table.rows).sum();
     let what = format!(
-        "{}: {rows} rows of {}, {} kept in {} new",
+        "{}: {} {} of {}, {} kept in {} new",
         created.manifest.name,
-        counted(dumped.tables.len(), "table"),
+        outcome::rows(&parts),
+        words.rows,
+        counted(parts.len(), words.part),
         sized(created.manifest.size()),
         sized(created.added.bytes)
     );
-    reporter.report(Event::Done { step: STEP.into(), what, took: started.elapsed() });
-    Ok(Taken { created, dumped })
+    let took = started.elapsed();
+    session.reporter.report(Event::Done { step: STEP.into(), what, took });
+    Ok(Taken { created, words, parts, took })
 }
 
 /// Begins a snapshot in a catalogue, with the versions of devcluster and of the store's own `tool`.

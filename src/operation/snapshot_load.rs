@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use super::datasets;
 use super::error::OperationError;
 use super::meter::Meter;
+use super::outcome::{self, Held, Part, Reset, Words};
 use super::session::{Existing, Session};
 use super::snapshot_redis;
 use super::snapshot_volume;
 use super::snapshots::blocking;
-use super::stores;
+use super::{store_mongo, store_mysql, stores};
 use crate::data::discover::{Store, StoreKind};
-use crate::data::postgres::{
-    self, CopyCost, PostgresError, ResetReport, RestoreOptions, RestoreReport, Server,
-};
+use crate::data::postgres::{self, PostgresError, RestoreOptions, Server};
 use crate::data::snapshot::{Catalogue, Manifest, SnapshotName};
+use crate::data::{mongo, mysql};
 use crate::event::Event;
 use crate::words::{counted, listed, sized};
 
@@ -23,15 +23,6 @@ const STEP: &str = "data";
 
 /// The stream that every database's part of a snapshot has.
 const MARK: &str = "/schema.json";
-
-/// What a store holds now.
-#[derive(Debug)]
-pub struct Held {
-    /// Rows of each table, all entries, or all files.
-    pub parts: Vec<(String, u64)>,
-    /// The time it took.
-    pub took: Duration,
-}
 
 /// What the streams of a store's database begin with.
 pub fn prefix(store: &Store) -> String {
@@ -51,18 +42,39 @@ pub async fn load(
     let catalogue = Catalogue::open(session.config.snapshots());
     let (found, wanted) = (catalogue.clone(), name.clone());
     let manifest = blocking(move || Ok(found.find(&wanted)?)).await?;
-    let parts = if store.kind == StoreKind::Volume {
-        let files = snapshot_volume::load(session, existing, store, &catalogue, &manifest).await?;
-        vec![("files".to_owned(), files)]
-    } else if store.kind == StoreKind::Redis {
-        let entries = snapshot_redis::load(session, existing, store, &catalogue, &manifest).await?;
-        vec![("entries".to_owned(), entries)]
-    } else {
-        let report = load_postgres(session, existing, store, &catalogue, &manifest, keep).await?;
-        report.tables.into_iter().map(|(table, rows)| (table.to_string(), rows)).collect()
+    let reporter = &session.reporter;
+    if store.kind != StoreKind::Volume {
+        reporter.report(Event::Started { step: STEP.into(), what: format!("snapshot {name} into {store}") });
+    }
+    let client = &existing.cluster.client;
+    let held = match store.kind {
+        StoreKind::Volume => {
+            let files = snapshot_volume::load(session, existing, store, &catalogue, &manifest).await?;
+            let parts = vec![Part::counted("files", files)];
+            Held { words: Words::FILES, parts, took: started.elapsed() }
+        }
+        StoreKind::Redis => {
+            let entries = snapshot_redis::load(session, existing, store, &catalogue, &manifest).await?;
+            let parts = vec![Part::counted("entries", entries)];
+            Held { words: Words::DATABASES, parts, took: started.elapsed() }
+        }
+        StoreKind::MySql => {
+            let server = stores::mysql_of(client, store).await?;
+            store_mysql::load(session, &server, store, &catalogue, &manifest, keep).await?
+        }
+        StoreKind::Mongo => {
+            let server = stores::mongo_of(client, store).await?;
+            store_mongo::load(session, &server, store, &catalogue, &manifest, keep).await?
+        }
+        StoreKind::Postgres => load_postgres(session, existing, store, &catalogue, &manifest, keep).await?,
     };
+    if store.kind != StoreKind::Volume {
+        let (rows, words) = (outcome::rows(&held.parts), held.words.rows);
+        let what = format!("{store}: {rows} {words} as {name} has them");
+        reporter.report(Event::Done { step: STEP.into(), what, took: started.elapsed() });
+    }
     datasets::record_snapshot(session, &store.name(), &manifest)?;
-    Ok(Held { parts, took: started.elapsed() })
+    Ok(held)
 }
 
 async fn load_postgres(
@@ -72,20 +84,15 @@ async fn load_postgres(
     catalogue: &Catalogue,
     manifest: &Manifest,
     keep: bool,
-) -> Result<RestoreReport, OperationError> {
+) -> Result<Held, OperationError> {
     let (reporter, name) = (&session.reporter, &manifest.name);
-    let prefix = own_prefix(manifest, store)?;
-    reporter.report(Event::Started { step: STEP.into(), what: format!("snapshot {name} into {store}") });
+    let prefix = own_prefix(manifest, store, &prefix(store))?;
     let server = stores::postgres(existing, store).await?;
     let moved = moved_on(&server, catalogue, manifest, &prefix).await?;
     let meter = Meter::new(STEP, reporter.clone());
     let options = RestoreOptions { prefix, sessions: 2, keep_pristine: keep };
     let report =
         postgres::restore(&server, catalogue, manifest, &options, &|progress| meter.tell(progress)).await?;
-    let rows: u64 = report.tables.iter().map(|(_, rows)| rows).sum();
-    let what =
-        format!("{store}: {rows} rows in {} as {name} has them", counted(report.tables.len(), "table"));
-    reporter.report(Event::Done { step: STEP.into(), what, took: report.took });
     for note in &report.notes {
         reporter.report(Event::Note(note.clone()));
     }
@@ -97,17 +104,18 @@ async fn load_postgres(
         );
         reporter.report(Event::Warning(text));
     }
-    Ok(report)
+    let parts = report.tables.iter().map(|(table, rows)| Part::counted(table, *rows)).collect();
+    Ok(Held { words: Words::TABLES, parts, took: report.took })
 }
 
-/// What the streams of the one database that is meant begin with.
-fn own_prefix(manifest: &Manifest, store: &Store) -> Result<String, OperationError> {
-    let prefixes: BTreeSet<&str> =
-        manifest.streams.iter().filter_map(|stream| stream.path.as_str().strip_suffix(MARK)).collect();
-    let own = prefix(store);
+/// What the streams of the one database that is meant begin with: the store's own, or the only one of its kind.
+pub(super) fn own_prefix(manifest: &Manifest, store: &Store, own: &str) -> Result<String, OperationError> {
+    let kind = own.split('/').next().unwrap_or_default();
+    let all = manifest.streams.iter().filter_map(|stream| stream.path.as_str().strip_suffix(MARK));
+    let prefixes: BTreeSet<&str> = all.filter(|prefix| prefix.split('/').next() == Some(kind)).collect();
     let mut all = prefixes.iter();
     match (all.next(), all.next()) {
-        _ if prefixes.contains(own.as_str()) => Ok(own),
+        _ if prefixes.contains(own) => Ok(own.to_owned()),
         (Some(only), None) => Ok((*only).to_owned()),
         _ => Err(OperationError::NotInSnapshot {
             store: store.to_string(),
@@ -133,24 +141,38 @@ async fn moved_on(
 }
 
 /// Puts a store's data back as it was loaded last.
-pub async fn reset(
-    session: &Session,
-    existing: &Existing,
-    store: &Store,
-) -> Result<ResetReport, OperationError> {
-    let reporter = &session.reporter;
-    let server = stores::postgres(existing, store).await?;
-    let cost = postgres::reset_cost(&server).await?;
-    if !cost.spare {
-        let last = cost.copy.map(|took| format!(", about {:.1} s", took.as_secs_f64())).unwrap_or_default();
-        let note = format!("no spare copy stands ready: one is made now, {}{last}", sized(cost.bytes));
-        reporter.report(Event::Note(note));
-    }
-    let report = postgres::reset(&server).await?;
-    let what = format!("{store} is as it was loaded, {}", sized(cost.bytes));
-    reporter.report(Event::Done { step: "reset".into(), what, took: report.took });
+pub async fn reset(session: &Session, existing: &Existing, store: &Store) -> Result<Reset, OperationError> {
+    let client = &existing.cluster.client;
+    let (reset, bytes) = match store.kind {
+        StoreKind::Postgres => reset_postgres(session, &stores::postgres(existing, store).await?).await?,
+        StoreKind::MySql => store_mysql::reset(session, &stores::mysql_of(client, store).await?).await?,
+        StoreKind::Mongo => store_mongo::reset(session, &stores::mongo_of(client, store).await?).await?,
+        StoreKind::Volume => return snapshot_volume::reset(session, existing, store).await,
+        StoreKind::Redis => return Err(OperationError::Unable { store: store.to_string(), what: NO_COPY }),
+    };
+    let what = format!("{store} is as it was loaded, {}", sized(bytes));
+    session.reporter.report(Event::Done { step: "reset".into(), what, took: reset.took });
+    Ok(reset)
+}
+
+const NO_COPY: &str =
+    "no copy is kept to reset to, for loading its snapshot again takes no longer: `snapshot load NAME`";
+
+async fn reset_postgres(session: &Session, server: &Server) -> Result<(Reset, u64), OperationError> {
+    let cost = postgres::reset_cost(server).await?;
+    say_cost(session, cost.spare, cost.bytes, cost.copy);
+    let report = postgres::reset(server).await?;
     tell_ended(session, report.sessions_ended);
-    Ok(report)
+    Ok((Reset { spare: report.spare, took: report.took }, cost.bytes))
+}
+
+/// Says what a reset without a spare takes, before it is done.
+pub(super) fn say_cost(session: &Session, spare: bool, bytes: u64, copy: Option<Duration>) {
+    if !spare {
+        let last = copy.map(|took| format!(", about {:.1} s", took.as_secs_f64())).unwrap_or_default();
+        let note = format!("no spare copy stands ready: one is made now, {}{last}", sized(bytes));
+        session.reporter.report(Event::Note(note));
+    }
 }
 
 /// Says that sessions were ended.
@@ -164,8 +186,18 @@ pub(super) fn tell_ended(session: &Session, sessions: usize) {
 
 /// Keeps what a store holds now as what it is reset to. Nothing is lost where its server does not allow that.
 pub async fn keep(session: &Session, existing: &Existing, store: &Store) -> Result<(), OperationError> {
-    let server = stores::postgres(existing, store).await?;
-    match postgres::keep_pristine(&server).await {
+    let client = &existing.cluster.client;
+    match store.kind {
+        StoreKind::Postgres => keep_postgres(session, &stores::postgres(existing, store).await?).await,
+        StoreKind::MySql => store_mysql::keep(session, &stores::mysql_of(client, store).await?).await,
+        StoreKind::Mongo => store_mongo::keep(&stores::mongo_of(client, store).await?).await,
+        // Of files a copy is kept as they are loaded, and of a Redis none.
+        StoreKind::Redis | StoreKind::Volume => Ok(()),
+    }
+}
+
+async fn keep_postgres(session: &Session, server: &Server) -> Result<(), OperationError> {
+    match postgres::keep_pristine(server).await {
         Ok(_) => Ok(()),
         Err(error @ PostgresError::Rights { .. }) => {
             session.reporter.report(Event::Note(format!("no copy is kept for `snapshot reset`: {error}")));
@@ -176,7 +208,22 @@ pub async fn keep(session: &Session, existing: &Existing, store: &Store) -> Resu
 }
 
 /// Makes the next spare copy, where none stands ready.
-pub async fn prepare(existing: &Existing, store: &Store) -> Result<Option<CopyCost>, OperationError> {
-    let server = stores::postgres(existing, store).await?;
-    Ok(postgres::prepare_spare(&server).await?)
+pub async fn prepare(existing: &Existing, store: &Store) -> Result<(), OperationError> {
+    let client = &existing.cluster.client;
+    match store.kind {
+        StoreKind::Postgres => {
+            postgres::prepare_spare(&stores::postgres(existing, store).await?).await?;
+        }
+        StoreKind::MySql => {
+            mysql::prepare_spare(&stores::mysql_of(client, store).await?).await?;
+        }
+        StoreKind::Mongo => {
+            mongo::prepare_spare(&stores::mongo_of(client, store).await?, &|_| {}).await?;
+        }
+        StoreKind::Volume => {
+            snapshot_volume::prepare(existing, store).await?;
+        }
+        StoreKind::Redis => {}
+    }
+    Ok(())
 }

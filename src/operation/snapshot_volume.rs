@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::error::OperationError;
 use super::fault;
+use super::outcome::Reset;
 use super::session::{Existing, Session};
 use super::snapshot_create::begin;
 use super::snapshots::blocking;
@@ -29,15 +30,6 @@ pub struct Taken {
     pub dumped: DumpReport,
     /// How long containers were frozen.
     pub frozen: Option<Duration>,
-}
-
-/// What a volume holds now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reset {
-    /// The time it took.
-    pub took: Duration,
-    /// Whether a spare copy stood ready.
-    pub spare: bool,
 }
 
 /// What a volume's streams begin with.

@@ -14,7 +14,7 @@ use super::volume_claims;
 use crate::data::discover::{self, Given, Store, StoreKind};
 use crate::data::postgres::{Credentials, Password, Server};
 use crate::data::reach::Reach;
-use crate::data::redis;
+use crate::data::{mongo, mysql, redis};
 use crate::manifest::Object;
 
 /// The stores of the system, in the order of the manifests.
@@ -66,34 +66,58 @@ fn names(stores: &[Store]) -> String {
 
 /// A PostgreSQL store in the cluster, logged in to.
 pub async fn postgres(existing: &Existing, store: &Store) -> Result<Server, OperationError> {
-    let credentials = postgres_credentials(existing, store).await?;
-    let (reach, _) = way(existing, store);
-    Ok(Server::connect(reach, credentials).await?)
+    postgres_of(&existing.cluster.client, store).await
+}
+
+/// A PostgreSQL store of whichever cluster, logged in to.
+pub async fn postgres_of(client: &Client, store: &Store) -> Result<Server, OperationError> {
+    let credentials = postgres_credentials(client, store).await?;
+    Ok(Server::connect(way(client, store).0, credentials).await?)
 }
 
 /// What it takes to log in to a PostgreSQL store.
-pub async fn postgres_credentials(existing: &Existing, store: &Store) -> Result<Credentials, OperationError> {
+pub async fn postgres_credentials(client: &Client, store: &Store) -> Result<Credentials, OperationError> {
     if store.kind != StoreKind::Postgres {
         return Err(OperationError::OtherStore { store: store.to_string() });
     }
-    let (_, lookup) = way(existing, store);
+    let (_, lookup) = way(client, store);
     let user = lookup.text(store.user.as_ref()).await?.unwrap_or_else(|| "postgres".into());
     let password = lookup.text(store.password.as_ref()).await?.unwrap_or_default();
     let database = lookup.text(store.database.as_ref()).await?.unwrap_or_else(|| user.clone());
     Ok(Credentials { user, password: Password::new(password), database })
 }
 
+/// A MySQL or MariaDB store of whichever cluster, logged in to.
+pub async fn mysql_of(client: &Client, store: &Store) -> Result<mysql::Server, OperationError> {
+    let (reach, lookup) = way(client, store);
+    let user = lookup.text(store.user.as_ref()).await?.unwrap_or_else(|| "root".into());
+    let password = mysql::Password::new(lookup.text(store.password.as_ref()).await?.unwrap_or_default());
+    let database = lookup.text(store.database.as_ref()).await?;
+    let database = database.ok_or_else(|| OperationError::NoDatabase { store: store.to_string() })?;
+    Ok(mysql::Server::connect(reach, mysql::Credentials { user, password, database }).await?)
+}
+
+/// A MongoDB store of whichever cluster, logged in to. All its databases are meant: the variable that names one names but
+/// where the image's own scripts run.
+pub async fn mongo_of(client: &Client, store: &Store) -> Result<mongo::Server, OperationError> {
+    let (reach, lookup) = way(client, store);
+    let user = lookup.text(store.user.as_ref()).await?;
+    let password = mongo::Password::new(lookup.text(store.password.as_ref()).await?.unwrap_or_default());
+    let credentials = user.map(|user| mongo::Credentials { user, password });
+    Ok(mongo::Server::connect(reach, credentials, None).await?)
+}
+
 /// A Redis store in the cluster, logged in to.
 pub async fn redis(existing: &Existing, store: &Store) -> Result<redis::Server, OperationError> {
-    let (reach, lookup) = way(existing, store);
+    let (reach, lookup) = way(&existing.cluster.client, store);
     let user = lookup.text(store.user.as_ref()).await?;
     let password = lookup.text(store.password.as_ref()).await?.map(redis::Password::new);
     Ok(redis::Server::connect(reach, user, password).await?)
 }
 
-fn way<'a>(existing: &'a Existing, store: &'a Store) -> (Arc<dyn Reach>, Lookup<'a>) {
-    let reach: Arc<dyn Reach> = Arc::new(ClusterReach::new(existing.cluster.client.clone(), store.clone()));
-    (reach.clone(), Lookup { client: &existing.cluster.client, store, reach })
+fn way<'a>(client: &'a Client, store: &'a Store) -> (Arc<dyn Reach>, Lookup<'a>) {
+    let reach: Arc<dyn Reach> = Arc::new(ClusterReach::new(client.clone(), store.clone()));
+    (reach.clone(), Lookup { client, store, reach })
 }
 
 /// Finds what a store's container is given.

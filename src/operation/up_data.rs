@@ -109,7 +109,7 @@ impl Bring<'_> {
             self.migrate(name, migration).await?;
         }
         // What it is reset to is what the application runs on: as the migrations left it.
-        for store in given.iter().filter(|store: &&Store| store.kind == StoreKind::Postgres) {
+        for store in &given {
             snapshot_load::keep(self.session, self.existing, store).await?;
         }
         for (wanted, fresh) in due.iter().zip(&fresh) {

@@ -57,6 +57,22 @@ pub(in crate::data) struct Known<'a> {
     pub(in crate::data) clock: i64,
 }
 
+/// What a name says: of a path into a document its last field, `customer.0.firstName` as `first_name`.
+fn said(name: &str) -> String {
+    let is_item = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let last = name.rsplit('.').find(|part| !is_item(part)).unwrap_or(name);
+    let mut said = String::new();
+    let mut was_lower = false;
+    for character in last.chars() {
+        if character.is_ascii_uppercase() && was_lower {
+            said.push('_');
+        }
+        was_lower = character.is_ascii_lowercase();
+        said.push(character.to_ascii_lowercase());
+    }
+    said
+}
+
 pub(super) fn guess(make: impl Into<Option<Make>>, null: f64, why: &'static str) -> Guess {
     Guess { make: make.into(), null, why }
 }
@@ -91,7 +107,7 @@ impl Known<'_> {
     }
 
     pub(super) fn named(&self, words: &[&str]) -> bool {
-        let name = self.column.name.to_ascii_lowercase();
+        let name = said(&self.column.name);
         let parts: Vec<&str> = name.split(['_', '-', ' ']).collect();
         words.iter().any(|word| if word.contains('_') { name.contains(word) } else { parts.contains(word) })
     }
@@ -175,5 +191,18 @@ impl Known<'_> {
             String::from_utf8_lossy(&out).into_owned()
         };
         guess(Make::Range { shape, min: Some(text(low)), max: Some(text(high)) }, null, why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+
+    #[test]
+    fn names_of_columns_and_of_paths_say_the_same() {
+        for name in ["first_name", "FIRST_NAME", "firstName", "customer.firstName", "people.0.first_name"] {
+            assert_eq!(said(name), "first_name", "{name}");
+        }
+        assert_eq!((said("tags.0"), said("1.2")), ("tags".to_owned(), "1.2".to_owned()));
     }
 }

@@ -28,7 +28,7 @@ CREATE UNIQUE INDEX index_orders_on_number ON orders (number);
 CREATE TABLE line_items (
   id bigserial PRIMARY KEY, order_id uuid NOT NULL, product_id bigint NOT NULL, position integer NOT NULL, quantity integer NOT NULL DEFAULT 1,
   unit_price numeric(10,2) NOT NULL, total numeric(12,2) GENERATED ALWAYS AS (unit_price * quantity) STORED,
-  created_at timestamp(6) NOT NULL, updated_at timestamp(6) NOT NULL, CONSTRAINT some CHECK (quantity > 0)
+  created_at timestamp(6) NOT NULL, updated_at timestamp(6) NOT NULL, CONSTRAINT some_of_it CHECK (quantity > 0)
 );
 CREATE UNIQUE INDEX index_line_items_on_order_id_and_position ON line_items (order_id, position);
 CREATE TABLE comments (

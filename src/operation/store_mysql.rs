@@ -1,0 +1,111 @@
+//! What is done with a MySQL or MariaDB: seeds, snapshots, resets.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::error::OperationError;
+use super::masking::masking;
+use super::meter::Meter;
+use super::outcome::{Held, Part, Reset, Seeded, Taken, Words};
+use super::session::Session;
+use super::snapshot_create::{Taking, finish};
+use super::snapshot_load::{own_prefix, say_cost, tell_ended};
+use crate::data::discover::Store;
+use crate::data::generate::Generator;
+use crate::data::mysql::{self, DumpOptions, LoadOptions, MysqlError, RestoreOptions, Server};
+use crate::data::schema::Schema;
+use crate::data::snapshot::{Catalogue, Manifest};
+use crate::event::Event;
+
+/// What a store's streams begin with.
+pub fn prefix(store: &Store) -> String {
+    format!("mysql/{}", store.name())
+}
+
+/// Takes a snapshot.
+pub async fn create(session: &Session, server: &Server, taking: Taking<'_>) -> Result<Taken, OperationError> {
+    let started = Instant::now();
+    let mask = match taking.masked {
+        true => Some(Arc::new(masking(session, &mysql::schema(server).await?)?)),
+        false => None,
+    };
+    let rules = mask.as_ref().map(|mask| mask.rules());
+    let tool = (server.flavour().to_string(), server.release().to_owned());
+    let writer = taking.begin(session, tool).await?;
+    let options = DumpOptions { mask, ..DumpOptions::whole(&taking.prefix) };
+    let meter = Meter::new("snapshot", session.reporter.clone());
+    let dumped = mysql::dump(server, &writer, &options, &|progress| meter.tell_mysql(progress)).await?;
+    let parts = dumped
+        .tables
+        .iter()
+        .map(|table| Part { bytes: Some(table.bytes), ..Part::counted(&table.table, table.rows) });
+    let source = [("source", json!(server.name())), ("database", json!(server.database()))];
+    let taken = finish(session, writer, source, rules, Words::TABLES, parts.collect(), started).await?;
+    for note in dumped.notes.into_iter().chain(server.note()) {
+        session.reporter.report(Event::Note(note));
+    }
+    Ok(taken)
+}
+
+/// Puts a snapshot's data back.
+pub async fn load(
+    session: &Session,
+    server: &Server,
+    store: &Store,
+    catalogue: &Catalogue,
+    manifest: &Manifest,
+    keep: bool,
+) -> Result<Held, OperationError> {
+    let prefix = own_prefix(manifest, store, &prefix(store))?;
+    let meter = Meter::new("data", session.reporter.clone());
+    let options = RestoreOptions { prefix, sessions: 2, keep_pristine: keep };
+    let tell = |progress: mysql::Progress<'_>| meter.tell_mysql(progress);
+    let report = mysql::restore(server, catalogue, manifest, &options, &tell).await?;
+    tell_ended(session, report.sessions_ended);
+    let parts = report.tables.iter().map(|(table, rows)| Part::counted(table, *rows)).collect();
+    Ok(Held { words: Words::TABLES, parts, took: report.took })
+}
+
+/// Loads synthetic rows.
+pub async fn seed(
+    session: &Session,
+    server: &Server,
+    schema: &Schema,
+    generator: &Generator,
+) -> Result<Seeded, OperationError> {
+    let meter = Meter::new("data", session.reporter.clone());
+    let tell = |progress: mysql::Progress<'_>| meter.tell_mysql(progress);
+    let report = mysql::load(server, schema, generator, &LoadOptions::default(), &tell).await?;
+    tell_ended(session, report.sessions_ended);
+    let parts = report.tables.iter().map(|table| Part {
+        name: table.table.to_string(),
+        rows: table.rows,
+        bytes: Some(table.bytes),
+        took: Some(table.took),
+    });
+    let emptied = report.emptied.iter().map(ToString::to_string).collect();
+    Ok(Seeded { words: Words::TABLES, parts: parts.collect(), emptied, took: report.took })
+}
+
+/// Puts the data back as it was loaded last. Gives its bytes, too.
+pub async fn reset(session: &Session, server: &Server) -> Result<(Reset, u64), OperationError> {
+    let cost = mysql::reset_cost(server).await?;
+    say_cost(session, cost.spare, cost.bytes, Some(cost.copy));
+    let report = mysql::reset(server).await?;
+    tell_ended(session, report.sessions_ended);
+    Ok((Reset { spare: report.spare, took: report.took }, cost.bytes))
+}
+
+/// Keeps what it holds now. Nothing is lost where its server does not allow that.
+pub async fn keep(session: &Session, server: &Server) -> Result<(), OperationError> {
+    match mysql::keep_pristine(server).await {
+        Ok(_) => Ok(()),
+        Err(error @ MysqlError::Rights { .. }) => {
+            session.reporter.report(Event::Note(format!("no copy is kept for `snapshot reset`: {error}")));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
