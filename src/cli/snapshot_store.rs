@@ -78,7 +78,8 @@ pub async fn create(global: &Global, args: CreateArgs) -> Result<(), CliError> {
                 return Err(CliError::message(Exit::Usage, text));
             }
             let (name, replace, live) = (args.name, args.replace, args.live);
-            return super::snapshot_files::create(global, &session, &existing, &store, name, replace, live).await;
+            return super::snapshot_files::create(global, &session, &existing, &store, name, replace, live)
+                .await;
         }
         if store.kind == StoreKind::Redis {
             if args.from.is_some() || !part.is_whole() {
