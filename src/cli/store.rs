@@ -25,14 +25,17 @@ pub(super) async fn reach(
     store: &StoreArg,
 ) -> Result<(Desired, Existing, Store), CliError> {
     let desired = gather::gather(session).await?;
-    let chosen = stores::choose(&desired, store.store.as_deref());
-    if let (Err(OperationError::UnknownStore { name, .. }), Ok(existing)) =
-        (&chosen, session.existing().await)
-        && let Some(volume) = snapshot_volume::in_cluster(&existing, name).await?
-    {
-        return Ok((desired, existing, volume));
-    }
-    let store = chosen?;
+    let store = match stores::choose(&desired, store.store.as_deref()) {
+        Err(OperationError::UnknownStore { name, help }) => {
+            let existing = session.existing().await.ok();
+            let found = match &existing {
+                Some(existing) => snapshot_volume::in_cluster(existing, &name).await?,
+                None => None,
+            };
+            found.ok_or(OperationError::UnknownStore { name, help })?
+        }
+        chosen => chosen?,
+    };
     let existing = session.existing().await?;
     Ok((desired, existing, store))
 }

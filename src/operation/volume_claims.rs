@@ -73,23 +73,16 @@ pub(super) async fn volume(existing: &Existing, store: &Store) -> Result<Volume,
     if spec.and_then(|spec| spec.volume_mode.as_deref()) == Some("Block") {
         return Err(refused("it is a block device, which has no files".into()));
     }
-    let (node, directory) = match spec.and_then(|spec| spec.volume_name.clone()) {
-        Some(bound) => {
-            let api = Api::<PersistentVolume>::all(client.clone());
-            let volume = api.get(&bound).await;
-            place(
-                existing,
-                &volume.map_err(|error| OperationError::request(format!("read volume {bound}"), error))?,
-            )
-            .map_err(refused)?
-        }
-        None => {
-            let node = existing.nodes.first().map(|node| node.node.clone());
-            (
-                node.ok_or_else(|| refused("the cluster has no node".into()))?,
-                format!("{VOLUMES_ON_NODE}/{name}"),
-            )
-        }
+    let (node, directory) = if let Some(bound) = spec.and_then(|spec| spec.volume_name.clone()) {
+        let api = Api::<PersistentVolume>::all(client.clone());
+        let volume = api.get(&bound).await;
+        let volume =
+            volume.map_err(|error| OperationError::request(format!("read volume {bound}"), error))?;
+        place(existing, &volume).map_err(refused)?
+    } else {
+        let node = existing.nodes.first().map(|node| node.node.clone());
+        let node = node.ok_or_else(|| refused("the cluster has no node".into()))?;
+        (node, format!("{VOLUMES_ON_NODE}/{name}"))
     };
     if node.run(&["test", "-d", &directory]).await.is_err() {
         let reason = match found {

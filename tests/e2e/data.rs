@@ -1,8 +1,6 @@
 //! Data in a real cluster: it stands before what uses it starts, is snapshotted, put back, reset and masked.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
-
+use crate::forward::Forward;
 use crate::harness::Project;
 
 const PASSWORD: &str = "p w'\"$x\\";
@@ -25,38 +23,6 @@ impl Project {
     fn first_seen(&self) -> String {
         let logs = self.kubectl(&["logs", "-n", "data", "deployment/reader"]);
         logs.lines().next().unwrap_or_default().to_owned()
-    }
-}
-
-/// The store's port on this machine, as another cluster's would be reached.
-struct Forward {
-    child: Child,
-    port: String,
-    /// Closed, it would end kubectl at its next word.
-    _said: BufReader<ChildStdout>,
-}
-
-impl Forward {
-    fn start(project: &Project) -> Self {
-        let mut child = Command::new("kubectl")
-            .arg("--kubeconfig")
-            .arg(project.state().join("kubeconfig"))
-            .args(["port-forward", "-n", "data", "pod/orders-0", ":5432"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("kubectl runs");
-        let mut line = String::new();
-        let mut said = BufReader::new(child.stdout.take().expect("piped"));
-        said.read_line(&mut line).expect("it says where");
-        let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).expect("a port");
-        Self { port: port.to_owned(), child, _said: said }
-    }
-}
-
-impl Drop for Forward {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -166,7 +132,7 @@ fn by_workers(project: &Project) {
 
 /// Data from elsewhere counts as personal until a policy says what becomes of each column.
 fn masked(project: &Project) {
-    let forward = Forward::start(project);
+    let forward = Forward::start(project, "data", "orders-0", 5432);
     let address = format!("postgres://orders@127.0.0.1:{}/orders", forward.port);
     let take = |name: &str| {
         let mut command = project.command(&["snapshot", "create", name, "--from", &address]);

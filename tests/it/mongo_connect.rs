@@ -65,3 +65,10 @@ fn passwords_are_not_shown() {
         "Credentials { user: \"root\", password: Password(hidden) }"
     );
 }
+
+#[tokio::test]
+async fn a_server_without_users_needs_none() {
+    let running = Running::with(&[]);
+    let server = Server::connect(running.reach(), None, Some("shop".into())).await.unwrap();
+    assert_eq!((server.collections().await.unwrap().len(), server.database()), (0, Some("shop")));
+}

@@ -192,9 +192,9 @@ async fn a_load_that_fails_or_is_cut_off_leaves_the_old_documents() {
     load(&server, &shapes, &generator, &|_| {}).await.unwrap();
     let new = kept.dump(&server, "new").await;
     let mut outcomes = Vec::new();
-    for cut in 1..=12 {
+    for cut in 1..=8 {
         kept.restore(&server, &old).await.unwrap();
-        let (reach, left) = Breaking::new(running.reach(), cut * 25_000);
+        let (reach, left) = Breaking::new(running.reach(), cut * 40_000);
         if let Ok(cut) = Server::connect(reach, Some(Running::credentials()), None).await {
             tokio::select! {
                 _ = load(&cut, &shapes, &generator, &|_| {}) => {}

@@ -22,7 +22,7 @@ async fn spoil(running: &Running) {
 }
 
 /// Moments at which it is cut off.
-const CUTS: i64 = 40;
+const CUTS: i64 = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_puts_back_what_was_kept() {
@@ -74,7 +74,7 @@ async fn a_reset_puts_back_what_was_kept() {
     kept.restore(&server, &pristine).await.unwrap();
     assert!(matches!(reset_cost(&server).await.unwrap_err(), MongoError::NoPristine(_)));
     let ours = running.database("devcluster").await.list_collection_names().await.unwrap();
-    assert!(ours.is_empty(), "{ours:?}");
+    assert_eq!(ours, ["devcluster_lock"]);
     let names = shop.list_collection_names().await.unwrap();
     assert!(names.iter().all(|name| !name.starts_with("devcluster_")), "{names:?}");
 }
@@ -117,5 +117,5 @@ async fn a_reset_cut_off_at_any_moment_goes_on() {
         reset(&good, &|_| {}).await.unwrap();
         assert_eq!(kept.dump(&good, &format!("reset-{cut}")).await.content, pristine.content);
     }
-    assert!(befores > 3 && afters > 3, "{befores} before, {afters} after");
+    assert!(befores > 1 && afters > 1, "{befores} before, {afters} after");
 }

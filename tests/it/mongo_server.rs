@@ -27,8 +27,18 @@ pub struct Running {
 }
 
 impl Running {
-    /// A new one, empty.
+    /// A new one, empty, that lets only [`USER`] in.
     pub fn new() -> Self {
+        Self::with(&[
+            "--test-enable-new-auth",
+            "--setup-database=admin",
+            &format!("--setup-username={USER}"),
+            &format!("--setup-password={PASSWORD}"),
+        ])
+    }
+
+    /// A new one with these arguments.
+    pub fn with(arguments: &[&str]) -> Self {
         let directory = tempfile::Builder::new().prefix("devcluster-mongo-").tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let data = directory.path().join("data");
@@ -37,9 +47,8 @@ impl Running {
         let shell = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(program())
-            .args(["--handler=sqlite", "--telemetry=disable", "--debug-addr=-", "--test-enable-new-auth"])
-            .args(["--setup-database=admin", &format!("--setup-username={USER}")])
-            .arg(format!("--setup-password={PASSWORD}"))
+            .args(["--handler=sqlite", "--telemetry=disable", "--debug-addr=-"])
+            .args(arguments)
             .arg(format!("--sqlite-url=file:{}/", data.display()))
             .arg(format!("--state-dir={}", directory.path().display()))
             .arg(format!("--listen-addr=127.0.0.1:{port}"))

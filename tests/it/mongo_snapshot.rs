@@ -253,6 +253,12 @@ async fn hostile_snapshots_are_refused_and_nothing_is_touched() {
     );
     let error = kept.restore(&server, &twice).await.unwrap_err();
     assert!(matches!(error, MongoError::Server { code: 11000, .. }), "{error:?}");
+    // And values that this server does not hold.
+    for (at, value) in [Bson::Decimal128("1.5".parse().unwrap()), Bson::MinKey].into_iter().enumerate() {
+        let streams = [("mongo.bson", &plain[..]), ("shop/orders.bson", &document(value)[..])];
+        let error = kept.restore(&server, &made(&kept, &format!("type-{at}"), &streams)).await.unwrap_err();
+        assert!(error.to_string().starts_with("filling collection `shop.devcluster_loading_"), "{error}");
+    }
     let shop = target.database("shop").await;
     assert_eq!(shop.list_collection_names().await.unwrap(), ["orders"], "nothing is left beside");
     assert_eq!(kept.dump(&server, "after").await.content, before.content);

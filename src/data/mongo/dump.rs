@@ -73,7 +73,7 @@ pub async fn dump(
 ) -> Result<DumpReport, MongoError> {
     let started = Instant::now();
     // What an interrupted command was about to put in place belongs to the data.
-    place::recover(server).await?;
+    place::settle(server).await?;
     let mut notes: Vec<String> = server.note().into_iter().collect();
     let before = moment::writes(server).await;
     let found = server.collections().await?;

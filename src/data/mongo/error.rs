@@ -78,6 +78,9 @@ pub enum MongoError {
         /// What went wrong.
         said: String,
     },
+    /// Another command changes the server.
+    #[error("{0} is being changed by another command; wait for it")]
+    Busy(String),
     /// A name cannot stand in a snapshot.
     #[error("`{name}` cannot be kept in a snapshot: {reason}")]
     Name {

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::connect::Server;
 use super::definition::Definition;
 use super::error::MongoError;
+use super::exclusive::Exclusive;
 use super::fill::Filling;
 use super::namespaces::{Collection, CollectionKind};
 use super::place::{self, Beside, Cause, Move, Plan};
@@ -50,7 +51,20 @@ pub async fn load(
     on_progress: OnProgress<'_>,
 ) -> Result<LoadReport, MongoError> {
     let started = Instant::now();
-    place::recover(server).await?;
+    let lock = Exclusive::take(server).await?;
+    let loaded = replace(server, shapes, generator, &lock, on_progress).await;
+    lock.release().await;
+    Ok(LoadReport { collections: loaded?, took: started.elapsed() })
+}
+
+async fn replace(
+    server: &Server,
+    shapes: &Shapes,
+    generator: &Generator,
+    lock: &Exclusive,
+    on_progress: OnProgress<'_>,
+) -> Result<Vec<LoadedCollection>, MongoError> {
+    place::recover(server, lock).await?;
     let loaded = fill_all(server, shapes, generator, on_progress).await;
     if loaded.is_err() {
         for plan in generator.tables() {
@@ -59,8 +73,8 @@ pub async fn load(
     }
     let (collections, plans) = loaded?;
     on_progress(Progress::Step("putting the collections in their place"));
-    place::change(server, plans).await?;
-    Ok(LoadReport { collections, took: started.elapsed() })
+    place::change(server, lock, plans).await?;
+    Ok(collections)
 }
 
 type Loaded = (Vec<LoadedCollection>, Vec<(String, Plan)>);

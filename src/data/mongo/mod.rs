@@ -7,6 +7,7 @@ mod definition;
 mod document;
 mod dump;
 mod error;
+mod exclusive;
 mod fill;
 mod infer;
 mod json_schema;

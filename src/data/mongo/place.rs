@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::connect::Server;
 use super::definition::Definition;
 use super::error::MongoError;
+use super::exclusive::Exclusive;
 use super::fill;
 use super::namespaces::{Collection, CollectionKind, HIDDEN, OURS};
 use super::state::Remembered;
@@ -98,7 +99,12 @@ struct Journal {
 }
 
 /// Changes databases, all or none.
-pub(super) async fn change(server: &Server, plans: Vec<(String, Plan)>) -> Result<(), MongoError> {
+pub(super) async fn change(
+    server: &Server,
+    lock: &Exclusive,
+    plans: Vec<(String, Plan)>,
+) -> Result<(), MongoError> {
+    lock.check().await?;
     let databases: Vec<String> = plans.iter().map(|(database, _)| database.clone()).collect();
     let run = run_name();
     for (database, plan) in &plans {
@@ -113,7 +119,7 @@ pub(super) async fn change(server: &Server, plans: Vec<(String, Plan)>) -> Resul
 }
 
 /// Goes on where a command was interrupted while collections changed; takes back what did not count yet.
-pub(super) async fn recover(server: &Server) -> Result<(), MongoError> {
+pub(super) async fn recover(server: &Server, _lock: &Exclusive) -> Result<(), MongoError> {
     for database in server.databases().await? {
         let Some(journal) = Remembered::Journal.recall::<Journal>(server, &database).await? else { continue };
         if !counts(server, &database, &journal).await? {
@@ -129,6 +135,21 @@ pub(super) async fn recover(server: &Server) -> Result<(), MongoError> {
         }
     }
     Ok(())
+}
+
+/// As [`recover`], for commands that change nothing themselves: only where there is something to go on with.
+pub(super) async fn settle(server: &Server) -> Result<(), MongoError> {
+    let mut pending = false;
+    for database in server.databases().await? {
+        pending |= Remembered::Journal.recall::<Journal>(server, &database).await?.is_some();
+    }
+    if !pending {
+        return Ok(());
+    }
+    let lock = Exclusive::take(server).await?;
+    let recovered = recover(server, &lock).await;
+    lock.release().await;
+    recovered
 }
 
 /// Whether the last journal of a run was written. Journals are forgotten in the order in which they were written, so that it

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::connect::Server;
 use super::definition::Definition;
 use super::error::MongoError;
+use super::exclusive::Exclusive;
 use super::fill;
 use super::namespaces::CollectionKind;
 use super::place::{self, Beside, Cause, Move, Plan};
@@ -56,8 +57,19 @@ struct Copies {
 /// Keeps the databases, or the one that is meant, as they are now as what they are reset to. Nobody should write meanwhile:
 /// each collection is kept as it is when it is read.
 pub async fn keep_pristine(server: &Server, on_progress: OnProgress<'_>) -> Result<CopyCost, MongoError> {
+    let lock = Exclusive::take(server).await?;
+    let kept = keep(server, &lock, on_progress).await;
+    lock.release().await;
+    kept
+}
+
+async fn keep(
+    server: &Server,
+    lock: &Exclusive,
+    on_progress: OnProgress<'_>,
+) -> Result<CopyCost, MongoError> {
     let started = Instant::now();
-    place::recover(server).await?;
+    place::recover(server, lock).await?;
     let mut bytes = 0_u64;
     let found = server.collections().await?;
     let mut databases = server.databases().await?;
@@ -100,7 +112,18 @@ pub async fn prepare_spare(
     server: &Server,
     on_progress: OnProgress<'_>,
 ) -> Result<Option<CopyCost>, MongoError> {
-    place::recover(server).await?;
+    let lock = Exclusive::take(server).await?;
+    let prepared = prepare(server, &lock, on_progress).await;
+    lock.release().await;
+    prepared
+}
+
+async fn prepare(
+    server: &Server,
+    lock: &Exclusive,
+    on_progress: OnProgress<'_>,
+) -> Result<Option<CopyCost>, MongoError> {
+    place::recover(server, lock).await?;
     make_spare(server, on_progress).await
 }
 
@@ -167,8 +190,19 @@ pub async fn reset_cost(server: &Server) -> Result<ResetCost, MongoError> {
 /// Puts the data set back. Collections that it does not have are dropped; databases that nothing is kept of stay as they are.
 /// [`prepare_spare`] makes the next reset as quick.
 pub async fn reset(server: &Server, on_progress: OnProgress<'_>) -> Result<ResetReport, MongoError> {
+    let lock = Exclusive::take(server).await?;
+    let done = put_back(server, &lock, on_progress).await;
+    lock.release().await;
+    done
+}
+
+async fn put_back(
+    server: &Server,
+    lock: &Exclusive,
+    on_progress: OnProgress<'_>,
+) -> Result<ResetReport, MongoError> {
     let started = Instant::now();
-    place::recover(server).await?;
+    place::recover(server, lock).await?;
     let spare = make_spare(server, on_progress).await?.is_none();
     let there = server.collections().await?;
     let (mut plans, mut count) = (Vec::new(), 0);
@@ -183,7 +217,7 @@ pub async fn reset(server: &Server, on_progress: OnProgress<'_>) -> Result<Reset
         let plan = Plan { moves: moves.collect(), drops, cause: Cause::Reset };
         plans.push((database, plan));
     }
-    place::change(server, plans).await?;
+    place::change(server, lock, plans).await?;
     Ok(ResetReport { spare, collections: count, took: started.elapsed() })
 }
 

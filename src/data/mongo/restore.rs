@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::connect::Server;
 use super::error::MongoError;
+use super::exclusive::Exclusive;
 use super::fill::Filling;
 use super::namespaces::CollectionKind;
 use super::place::{self, Beside, Cause, Move, Plan};
@@ -46,19 +47,11 @@ pub async fn restore(
     let (check, only) = (source.clone(), server.database().map(str::to_owned));
     let checked = tokio::task::spawn_blocking(move || check.check(only.as_deref())).await;
     let contents = checked.map_err(|_| MongoError::Stopped("checking the snapshot"))??;
-    place::recover(server).await?;
-    for database in server.databases().await? {
-        Beside::Loading.clear(server, &database).await?;
-    }
+    let lock = Exclusive::take(server).await?;
     let job = Job { server, source: &source, contents: &contents, on_progress };
-    let loaded = job.load().await;
-    if loaded.is_err() {
-        job.give_up().await;
-    }
-    let documents = loaded?;
-    on_progress(Progress::Step("putting the collections in their place"));
-    let (plans, dropped) = job.plans().await?;
-    place::change(server, plans).await?;
+    let restored = job.run(&lock).await;
+    lock.release().await;
+    let (documents, dropped) = restored?;
     let collections = contents.databases.values().map(|collections| collections.len() as u64).sum();
     Ok(RestoreReport { collections, documents, dropped, took: started.elapsed() })
 }
@@ -126,6 +119,23 @@ struct Job<'j> {
 }
 
 impl Job<'_> {
+    /// Gives how many documents there are, and which collections are gone.
+    async fn run(&self, lock: &Exclusive) -> Result<(u64, Vec<String>), MongoError> {
+        place::recover(self.server, lock).await?;
+        for database in self.server.databases().await? {
+            Beside::Loading.clear(self.server, &database).await?;
+        }
+        let loaded = self.load().await;
+        if loaded.is_err() {
+            self.give_up().await;
+        }
+        let documents = loaded?;
+        (self.on_progress)(Progress::Step("putting the collections in their place"));
+        let (plans, dropped) = self.plans().await?;
+        place::change(self.server, lock, plans).await?;
+        Ok((documents, dropped))
+    }
+
     /// Loads every collection beside its place; gives how many documents there are.
     async fn load(&self) -> Result<u64, MongoError> {
         let mut documents = 0;
