@@ -1,10 +1,11 @@
 //! Synthetic rows in a real MariaDB server: all constraints hold, the same seed gives the same rows, and nothing is half loaded.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use devcluster::data::generate::Generator;
 use devcluster::data::mysql::{
-    Credentials, LoadOptions, LoadReport, MysqlError, Password, Server, load, schema,
+    Credentials, LoadOptions, LoadReport, MysqlError, OnProgress, Password, Progress, Server, load, schema,
 };
 use devcluster::data::seed::{PlanOptions, Rows, plan};
 
@@ -12,11 +13,21 @@ use super::mysql_schemas::{BESIDES, CIRCLES, EVERYTHING, MUSIC, RENTALS, ROWS};
 use super::mysql_server::{Database, Running, outside};
 
 pub async fn seeded(server: &Server, rows: u64, options: &LoadOptions) -> Result<LoadReport, MysqlError> {
+    watched(server, rows, options, &|_| {}).await
+}
+
+/// As [`seeded`], with someone who hears of progress.
+async fn watched(
+    server: &Server,
+    rows: u64,
+    options: &LoadOptions,
+    on_progress: OnProgress<'_>,
+) -> Result<LoadReport, MysqlError> {
     let schema = schema(server).await?;
     let seed = plan(&schema, &PlanOptions { rows, ..PlanOptions::default() });
     let generator =
         Generator::new(&schema, &seed).unwrap_or_else(|error| panic!("{error}\n{}", seed.to_yaml(&schema)));
-    load(server, &schema, &generator, options, &|_| {}).await
+    load(server, &schema, &generator, options, on_progress).await
 }
 
 /// Rows that break a foreign key, a unique index or a check, by queries that the server's own catalogue is turned into.
@@ -131,31 +142,49 @@ async fn a_load_that_ends_early_leaves_the_old_rows() {
     let server = database.server().await;
     seeded(&server, 100, &LoadOptions::default()).await.unwrap();
     let (rows, form) = (database.digest(), shape(&database));
-    for wait in [5, 50, 200, 400] {
+    // Given up when each table is first told of, and at each step.
+    for end in 1..=15 {
+        let (seen, reached) = (Mutex::new(BTreeSet::new()), tokio::sync::Notify::new());
+        let on_progress = |progress: Progress<'_>| {
+            let name = match progress {
+                Progress::Step(step) => step.to_owned(),
+                Progress::Table { table, .. } => table.name.clone(),
+            };
+            let mut seen = seen.lock().unwrap();
+            if seen.insert(name) && seen.len() == end {
+                reached.notify_one();
+            }
+        };
         let options = LoadOptions::default();
-        let given_up =
-            tokio::time::timeout(Duration::from_millis(wait), seeded(&server, 6_000, &options)).await;
-        assert!(given_up.is_err(), "it was done in {wait} ms");
-        assert_eq!(database.digest(), rows);
+        tokio::select! {
+            biased;
+            () = reached.notified() => {}
+            done = watched(&server, 300, &options, &on_progress) => panic!("done before {end}: {done:?}"),
+        }
+        assert_eq!((database.digest() == rows, shape(&database) == form), (true, true), "{end}");
     }
-    let loading = tokio::spawn({
-        let server = server.clone();
-        async move { seeded(&server, 6_000, &LoadOptions::default()).await }
-    });
-    let holders = "SELECT id FROM information_schema.processlist WHERE info LIKE 'LOAD DATA%' LIMIT 1";
-    let victim = loop {
-        assert!(!loading.is_finished(), "it was done before it could be ended");
-        let found = outside(&format!(
-            "{} ",
-            holders.replace("WHERE", &format!("WHERE db = 'devcluster_loading_{}' AND", database.name))
-        ));
-        if !found.is_empty() {
-            break found;
+    // The server ends the session that loads, which is kept from going on until it was.
+    let once = std::sync::Once::new();
+    let kill = |_: Progress<'_>| {
+        once.call_once(|| {
+            let loads = format!(
+                "SELECT id FROM information_schema.processlist WHERE db = 'devcluster_loading_{}' AND info LIKE 'LOAD DATA%' LIMIT 1",
+                database.name
+            );
+            let mut found = String::new();
+            while found.is_empty() {
+                found = outside(&loads);
+            }
+            outside(&format!("KILL {found}"));
+        });
+    };
+    let tables = |progress: Progress<'_>| {
+        if matches!(progress, Progress::Table { .. }) {
+            kill(progress);
         }
     };
-    outside(&format!("KILL {victim}"));
-    let error = loading.await.unwrap().unwrap_err();
-    assert_eq!((database.digest(), shape(&database)), (rows, form), "{error}");
+    watched(&server, 3000, &LoadOptions::default(), &tables).await.unwrap_err();
+    assert_eq!((database.digest() == rows, shape(&database) == form), (true, true));
     assert_eq!(database.leftovers(), "");
     seeded(&server, 100, &LoadOptions::default()).await.unwrap();
 }
@@ -176,20 +205,30 @@ async fn a_server_that_takes_no_rows_from_clients_is_told_to() {
     assert_eq!(own.outside("SELECT count(*) FROM shop.t"), "20");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn one_load_at_a_time() {
     let database = Database::new(RENTALS);
     let server = database.server().await;
+    // The first is kept from going on until the second was refused.
+    let (begun, may_try) = tokio::sync::oneshot::channel();
+    let (tried, may_go) = std::sync::mpsc::channel();
     let first = tokio::spawn({
-        let server = server.clone();
-        async move { seeded(&server, 8_000, &LoadOptions::default()).await }
-    });
-    let refused = loop {
-        match seeded(&server, 10, &LoadOptions::default()).await {
-            Err(error @ MysqlError::Busy { .. }) => break error,
-            _ => assert!(!first.is_finished()),
+        let (server, hold) = (server.clone(), Mutex::new(Some((begun, may_go))));
+        async move {
+            let on_progress = |_: Progress<'_>| {
+                let held = hold.lock().unwrap().take();
+                if let Some((begun, may_go)) = held {
+                    begun.send(()).unwrap();
+                    may_go.recv().unwrap();
+                }
+            };
+            watched(&server, 100, &LoadOptions::default(), &on_progress).await
         }
-    };
-    assert!(refused.to_string().contains("is being changed by connection"), "{refused}");
+    });
+    may_try.await.unwrap();
+    let error = seeded(&server, 10, &LoadOptions::default()).await.unwrap_err();
+    assert!(matches!(error, MysqlError::Busy { .. }), "{error}");
+    assert!(error.to_string().contains("is being changed by connection"), "{error}");
+    tried.send(()).unwrap();
     first.await.unwrap().unwrap();
 }

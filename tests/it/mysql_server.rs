@@ -51,6 +51,8 @@ impl Running {
             .arg(server.get_program())
             .args(server.get_args())
             .args(["--no-defaults", "--skip-networking", &data])
+            // A server that starts clears what others keep in a directory that they share.
+            .arg(format!("--tmpdir={}", directory.display()))
             .arg(format!("--socket={}", directory.join("s").display()))
             .arg(format!("--pid-file={}", directory.join("pid").display()))
             .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=256M"])
@@ -63,7 +65,7 @@ impl Running {
             .spawn()
             .unwrap();
         let running = Self { directory, _shell: shell };
-        let patience = Instant::now() + Duration::from_secs(60);
+        let patience = Instant::now() + Duration::from_mins(1);
         let secret = format!("ALTER USER root@localhost IDENTIFIED BY '{PASSWORD}'");
         while running.client("", "", &secret).is_err() {
             let log = std::fs::read_to_string(running.directory.join("log")).unwrap_or_default();

@@ -189,7 +189,9 @@ async fn a_restore_that_ends_early_leaves_the_database_as_it_was() {
         seen.insert(name).then_some(seen.len())
     };
     let seen = Mutex::default();
-    let counting = |progress: Progress<'_>| drop(first(&seen, progress));
+    let counting = |progress: Progress<'_>| {
+        first(&seen, progress);
+    };
     restore(&Database::new("").server().await, &kept.catalogue, &manifest, &options(), &counting)
         .await
         .unwrap();
@@ -226,7 +228,11 @@ async fn a_swap_that_ends_early_is_finished_or_taken_back() {
     );
     let server = target.server().await;
     let (mut before, mut after) = (0, 0);
-    for wait in 0..40 {
+    // Later and later, until the swap was left before its middle and after, and often between.
+    for wait in 0.. {
+        if wait >= 16 && before > 0 && after > 0 {
+            break;
+        }
         let reached = tokio::sync::Notify::new();
         let on_progress = |progress: Progress<'_>| {
             if matches!(progress, Progress::Step(step) if step.starts_with("putting the new tables")) {
@@ -240,7 +246,7 @@ async fn a_swap_that_ends_early_is_finished_or_taken_back() {
             () = reached.notified() => {}
             done = &mut restoring => panic!("{done:?}"),
         }
-        let given_up = tokio::time::timeout(std::time::Duration::from_millis(wait * 3), restoring).await;
+        let given_up = tokio::time::timeout(std::time::Duration::from_millis(wait * 7), restoring).await;
         drop(given_up);
         // Whoever comes next tidies first: a reset that has nothing to reset to does no more than that.
         let error = devcluster::data::mysql::prepare_spare(&server).await.unwrap_err();
@@ -257,7 +263,6 @@ async fn a_swap_that_ends_early_is_finished_or_taken_back() {
             target.sql("SET foreign_key_checks = 0; DROP TABLE departments, staff, regions, cities, `order; ``1`, events, keyless, every_type; DROP SEQUENCE numbers; DROP VIEW a_view_of_heads; DROP EVENT tidy; CREATE OR REPLACE VIEW heads AS SELECT 1 AS a; CREATE TABLE mine (a int); INSERT INTO mine VALUES (7); CREATE TRIGGER t BEFORE INSERT ON mine FOR EACH ROW SET NEW.a = 8");
         }
     }
-    assert!(before > 0 && after > 0, "{before} {after}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

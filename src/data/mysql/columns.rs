@@ -30,6 +30,9 @@ pub(super) struct Written {
     pub(super) way: Way,
 }
 
+/// Table, column, type, full type.
+type Row = (String, String, String, String);
+
 /// The columns of each table that the database does not compute, in order.
 pub(super) async fn written(
     session: &mut Session,
@@ -41,7 +44,6 @@ pub(super) async fn written(
          AND extra NOT LIKE '%PERSISTENT%' ORDER BY table_name, ordinal_position",
         literal(database)
     );
-    type Row = (String, String, String, String);
     let mut found: BTreeMap<String, Vec<Written>> = BTreeMap::new();
     for (table, name, data, full) in session.rows::<Row>(&query, "reading columns").await? {
         found.entry(table).or_default().push(Written { name, way: Way::of(&data, &full) });

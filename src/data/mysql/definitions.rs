@@ -166,6 +166,9 @@ pub(super) async fn others(session: &mut Session, database: &str) -> Result<Vec<
     Ok(found)
 }
 
+/// A trigger as the catalogue has it.
+type TriggerRow = (String, String, String, String, String, String, String, String);
+
 /// Triggers, in the order in which they fire. Their texts are put together anew: the one that was given may name another
 /// database.
 async fn triggers(session: &mut Session, database: &str) -> Result<Vec<Definition>, MysqlError> {
@@ -175,9 +178,8 @@ async fn triggers(session: &mut Session, database: &str) -> Result<Vec<Definitio
          ORDER BY BINARY event_object_table, action_timing, event_manipulation, action_order",
         literal(database)
     );
-    type Row = (String, String, String, String, String, String, String, String);
-    let rows: Vec<Row> = session.rows(&query, TASK).await?;
-    let read = |(name, timing, event, table, body, sql_mode, charset, collation): Row| Definition {
+    let rows: Vec<TriggerRow> = session.rows(&query, TASK).await?;
+    let read = |(name, timing, event, table, body, sql_mode, charset, collation): TriggerRow| Definition {
         kind: Kind::Trigger,
         statement: format!(
             "CREATE TRIGGER {} {timing} {event} ON {} FOR EACH ROW {body}",

@@ -177,17 +177,11 @@ impl fmt::Display for ServerFault {
 pub(super) trait During<T> {
     /// Rows may be real: no value is shown.
     fn during(self, task: impl Into<String>) -> Result<T, MysqlError>;
-    /// Rows are synthetic.
-    fn during_shown(self, task: impl Into<String>) -> Result<T, MysqlError>;
 }
 
 impl<T> During<T> for Result<T, mysql_async::Error> {
     fn during(self, task: impl Into<String>) -> Result<T, MysqlError> {
         self.map_err(|error| failed(error, task.into(), Shown::NoValues))
-    }
-
-    fn during_shown(self, task: impl Into<String>) -> Result<T, MysqlError> {
-        self.map_err(|error| failed(error, task.into(), Shown::All))
     }
 }
 

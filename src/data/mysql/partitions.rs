@@ -126,7 +126,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            read("RANGE", "to_days(`at`)", &["739252"]).bounds,
+            read("RANGE", "to_days(`at`)", &["739251"]).bounds,
             ["FOR VALUES FROM (MINVALUE) TO ('2024-01-01')"]
         );
         assert_eq!(read("RANGE", "`a` + 1", &["5", "MAXVALUE"]).bounds, ["DEFAULT"]);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use futures::{Stream, StreamExt};
 
-use super::beside::{Beside, create, drop_database};
+use super::beside::{Beside, create};
 use super::columns::{Written, written};
 use super::connect::{Server, Session};
 use super::copies::{Copy, make_tables, relations};

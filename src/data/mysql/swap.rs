@@ -213,8 +213,8 @@ async fn nobody_refers(session: &mut Session, target: &str, out: &[String]) -> R
         literal(target),
         literal(target)
     );
-    type Row = (String, String, String, String);
-    let rows: Vec<Row> = session.rows(&query, "looking for foreign keys of other databases").await?;
+    let rows: Vec<(String, String, String, String)> =
+        session.rows(&query, "looking for foreign keys of other databases").await?;
     match rows.into_iter().find(|row| out.contains(&row.3)) {
         None => Ok(()),
         Some((database, table, key, referred)) => Err(MysqlError::Mismatch(format!(
