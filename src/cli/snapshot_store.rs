@@ -11,7 +11,7 @@ use crate::operation::elsewhere::Elsewhere;
 use crate::operation::session::Session;
 use crate::operation::snapshot_create::Part;
 use crate::operation::snapshot_take::{self, Request};
-use crate::operation::{gather, snapshot_load, stores};
+use crate::operation::{gather, snapshot_load, store_users, stores};
 
 /// What `create` takes.
 #[derive(Debug, clap::Args)]
@@ -49,6 +49,9 @@ pub struct LoadArgs {
     name: SnapshotName,
     #[command(flatten)]
     store: StoreArg,
+    /// Start the Pods of what uses the store anew
+    #[arg(long)]
+    restart: bool,
 }
 
 /// What `prepare` takes.
@@ -63,6 +66,9 @@ pub struct PrepareArgs {
 pub struct ResetArgs {
     #[command(flatten)]
     store: StoreArg,
+    /// Start the Pods of what uses the store anew
+    #[arg(long)]
+    restart: bool,
 }
 
 /// Takes a snapshot.
@@ -118,7 +124,7 @@ pub(super) async fn elsewhere(
 /// Puts a store's data back as a snapshot has it.
 pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
-    let (_, existing, store) = reach(&session, &args.store).await?;
+    let (desired, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
     let held = snapshot_load::load(&session, &existing, &store, &args.name, true).await?;
     let parts: serde_json::Map<String, serde_json::Value> =
@@ -126,6 +132,7 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
     let value = json!({
         "store": store.name(), "snapshot": args.name, "seconds": held.took.as_secs_f64(), "parts": parts,
     });
+    store_users::after_change(&session, &desired, &existing, &store, args.restart).await?;
     show(global, &value, || format!("{store} holds {}", args.name));
     leave_preparing(&session, &store);
     Ok(())
@@ -134,10 +141,11 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
 /// Puts a store's data back as it was loaded last.
 pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
-    let (_, existing, store) = reach(&session, &args.store).await?;
+    let (desired, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
     let report = snapshot_load::reset(&session, &existing, &store).await?;
     let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64(), "spare": report.spare});
+    store_users::after_change(&session, &desired, &existing, &store, args.restart).await?;
     show(global, &value, || format!("{store} is as it was loaded"));
     leave_preparing(&session, &store);
     Ok(())

@@ -14,4 +14,5 @@ pub mod schema;
 pub mod seed;
 pub mod snapshot;
 pub mod subset;
+pub mod users;
 pub mod volume;

@@ -46,6 +46,7 @@ pub mod snapshots;
 pub mod status;
 pub mod store_mongo;
 pub mod store_mysql;
+pub mod store_users;
 pub mod stores;
 pub mod swap;
 mod swap_job;

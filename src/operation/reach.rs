@@ -17,6 +17,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::data::discover::Store;
 use crate::data::reach::{Connection, Output, Reach};
+use crate::manifest::ObjectId;
 
 /// How much is read or written at a time.
 const BLOCK: usize = 1 << 20;
@@ -59,7 +60,7 @@ impl ClusterReach {
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
             let pods = self.api().list(&ListParams::default()).await.map_err(io::Error::other)?;
-            let own = pods.items.iter().filter(|pod| is_of(pod, &self.store) && is_ready(pod));
+            let own = pods.items.iter().filter(|pod| is_of(pod, &self.store.workload) && is_ready(pod));
             if let Some(name) = own.map(ResourceExt::name_any).min() {
                 return Ok(name);
             }
@@ -72,9 +73,8 @@ impl ClusterReach {
     }
 }
 
-/// Whether a Pod belongs to the store's workload: it is that, is owned by it, or by a ReplicaSet named after it.
-fn is_of(pod: &Pod, store: &Store) -> bool {
-    let workload = &store.workload;
+/// Whether a Pod belongs to a workload: it is that, is owned by it, or by a ReplicaSet named after it.
+pub(super) fn is_of(pod: &Pod, workload: &ObjectId) -> bool {
     if workload.kind == "Pod" {
         return pod.name_any() == workload.name;
     }

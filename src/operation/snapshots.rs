@@ -14,9 +14,13 @@ use crate::data::snapshot::{
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OperationError> + Send + 'static,
 ) -> Result<T, OperationError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(OperationError::Place { place: String::new(), reason: error.to_string() })
-    })
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // A fault of ours goes on to where faults of ours are told.
+        Err(error) => {
+            std::panic::resume_unwind(error.try_into_panic().unwrap_or_else(|error| Box::new(error)))
+        }
+    }
 }
 
 /// A catalogue at a directory, or in an object store by its URL.

@@ -55,8 +55,13 @@ fn put_back(project: &Project) {
     project.succeed(&["snapshot", "verify", "first"]);
     project.sql("DELETE FROM orders WHERE id < 5000; INSERT INTO customers (email, name, created_at) VALUES ('a@b', 'A', now())");
     assert_eq!(project.sql("SELECT count(*) FROM orders"), "5001");
-    project.succeed(&["snapshot", "reset"]);
+    let (_, said) = project.succeed(&["snapshot", "reset"]);
+    assert!(said.contains("data/reader; --restart starts their Pods anew"), "{said}");
     assert_eq!(project.sql("SELECT count(*) FROM orders"), "10000");
+    let reader = ["get", "pods", "-n", "data", "-l", "app=reader", "-o", "name"];
+    let before = project.kubectl(&reader);
+    project.succeed(&["snapshot", "reset", "--restart"]);
+    assert_ne!(project.kubectl(&reader), before);
     project.succeed(&["snapshot", "create", "again"]);
     project.succeed(&["snapshot", "diff", "first", "again"]);
     project.sql("DROP TABLE orders");
