@@ -73,7 +73,7 @@ async fn a_reset_puts_back_what_was_kept() {
     // What is loaded anew is not to be reset to what was there before.
     kept.restore(&server, &pristine).await.unwrap();
     assert!(matches!(reset_cost(&server).await.unwrap_err(), MongoError::NoPristine(_)));
-    let ours = running.database("devcluster").await.list_collection_names().await.unwrap();
+    let ours = running.database("devcluster_state").await.list_collection_names().await.unwrap();
     assert_eq!(ours, ["devcluster_lock"]);
     let names = shop.list_collection_names().await.unwrap();
     assert!(names.iter().all(|name| !name.starts_with("devcluster_")), "{names:?}");

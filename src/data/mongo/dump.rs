@@ -79,12 +79,13 @@ pub async fn dump(
     let found = server.collections().await?;
     let session = moment::session(server).await?;
     let one_moment = session.is_some();
-    let search = match &options.mask {
-        Some(masking) => Some(observe(server, masking, &found, on_progress).await?),
+    let masking = match &options.mask {
+        Some(masking) => Some((&**masking, observe(server, masking, &found, on_progress).await?)),
         None => None,
     };
     let (notes_of, collections) = (BTreeSet::new(), Vec::new());
-    let mut job = Job { server, writer, options, session, search, on_progress, notes: notes_of, collections };
+    let mut job =
+        Job { server, writer, options, session, masking, on_progress, notes: notes_of, collections };
     let mut databases = BTreeMap::new();
     for (database, collections) in &found {
         let mut kept = BTreeMap::new();
@@ -94,7 +95,7 @@ pub async fn dump(
         databases.insert(database.clone(), kept);
     }
     let (mut dumped, more) = (job.collections, job.notes);
-    let leaks = job.search.map(LeakSearch::finish).unwrap_or_default();
+    let leaks = job.masking.map(|(_, search)| search.finish()).unwrap_or_default();
     if !leaks.is_empty() {
         return Err(MongoError::Leaks(leaks));
     }
@@ -115,8 +116,8 @@ struct Job<'j> {
     writer: &'j Writer,
     options: &'j DumpOptions,
     session: Option<ClientSession>,
-    /// What looks for original values in what comes out, where it is masked.
-    search: Option<LeakSearch>,
+    /// How documents are masked, and what looks for original values in what comes out.
+    masking: Option<(&'j Masking, LeakSearch)>,
     on_progress: OnProgress<'j>,
     notes: BTreeSet<String>,
     collections: Vec<DumpedCollection>,
@@ -148,12 +149,12 @@ impl Job<'_> {
             (self.on_progress)(Progress::Documents { collection: &full, done, total: total.max(done) });
         };
         let table = TableName::new(database, name);
-        let masked = match (&self.options.mask, &mut self.search) {
-            (Some(masking), Some(search)) => match masking.rules_of(&table)? {
+        let masked = match &mut self.masking {
+            Some((masking, search)) => match masking.rules_of(&table)? {
                 Some(rules) => Masked::By(rules, search),
                 None => Masked::Dropped,
             },
-            _ => Masked::Not,
+            None => Masked::Not,
         };
         let (documents, bytes) = write(reading, stream, masked, &tell).await?;
         let (database, name) = (database.to_owned(), name.clone());
@@ -217,10 +218,11 @@ async fn write(
     let (mut stopped, mut open) = (matches!(masked, Masked::Dropped), BTreeSet::new());
     while !stopped && reading.advance().await? {
         match &mut masked {
+            Masked::Not => piece.extend_from_slice(reading.current().as_bytes()),
             Masked::By(rules, search) => {
                 piece.extend_from_slice(rules.mask(reading.current(), search, &mut open)?.as_bytes());
             }
-            _ => piece.extend_from_slice(reading.current().as_bytes()),
+            Masked::Dropped => break,
         }
         documents += 1;
         if piece.len() >= PIECE {

@@ -15,6 +15,8 @@ const NOT_IMPLEMENTED: i32 = 238;
 const NOT_FOUND: i32 = 26;
 /// What a server says of a name that it does not take (`InvalidNamespace`).
 const INVALID_NAMESPACE: i32 = 73;
+/// What a server says that no longer has the versions of a moment (`SnapshotTooOld`).
+const TOO_OLD: i32 = 239;
 /// What a server says to a user without the right to do it (`Unauthorized`).
 const UNAUTHORIZED: i32 = 13;
 
@@ -69,6 +71,15 @@ pub enum MongoError {
         said: String,
         /// Its number for that; 0 where it gives none.
         code: i32,
+    },
+    /// The server has forgotten the moment that a dump is of.
+    #[error(
+        "{task}: the server has forgotten what was there when the dump began; raise its parameter \
+         `minSnapshotHistoryWindowInSeconds`, which is 300 by default"
+    )]
+    MomentLost {
+        /// What was being done.
+        task: String,
     },
     /// The connection broke, or what came over it is not understood.
     #[error("{task}: {said}")]
@@ -179,9 +190,9 @@ fn told(error: &Error, task: String) -> MongoError {
         }
         other => return MongoError::Connection { task, said: other.to_string() },
     };
-    if code == UNAUTHORIZED {
-        MongoError::Rights { task, said }
-    } else {
-        MongoError::Server { task, said, code }
+    match code {
+        UNAUTHORIZED => MongoError::Rights { task, said },
+        TOO_OLD => MongoError::MomentLost { task },
+        code => MongoError::Server { task, said, code },
     }
 }

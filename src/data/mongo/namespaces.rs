@@ -11,7 +11,7 @@ use super::error::{During, MongoError};
 /// Databases that belong to the server.
 const OWN: [&str; 3] = ["admin", "config", "local"];
 /// Our own database: what others are reset to outlives their being dropped.
-pub(super) const OURS: &str = "devcluster";
+pub(super) const OURS: &str = "devcluster_state";
 /// What our own collections begin with: those beside others, and what is remembered.
 pub(super) const HIDDEN: &str = "devcluster_";
 
