@@ -43,6 +43,7 @@ pub use order::{Step, order};
 pub use write::Format;
 
 pub(in crate::data) use calendar::{DAY, SECOND, date, parse_timestamp};
+pub(in crate::data) use check::{Bound, understand};
 pub(in crate::data) use compile::{Links, Required, links, make_name, required};
 pub(in crate::data) use dictionary::names as dictionary_names;
 pub(in crate::data) use error::Faults;

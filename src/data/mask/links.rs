@@ -4,6 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kind::is_text;
+use crate::data::generate::{Bound, understand};
 use crate::data::schema::{ColumnType, Schema, Table};
 
 /// A column by the places of its table and itself.
@@ -102,9 +103,29 @@ impl Facts {
             }
             _ => {}
         }
+        self.domains(schema, &column.kind);
         self.folds |= matches!(kind, ColumnType::CiText);
         self.pads |= matches!(kind, ColumnType::Char(_));
         self.unique |= keys(table).any(|key| key.contains(&column.name));
+    }
+}
+
+impl Facts {
+    /// What the checks of domains ask: lengths, and numbers to stay below. What they ask else is not kept by masks.
+    fn domains(&mut self, schema: &Schema, kind: &ColumnType) {
+        let mut kind = kind;
+        for _ in 0..=schema.domains.len() {
+            let ColumnType::Domain(name) = kind else { return };
+            let Some(domain) = schema.domains.get(name) else { return };
+            for limits in domain.checks.iter().filter_map(|check| understand(check)?.limits.pop_first()) {
+                let longest = limits.1.longest.and_then(|longest| usize::try_from(longest).ok());
+                self.limit = self.limit.into_iter().chain(longest).min();
+                let above =
+                    |bound: &Bound| Some(bound.text.parse::<u128>().ok()? + u128::from(bound.inclusive));
+                self.border = self.border.into_iter().chain(limits.1.high.iter().filter_map(above)).min();
+            }
+            kind = &domain.base;
+        }
     }
 }
 

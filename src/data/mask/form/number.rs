@@ -9,8 +9,9 @@ use super::code::code;
 ///
 /// Below zero they hold the number's size less one: there is one more number in two's complement, but not of decimal digits.
 fn bands(negative: bool, border: Option<u128>) -> impl Iterator<Item = u128> {
-    let tens = (5..=38).map(|digits| 10_u128.pow(digits)).chain(border);
-    let tens = tens.map(move |end| end - u128::from(negative));
+    let ends = (5..=38).map(|digits| 10_u128.pow(digits)).chain(border);
+    // A border that is a power of two is one of two's complement, too.
+    let tens = ends.map(move |end| end - u128::from(negative && !end.is_power_of_two()));
     [1 << 15, 1 << 31, 1 << 63].into_iter().chain(tens)
 }
 
