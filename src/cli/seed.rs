@@ -151,10 +151,10 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             let options = PlanOptions { seed, locale, rows, ..PlanOptions::default() };
             let like = like.map(|like| path(&session, &like, "profile.yaml", "seed learn")).transpose()?;
             let (_, existing, store) = reach(&session, &store).await?;
-            let live = Live::look(&existing, &store, None).await?;
-            let text = data_load::plan(&session, &live, &options, like.as_deref())?;
+            let found = Live::look(&existing, &store, None).await?;
+            let text = data_load::plan(&session, &found, &options, like.as_deref())?;
             keep(global, &session, &name, "seed.yaml", &text, force)?;
-            if let Live::Mongo(_, shapes) = &live
+            if let Live::Mongo(_, shapes) = &found
                 && name != "-"
             {
                 store_mongo::keep_shapes(shapes, &session.config.snapshots().join(&name).join("seed.yaml"))?;
@@ -162,15 +162,14 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             Ok(())
         }
         Verb::Learn { name, store, from, allow, force } => {
-            let server = match from {
-                Some(from) => match elsewhere(&session, &from, &store).await? {
+            let server = if let Some(from) = from {
+                match elsewhere(&session, &from, &store).await? {
                     Elsewhere::Postgres(server) => server,
                     other => return Err(OperationError::OtherStore { store: other.name().to_owned() }.into()),
-                },
-                None => {
-                    let (_, existing, store) = reach(&session, &store).await?;
-                    stores::postgres(&existing, &store).await?
                 }
+            } else {
+                let (_, existing, store) = reach(&session, &store).await?;
+                stores::postgres(&existing, &store).await?
             };
             let text = data_load::learn(&session, &server, allow.into_iter().collect()).await?;
             keep(global, &session, &name, "profile.yaml", &text, force)

@@ -103,13 +103,13 @@ impl Live {
 /// schema does not have is said.
 pub fn plan(
     session: &Session,
-    live: &Live,
+    found: &Live,
     options: &PlanOptions,
     like: Option<&Path>,
 ) -> Result<String, OperationError> {
-    let schema = live.schema();
+    let schema = found.schema();
     let mut seed = seed::plan(schema, options);
-    if let Live::Mongo(_, shapes) = live {
+    if let Live::Mongo(_, shapes) = found {
         shapes.refine(&mut seed);
         shapes.notes.iter().for_each(|note| session.reporter.report(Event::Note(note.clone())));
     }

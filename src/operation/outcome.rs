@@ -85,7 +85,7 @@ pub struct Reset {
 
 impl Part {
     /// One of which no more is known than how many rows it has.
-    pub fn counted(name: impl ToString, rows: u64) -> Self {
+    pub fn counted(name: &(impl ToString + ?Sized), rows: u64) -> Self {
         Self { name: name.to_string(), rows, bytes: None, took: None }
     }
 }

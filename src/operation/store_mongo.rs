@@ -50,14 +50,13 @@ pub async fn create(session: &Session, server: &Server, taking: Taking<'_>) -> R
     let started = Instant::now();
     let meter = Meter::new("snapshot", session.reporter.clone());
     let tell = |progress: mongo::Progress<'_>| meter.tell_mongo(progress);
-    let mask = match taking.masked {
-        true => {
-            let policy = masking::policy(session)?.unwrap_or_default();
-            let schema = mongo::paths(server, &policy, &tell).await?;
-            let (classified, key) = masking::classified(session, &schema)?;
-            Some(Arc::new(Masking::new(&schema, classified, key)?))
-        }
-        false => None,
+    let mask = if taking.masked {
+        let policy = masking::policy(session)?.unwrap_or_default();
+        let schema = mongo::paths(server, &policy, &tell).await?;
+        let (classified, key) = masking::classified(session, &schema)?;
+        Some(Arc::new(Masking::new(&schema, classified, key)?))
+    } else {
+        None
     };
     let rules = mask.as_ref().map(|mask| mask.rules());
     let tool = (server.flavour().to_string(), server.release().to_owned());
@@ -66,7 +65,7 @@ pub async fn create(session: &Session, server: &Server, taking: Taking<'_>) -> R
     let dumped = mongo::dump(server, &writer, &options, &tell).await?;
     let parts = dumped.collections.iter().map(|one| Part {
         bytes: Some(one.bytes),
-        ..Part::counted(format!("{}.{}", one.database, one.name), one.documents)
+        ..Part::counted(&format!("{}.{}", one.database, one.name), one.documents)
     });
     let source = [("source", json!(server.name())), ("oneMoment", json!(dumped.one_moment))];
     let taken = finish(session, writer, source, rules, Words::COLLECTIONS, parts.collect(), started).await?;

@@ -27,10 +27,8 @@ pub fn prefix(store: &Store) -> String {
 /// Takes a snapshot.
 pub async fn create(session: &Session, server: &Server, taking: Taking<'_>) -> Result<Taken, OperationError> {
     let started = Instant::now();
-    let mask = match taking.masked {
-        true => Some(Arc::new(masking(session, &mysql::schema(server).await?)?)),
-        false => None,
-    };
+    let mask =
+        if taking.masked { Some(Arc::new(masking(session, &mysql::schema(server).await?)?)) } else { None };
     let rules = mask.as_ref().map(|mask| mask.rules());
     let tool = (server.flavour().to_string(), server.release().to_owned());
     let writer = taking.begin(session, tool).await?;
