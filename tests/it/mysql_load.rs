@@ -216,8 +216,8 @@ async fn one_load_at_a_time() {
         let (server, hold) = (server.clone(), Mutex::new(Some((begun, may_go))));
         async move {
             let on_progress = |_: Progress<'_>| {
-                let held = hold.lock().unwrap().take();
-                if let Some((begun, may_go)) = held {
+                let taken = hold.lock().unwrap().take();
+                if let Some((begun, may_go)) = taken {
                     begun.send(()).unwrap();
                     may_go.recv().unwrap();
                 }

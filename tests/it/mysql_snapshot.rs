@@ -218,6 +218,27 @@ async fn a_restore_that_ends_early_leaves_the_database_as_it_was() {
     assert_eq!((hashes(&again) == hashes(&manifest), target.leftovers()), (true, String::new()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn defaults_that_count_by_a_sequence_come_back() {
+    let (kept, database) = (
+        Kept::new(),
+        Database::new(
+            "CREATE SEQUENCE numbers START WITH 7 NOCACHE; CREATE TABLE numbered (id int PRIMARY KEY, n bigint DEFAULT nextval(numbers)); INSERT INTO numbered (id) VALUES (1)",
+        ),
+    );
+    let manifest = kept.whole(&database.server().await, "numbered").await;
+    let fresh = Database::new("");
+    kept.restore(&fresh.server().await, &manifest).await.unwrap();
+    let again = kept.whole(&fresh.server().await, "again").await;
+    assert_eq!(hashes(&again), hashes(&manifest));
+    devcluster::data::mysql::keep_pristine(&fresh.server().await).await.unwrap();
+    for _ in 0..2 {
+        fresh.sql("INSERT INTO numbered (id) VALUES (2)");
+        assert_eq!(fresh.sql("SELECT id, n FROM numbered ORDER BY id"), "1\t7\n2\t8");
+        devcluster::data::mysql::reset(&fresh.server().await).await.unwrap();
+    }
+}
+
 /// Masked values fit columns that only MySQL has: whole numbers without a sign, and short texts that ignore case.
 #[tokio::test(flavor = "multi_thread")]
 async fn masked_values_fit_their_columns() {

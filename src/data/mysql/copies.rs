@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::beside::{Beside, create, drop_database, has_table};
 use super::columns::{Written, written};
 use super::connect::{Server, Session};
-use super::definitions::{Definition, Definitions};
+use super::definitions::{Definition, Definitions, NEXT_VALUE, within};
 use super::error::MysqlError;
 use super::exclusive::Exclusive;
 use super::load_data::QUICK;
@@ -70,7 +70,7 @@ impl Copy<'_> {
         }
         let mut sessions = try_join_all((0..SESSIONS).map(async |_| server.session_in(&to).await)).await?;
         if let Some(first) = sessions.first_mut() {
-            make_tables(first, &definitions).await?;
+            make_tables(first, &definitions, server.database()).await?;
         }
         let columns = written(lock, self.from).await?;
         rows(&mut sessions, self.from, &definitions, &columns).await?;
@@ -86,8 +86,12 @@ pub(super) fn is_own(table: &str) -> bool {
     table == WHOLE || table.starts_with("devcluster_undo") || table.starts_with("devcluster_redo")
 }
 
-/// Makes tables and sequences in the session's database, empty.
-pub(super) async fn make_tables(session: &mut Session, definitions: &Definitions) -> Result<(), MysqlError> {
+/// Makes tables and sequences in the session's database, empty, which are to be the target's.
+pub(super) async fn make_tables(
+    session: &mut Session,
+    definitions: &Definitions,
+    target: &str,
+) -> Result<(), MysqlError> {
     session.run(QUICK, "setting up a session").await?;
     for sequence in &definitions.sequences {
         let (name, task) = (&sequence.name, format!("making sequence `{}`", sequence.name));
@@ -95,8 +99,15 @@ pub(super) async fn make_tables(session: &mut Session, definitions: &Definitions
         let set = format!("DO setval({}, {}, 0)", quoted(name), sequence.next);
         session.run(&set, &task).await?;
     }
+    let counted = definitions.tables.iter().any(|table| table.statement.contains(NEXT_VALUE));
+    for sequence in definitions.sequences.iter().filter(|_| counted) {
+        // A default is made only where its sequence is; that one makes way for the new one with the tables.
+        let name = quoted(&sequence.name);
+        let there = format!("CREATE SEQUENCE IF NOT EXISTS {}.{name}", quoted(target));
+        session.run(&there, &format!("making sequence {name} for defaults")).await?;
+    }
     for table in &definitions.tables {
-        session.run(&table.statement, &format!("making table `{}`", table.name)).await?;
+        session.run(&within(&table.statement, target), &format!("making table `{}`", table.name)).await?;
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ impl Definitions {
         let tables = names(session, database, "table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')").await?;
         let mut found = Self::default();
         for name in tables {
-            let statement = create(session, "TABLE", &name, 1).await?;
+            let statement = without_database(&create(session, "TABLE", &name, 1).await?, database);
             found.tables.push(TableDefinition { name, statement });
         }
         if flavour == Flavour::MariaDb {
@@ -221,6 +221,25 @@ fn text(row: &mysql_async::Row, column: usize) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// What a default that counts by a sequence begins with.
+pub(super) const NEXT_VALUE: &str = "DEFAULT nextval(";
+
+/// A table's definition in which defaults name their sequences without the database that is their own, which MariaDB always tells.
+fn without_database(statement: &str, database: &str) -> String {
+    statement.replace(&format!("{NEXT_VALUE}{}.`", quoted(database)), &format!("{NEXT_VALUE}`"))
+}
+
+/// As a table's definition is made beside: its defaults count by the target's sequences, for they are told where they are.
+pub(super) fn within(statement: &str, target: &str) -> String {
+    let Some((_, first)) = statement.split_once(&format!("{NEXT_VALUE}`")) else {
+        return statement.to_owned();
+    };
+    // One of another database names it still.
+    let names_own = first.split_once('`').is_some_and(|(_, after)| after.starts_with(')'));
+    let own = format!("{NEXT_VALUE}{}.`", quoted(target));
+    if names_own { statement.replace(&format!("{NEXT_VALUE}`"), &own) } else { statement.to_owned() }
+}
+
 /// A statement without its `DEFINER=`user`@`host``: whoever makes it anew defines it.
 pub(super) fn undefined(statement: &str) -> String {
     let Some((before, after)) = statement.split_once("DEFINER=") else { return statement.to_owned() };
@@ -248,6 +267,15 @@ pub(super) fn undefined(statement: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sequences_are_named_where_they_will_be() {
+        let shown = "  `v` int(11) DEFAULT nextval(`shop`.`s`),";
+        let kept = without_database(shown, "shop");
+        assert_eq!(kept, "  `v` int(11) DEFAULT nextval(`s`),");
+        assert_eq!(within(&kept, "other"), "  `v` int(11) DEFAULT nextval(`other`.`s`),");
+        assert_eq!(within(shown, "other"), shown);
+    }
 
     #[test]
     fn no_user_is_named() {

@@ -166,7 +166,7 @@ impl Loading<'_> {
         });
         let mut sessions = try_join_all(open).await?;
         let Some(first) = sessions.first_mut() else { return Err(MysqlError::Stopped("loading")) };
-        make_tables(first, new).await?;
+        make_tables(first, new, self.server.database()).await?;
         let columns = written(first, loading).await?;
         let queue = Mutex::new(self.generator.tables().iter());
         let next = || locked(&queue).next();

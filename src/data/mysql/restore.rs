@@ -170,7 +170,7 @@ impl Restoring<'_> {
         let mut sessions = try_join_all(open).await?;
         (self.on_progress)(Progress::Step("making tables"));
         let Some(first) = sessions.first_mut() else { return Err(MysqlError::Stopped("restoring")) };
-        make_tables(first, &self.definitions).await?;
+        make_tables(first, &self.definitions, self.server.database()).await?;
         let columns = written(first, loading).await?;
         let tables = self.load(loading, &mut sessions, &columns).await?;
         let Some(first) = sessions.first_mut() else { return Err(MysqlError::Stopped("restoring")) };
