@@ -25,6 +25,7 @@ mod mysql_schemas;
 mod mysql_server;
 mod mysql_snapshot;
 mod postgres_connect;
+mod postgres_disk;
 mod postgres_learn;
 mod postgres_load;
 mod postgres_random;

@@ -151,6 +151,8 @@ impl<'g> At<'g> {
             value
         } else if near {
             value.clamp(low, high)
+        } else if let How::Series(_) = numbers.how {
+            mirrored(value, low, high)
         } else {
             let mut draws = column.nulls.draws(self.row);
             draws.number();
@@ -338,5 +340,14 @@ fn write_words(words: &[&str], count: u64, draws: &mut Draws, out: &mut Vec<u8>)
             out.push(b' ');
         }
         entry(words, draws.below(words.len() as u64), out);
+    }
+}
+
+/// As far on the other side of the limit that a value is beyond: anywhere in what its type holds may be thousands of years off.
+fn mirrored(value: i64, low: i64, high: i64) -> i64 {
+    if value < low {
+        low.saturating_add(low.saturating_sub(value)).min(high)
+    } else {
+        high.saturating_sub(value.saturating_sub(high)).max(low)
     }
 }

@@ -341,6 +341,10 @@ fn single_check(name: &str, kind: &ColumnType, number: u64) -> Option<(String, R
             (format!("({name} ~ '{regex}'::text)"), Rule::Matches(column, regex.to_owned()))
         }
         (T::Text, 2) => (format!("({name} = lower({name}))"), Rule::Lower(column)),
+        (T::VarChar(3), 1) => {
+            let array = "ARRAY[('a'::character varying)::text, ('b'::character varying)::text]";
+            (format!("(({name})::text = ANY ({array}))"), Rule::In(column, vec!["a".into(), "b".into()]))
+        }
         (T::VarChar(3), _) => {
             let array = "(ARRAY['a'::character varying, 'b'::character varying])::text[]";
             (format!("(({name})::text = ANY ({array}))"), Rule::In(column, vec!["a".into(), "b".into()]))

@@ -8,6 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::catalogue_queries::{COLUMNS, CONSTRAINTS, TABLES, TYPES, UNIQUE_INDEXES};
 use super::connect::{Server, Session};
 use super::error::{During, PostgresError};
+use super::printed;
 use super::types::Types;
 use crate::data::schema::{
     Column, ForeignKey, Made, PartitionBy, Partitioning, Schema, Table, TableName, Unique,
@@ -124,7 +125,7 @@ impl Found {
                 if let (Some(table), Some(check)) =
                     (self.tables.get_mut(&id), row.get::<_, Option<String>>(6))
                 {
-                    table.checks.insert(name, check);
+                    table.checks.insert(name, printed::settled(&check).into_owned());
                 }
             }
         }

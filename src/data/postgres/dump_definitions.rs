@@ -6,6 +6,7 @@ use tokio::io::AsyncReadExt;
 
 use super::connect::{Server, Session};
 use super::error::{During, PostgresError};
+use super::printed;
 use super::sql::literal;
 
 /// Bytes of the largest definitions that are taken.
@@ -53,11 +54,11 @@ async fn section(
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| failed(std::io::Error::other("a definition is not UTF-8: rename what it defines")))?;
-    Ok(settled(&text))
+    Ok(printed::settled(&lasting(&text)).into_owned())
 }
 
 /// Without the lines that differ from one run to the next: psql's commands with random words, and versions.
-fn settled(text: &str) -> String {
+fn lasting(text: &str) -> String {
     let changes =
         ["\\restrict ", "\\unrestrict ", "-- Dumped from database version", "-- Dumped by pg_dump version"];
     let kept = |line: &&str| !changes.iter().any(|start| line.starts_with(start));
@@ -101,6 +102,6 @@ mod tests {
     #[test]
     fn what_differs_between_runs_is_left_out() {
         let text = "--\n\\restrict a1B\n-- Dumped from database version 15.9\nSELECT 1;\n\\unrestrict a1B\n";
-        assert_eq!(settled(text), "--\nSELECT 1;\n");
+        assert_eq!(lasting(text), "--\nSELECT 1;\n");
     }
 }

@@ -17,6 +17,7 @@ mod exclusive;
 mod fingerprint;
 mod load;
 mod part;
+mod printed;
 mod progress;
 mod rebuild;
 mod reset;

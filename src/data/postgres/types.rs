@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::Row;
 
+use super::printed;
 use crate::data::schema::{ColumnType, Domain};
 
 /// Nobody nests arrays and domains deeper; a catalogue that does is not followed further.
@@ -71,7 +72,8 @@ impl Types {
             }
             "d" => {
                 let base = self.resolve_within(found.base, found.modifier, &found.shown, depth + 1);
-                let domain = Domain { base, not_null: found.not_null, checks: found.checks };
+                let checks = found.checks.iter().map(|check| printed::settled(check).into_owned()).collect();
+                let domain = Domain { base, not_null: found.not_null, checks };
                 self.domains.insert(full.clone(), domain);
                 ColumnType::Domain(full)
             }
