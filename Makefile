@@ -2,8 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 ENV := testbed/bin/env
+# The tests that start stores' servers.
+STORES := postgres_ mysql_ mongo_ redis:: volume
 
-.PHONY: demo test test-fast test-cluster bench bed build lint clean-demo
+.PHONY: demo test test-fast test-stores test-cluster bench bed build lint clean-demo
 
 # The production system of examples/shop on a cluster of this machine.
 demo: bed build
@@ -16,13 +18,17 @@ demo: bed build
 	@echo "  ../../target/release/devcluster logs       the whole system's"
 	@echo "  ../../target/release/devcluster down       takes it away; its data stays"
 
-# Fast tests first: pure code, then a real API server on the host, then real kind clusters.
-test: test-fast test-cluster
+# Fast tests first: pure code, a real API server on the host; then the stores' servers; then real kind clusters.
+test: test-fast test-stores test-cluster
 
 test-fast: bed
 	testbed/apiserver/ensure
-	testbed/tools/ensure bindfs postgresql redis mariadb attr ferretdb
-	source $(ENV) && cargo test --lib --test it
+	testbed/tools/ensure bindfs
+	source $(ENV) && cargo test --lib && cargo test --test it -- $(STORES:%=--skip %)
+
+test-stores: bed
+	testbed/tools/ensure postgresql redis mariadb attr ferretdb
+	source $(ENV) && cargo test --test it -- $(STORES)
 
 test-cluster: bed
 	testbed/tools/ensure postgresql
