@@ -81,7 +81,7 @@ impl Bench {
         for _ in 0..self.runs {
             ours.push(time(&mut self.own(&["generate", "lineitem", "6001215"])));
             let mut peer = Command::new("tpchgen-cli");
-            peer.args(["-s", "1", "-T", "lineitem", "--format", "tbl", "--num-threads", "1", "--stdout"]);
+            peer.args(["-s", "1", "-T", "lineitem", "--num-threads", "1", "--stdout"]);
             theirs.push(time(&mut peer));
             accounts.push(time(&mut self.own(&["generate", "accounts", &self.rows().to_string()])));
         }

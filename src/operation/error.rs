@@ -230,11 +230,11 @@ pub enum OperationError {
         /// What is in it.
         there: Vec<String>,
     },
-    /// A migration that nothing in the manifests is called.
-    #[error("migrations: no Job, hook or init container is called {name}{}", recognised(.there))]
+    /// Migrations that nothing in the manifests is called.
+    #[error("migrations: no Job, hook or init container is called {}{}", .names.join(" or "), recognised(.there))]
     NoMigration {
-        /// Its name in the configuration.
-        name: String,
+        /// Their names in the configuration.
+        names: Vec<String>,
         /// What looks as if it migrated.
         there: Vec<String>,
     },

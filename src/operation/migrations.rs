@@ -51,9 +51,20 @@ pub fn failed(name: &str, error: ApplyError) -> OperationError {
     }
 }
 
-/// What the configuration names, in its order.
+/// What the configuration names, in its order. All names that nothing has are told at once.
 pub fn named(session: &Session, rendered: &Rendered) -> Result<Vec<Migration>, OperationError> {
-    session.config.migrations.iter().map(|name| one(name, rendered)).collect()
+    let (mut found, mut names) = (Vec::new(), Vec::new());
+    for name in &session.config.migrations {
+        match one(name, rendered)? {
+            Some(migration) => found.push(migration),
+            None => names.push(name.clone()),
+        }
+    }
+    if names.is_empty() {
+        Ok(found)
+    } else {
+        Err(OperationError::NoMigration { names, there: proposals(rendered) })
+    }
 }
 
 /// Says what looks as if it migrated, where there is data to load and no migration is named.
@@ -86,14 +97,13 @@ fn event(events: &[HookEvent]) -> Option<HookEvent> {
     [HookEvent::PreInstall, HookEvent::PostInstall].into_iter().find(|event| events.contains(event))
 }
 
-fn one(name: &str, rendered: &Rendered) -> Result<Migration, OperationError> {
+fn one(name: &str, rendered: &Rendered) -> Result<Option<Migration>, OperationError> {
     let parts: Vec<&str> = name.split('/').collect();
-    let found = match parts.as_slice() {
-        [namespace, workload, container] => init_container(rendered, namespace, workload, container)?,
-        [namespace, name] => job(rendered, namespace, name).or_else(|| hook(rendered, namespace, name)),
-        _ => None,
-    };
-    found.ok_or_else(|| OperationError::NoMigration { name: name.to_owned(), there: proposals(rendered) })
+    match parts.as_slice() {
+        [namespace, workload, container] => init_container(rendered, namespace, workload, container),
+        [namespace, name] => Ok(job(rendered, namespace, name).or_else(|| hook(rendered, namespace, name))),
+        _ => Ok(None),
+    }
 }
 
 fn job(rendered: &Rendered, namespace: &str, name: &str) -> Option<Migration> {
