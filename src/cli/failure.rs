@@ -40,6 +40,7 @@ fn exit(error: &OperationError) -> Exit {
         | OperationError::OtherStore { .. }
         | OperationError::Name(_)
         | OperationError::Seed(_)
+        | OperationError::Lock(_)
         | OperationError::Generate(_)
         | OperationError::Cluster(
             ClusterError::PortTaken { .. } | ClusterError::NotOurs { .. } | ClusterError::Elsewhere { .. },

@@ -37,7 +37,7 @@ const PLAIN_KEYS: [&str; 16] = [
 /// The files that a kustomization reaches.
 #[derive(Debug, Default)]
 pub(super) struct Reach {
-    files: BTreeSet<PathBuf>,
+    pub(super) files: BTreeSet<PathBuf>,
     directories: BTreeSet<PathBuf>,
 }
 
