@@ -175,7 +175,11 @@ fn nanoseconds(text: &str) -> Option<i128> {
             _ => return None,
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if whole.len() + fraction.len() == 0 || whole.len() > 19 || fraction.len() > 18 || fraction.contains('.') {
+        if whole.len() + fraction.len() == 0
+            || whole.len() > 19
+            || fraction.len() > 18
+            || fraction.contains('.')
+        {
             return None;
         }
         let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
@@ -186,7 +190,6 @@ fn nanoseconds(text: &str) -> Option<i128> {
     }
     (sum <= i128::from(i64::MAX)).then_some(sign * sum)
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -208,7 +211,10 @@ mod tests {
     #[test]
     fn amounts_are_equal_however_they_are_written() {
         assert_eq!(normal(pod(&json!("1000m"), &json!("1Gi"))), normal(pod(&json!(1), &json!("1024Mi"))));
-        assert_eq!(normal(pod(&json!("0.5"), &json!(1_073_741_824))), normal(pod(&json!("500m"), &json!("1Gi"))));
+        assert_eq!(
+            normal(pod(&json!("0.5"), &json!(1_073_741_824))),
+            normal(pod(&json!("500m"), &json!("1Gi")))
+        );
         assert_ne!(normal(pod(&json!("1"), &json!("1G"))), normal(pod(&json!("1"), &json!("1Gi"))));
         assert_ne!(normal(pod(&json!("1"), &json!("1m"))), normal(pod(&json!("1"), &json!("1M"))));
     }

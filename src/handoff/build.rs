@@ -58,7 +58,10 @@ pub fn build(rendered: &Rendered, facts: &Facts) -> Present {
             images: facts.images.iter().cloned().collect(),
             data: facts.data.clone(),
             migrations: facts.migrations.iter().map(|name| migration(name)).collect(),
-            secrets: facts.key.as_ref().map(|key| SecretValues { key: key.id().into(), ..Default::default() }),
+            secrets: facts
+                .key
+                .as_ref()
+                .map(|key| SecretValues { key: key.id().into(), ..Default::default() }),
             inputs: inputs(facts),
             local: facts.local.clone(),
             ..Lock::default()
@@ -199,7 +202,11 @@ mod tests {
     use crate::manifest::{Origin, VolatileField};
 
     pub(super) fn object(value: Value) -> Object {
-        let origin = Origin { source: "kustomize /a/b/deploy".into(), file: Some("/a/b/deploy/x.yaml".into()), line: 1 };
+        let origin = Origin {
+            source: "kustomize /a/b/deploy".into(),
+            file: Some("/a/b/deploy/x.yaml".into()),
+            line: 1,
+        };
         Object { value, origin }
     }
 
@@ -216,7 +223,9 @@ mod tests {
     #[test]
     fn no_path_of_the_machine_is_written() {
         let rendered = Rendered {
-            objects: vec![object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}))],
+            objects: vec![object(
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}),
+            )],
             ..Rendered::default()
         };
         let lock = build(&rendered, &facts("/a/c")).lock;
@@ -230,10 +239,13 @@ mod tests {
     #[test]
     fn what_a_chart_makes_up_does_not_count() {
         let rendered = |word: &str| {
-            let secret = object(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"p": word}}));
+            let secret = object(
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"p": word}}),
+            );
             let job = object(json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": word}}));
             let fields = [(&secret, "/stringData/p"), (&job, "/metadata/name")];
-            let volatile = fields.map(|(object, pointer)| VolatileField { object: object.id(), pointer: pointer.into() });
+            let volatile = fields
+                .map(|(object, pointer)| VolatileField { object: object.id(), pointer: pointer.into() });
             Rendered { volatile: volatile.into(), objects: vec![secret, job], ..Rendered::default() }
         };
         let facts = Facts { key: Some(LockKey::new([1; 32])), ..facts("/a/b") };
@@ -244,7 +256,9 @@ mod tests {
 
     #[test]
     fn the_root_is_the_same_with_any_key_and_without() {
-        let secret = object(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"p": "hunter2"}}));
+        let secret = object(
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"p": "hunter2"}}),
+        );
         let rendered = Rendered { objects: vec![secret], ..Rendered::default() };
         let without = build(&rendered, &facts("/a/b")).lock;
         let with = build(&rendered, &Facts { key: Some(LockKey::new([1; 32])), ..facts("/a/b") }).lock;

@@ -97,7 +97,12 @@ fn object(
         (Some(outline), Some(value)) if was.hash != is.hash => differing(&outline, value),
         _ => Vec::new(),
     };
-    fields.extend(secret.into_iter().filter(|one| !fields.iter().any(|field| field.path == one.path)).collect::<Vec<_>>());
+    fields.extend(
+        secret
+            .into_iter()
+            .filter(|one| !fields.iter().any(|field| field.path == one.path))
+            .collect::<Vec<_>>(),
+    );
     Some(Difference { fields, ..whole(Change::Differs, is) })
 }
 
@@ -132,7 +137,9 @@ fn data(lock: &Lock, now: &Lock, into: &mut Comparison) {
         match lock.data.iter().find(|was| same(was, is)) {
             None => into.differences.push(whole(Change::Added, is)),
             Some(was) => match (&was.digest, &is.digest) {
-                (Some(was), Some(is_now)) if was != is_now => into.differences.push(whole(Change::Differs, is)),
+                (Some(was), Some(is_now)) if was != is_now => {
+                    into.differences.push(whole(Change::Differs, is))
+                }
                 (Some(_), Some(_)) => {}
                 (_, None) => into.notes.push(format!("{} is not here: its data was not compared", is.from)),
                 (None, _) => into.notes.push(format!("{} was not there when the lock was written", is.from)),
@@ -156,22 +163,34 @@ fn data(lock: &Lock, now: &Lock, into: &mut Comparison) {
 }
 
 /// Fields of Secrets whose values differ, by Secret.
-fn secret_values<'a>(lock: &'a Lock, now: &'a Lock, notes: &mut Vec<String>) -> BTreeMap<&'a str, Vec<Field>> {
+fn secret_values<'a>(
+    lock: &'a Lock,
+    now: &'a Lock,
+    notes: &mut Vec<String>,
+) -> BTreeMap<&'a str, Vec<Field>> {
     let mut found: BTreeMap<&str, Vec<Field>> = BTreeMap::new();
-    let secrets = lock.objects.keys().filter(|key| key.starts_with("Secret ") || key.contains(": Secret ")).count();
+    let secrets =
+        lock.objects.keys().filter(|key| key.starts_with("Secret ") || key.contains(": Secret ")).count();
     let (was, is) = match (&lock.secrets, &now.secrets) {
         (Some(was), Some(is)) if was.key == is.key => (was, is),
         _ if secrets == 0 => return found,
         (None, _) => {
-            notes.push(format!("values of {} were not compared: the lock was written without a key", counted(secrets, "Secret")));
+            notes.push(format!(
+                "values of {} were not compared: the lock was written without a key",
+                counted(secrets, "Secret")
+            ));
             return found;
         }
         (Some(_), None) => {
-            notes.push(format!("values of {} were not compared: there is no key", counted(secrets, "Secret")));
+            notes
+                .push(format!("values of {} were not compared: there is no key", counted(secrets, "Secret")));
             return found;
         }
         _ => {
-            notes.push(format!("values of {} were not compared: the lock was written with another key", counted(secrets, "Secret")));
+            notes.push(format!(
+                "values of {} were not compared: the lock was written with another key",
+                counted(secrets, "Secret")
+            ));
             return found;
         }
     };

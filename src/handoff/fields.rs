@@ -68,9 +68,11 @@ fn outlined(value: &Value, depth: usize) -> Value {
         return Value::String(short(value));
     }
     match value {
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (key.clone(), outlined(value, depth - 1))).collect::<Map<_, _>>().into()
-        }
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.clone(), outlined(value, depth - 1)))
+            .collect::<Map<_, _>>()
+            .into(),
         Value::Array(items) => items.iter().map(|value| outlined(value, depth - 1)).collect(),
         leaf => Value::String(short(leaf)),
     }

@@ -36,7 +36,11 @@ fn present(objects: Vec<Object>) -> Present {
         data: vec![DataEntry { store: "a/b".into(), from: "snapshot x".into(), digest: None }],
         migrations: vec!["shop/migrate".into()],
         renderers: [("helm".to_owned(), "v4.0.0+g1".to_owned())].into(),
-        local: Local { profile: "laptop".into(), patches: vec![("a: b".into(), "- c".into())], ..Local::default() },
+        local: Local {
+            profile: "laptop".into(),
+            patches: vec![("a: b".into(), "- c".into())],
+            ..Local::default()
+        },
         key: Some(LockKey::new([7; 32])),
         ..Facts::default()
     };
@@ -135,7 +139,8 @@ fn a_secrets_value_that_differs_is_named_and_not_shown() {
 
 #[test]
 fn inputs_that_changed_are_named() {
-    let file = |digit: &str| InputFile { source: "files a".into(), path: "a.yaml".into(), digest: digit.repeat(64) };
+    let file =
+        |digit: &str| InputFile { source: "files a".into(), path: "a.yaml".into(), digest: digit.repeat(64) };
     let mut was = present(vec![object("Thing", "t", json!(1))]);
     let mut now = present(vec![object("Thing", "t", json!(2)), object("Thing", "u", json!(2))]);
     was.lock.inputs.files = vec![file("0")];

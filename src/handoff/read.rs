@@ -39,9 +39,8 @@ pub fn read(text: &str) -> Result<Lock, LockFaults> {
     if !marks.is_empty() {
         return Err(LockFaults(marks));
     }
-    let documents = parse_spanned(text).map_err(|error| {
-        one(error.position.line, format!("{}; {ANEW}", error.message))
-    })?;
+    let documents = parse_spanned(text)
+        .map_err(|error| one(error.position.line, format!("{}; {ANEW}", error.message)))?;
     let [document] = documents.as_slice() else {
         return Err(one(1, format!("is {} documents, not one; {ANEW}", documents.len())));
     };
@@ -109,7 +108,9 @@ impl Reader {
             SpannedValue::Int(VERSION) => None,
             SpannedValue::Int(newer) if newer > VERSION => fault(
                 value.start.line,
-                format!("is of version {newer}, and this devcluster reads {VERSION}: bring devcluster up to date"),
+                format!(
+                    "is of version {newer}, and this devcluster reads {VERSION}: bring devcluster up to date"
+                ),
             ),
             _ => fault(value.start.line, format!("is of no version that this devcluster reads; {ANEW}")),
         }
@@ -221,7 +222,12 @@ impl Reader {
         local
     }
 
-    fn pairs(&mut self, fields: &mut Fields<'_>, key: &'static str, of: [&'static str; 2]) -> Vec<(String, String)> {
+    fn pairs(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        of: [&'static str; 2],
+    ) -> Vec<(String, String)> {
         self.list(fields, key, |reader, value| {
             let mut fields = reader.fields(value, key);
             let pair = (reader.text(&mut fields, of[0]), reader.text(&mut fields, of[1]));
@@ -241,7 +247,9 @@ impl Reader {
                 SpannedValue::String(name) if fields.entries.iter().all(|(known, _)| known != name) => {
                     fields.entries.push((name, value));
                 }
-                SpannedValue::String(name) => self.fault(key.start.line, format!("{name} is here twice; {ANEW}")),
+                SpannedValue::String(name) => {
+                    self.fault(key.start.line, format!("{name} is here twice; {ANEW}"))
+                }
                 _ => self.fault(key.start.line, format!("{what} has a key that is no text; {ANEW}")),
             }
         }
@@ -288,7 +296,8 @@ impl Reader {
     fn digest(&mut self, fields: &mut Fields<'_>, key: &'static str) -> String {
         let Some(value) = self.required(fields, key) else { return String::new() };
         let text = self.as_text(value, key).unwrap_or_default();
-        let is_hash = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+        let is_hash =
+            text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
         if !is_hash {
             self.fault(value.start.line, format!("{key} is to be 64 hexadecimal digits; {ANEW}"));
         }

@@ -29,7 +29,8 @@ pub fn write(lock: &Lock) -> String {
     });
     list(&mut out, "migrations", migrations);
     let objects = lock.objects.iter().map(|(key, entry)| {
-        let mut item = format!("object: {}\n  hash: {}\n  from: {}", scalar(key), entry.hash, scalar(&entry.from));
+        let mut item =
+            format!("object: {}\n  hash: {}\n  from: {}", scalar(key), entry.hash, scalar(&entry.from));
         if let Some(file) = &entry.file {
             let _ = write!(item, "\n  file: {}", scalar(file));
         }
@@ -45,7 +46,9 @@ pub fn write(lock: &Lock) -> String {
 
 fn write_secrets(out: &mut String, lock: &Lock) {
     let Some(secrets) = &lock.secrets else { return };
-    out.push_str("# Keyed hashes: only who has the key can tell what they are of. Beside the root.\nsecrets:\n");
+    out.push_str(
+        "# Keyed hashes: only who has the key can tell what they are of. Beside the root.\nsecrets:\n",
+    );
     let _ = writeln!(out, "  key: {}", scalar(&secrets.key));
     let values = secrets.values.iter().map(|((secret, key), hash)| {
         format!("{{secret: {}, key: {}, hash: {}}}", scalar(secret), scalar(key), scalar(hash))
@@ -54,14 +57,21 @@ fn write_secrets(out: &mut String, lock: &Lock) {
 }
 
 fn write_inputs(out: &mut String, lock: &Lock) {
-    out.push_str("# What it was rendered from: explains differences, and is not part of the root.\ninputs:\n");
+    out.push_str(
+        "# What it was rendered from: explains differences, and is not part of the root.\ninputs:\n",
+    );
     let _ = writeln!(out, "  tree: {}", optional(lock.inputs.tree.as_deref()));
     let renderers = lock.inputs.renderers.iter();
     let renderers =
         renderers.map(|(name, version)| format!("{{name: {}, version: {}}}", scalar(name), scalar(version)));
     nested(out, "renderers", renderers);
     let files = lock.inputs.files.iter().map(|file| {
-        format!("{{source: {}, path: {}, digest: {}}}", scalar(&file.source), scalar(&file.path), scalar(&file.digest))
+        format!(
+            "{{source: {}, path: {}, digest: {}}}",
+            scalar(&file.source),
+            scalar(&file.path),
+            scalar(&file.digest)
+        )
     });
     nested(out, "files", files);
 }
@@ -70,7 +80,11 @@ fn write_local(out: &mut String, lock: &Lock) {
     out.push_str("# Of the machine that wrote this: never travels, and is not part of the root.\nlocal:\n");
     let _ = writeln!(out, "  profile: {}", scalar(&lock.local.profile));
     let images = lock.local.images.iter();
-    nested(out, "images", images.map(|(name, from)| format!("{{name: {}, from: {}}}", scalar(name), scalar(from))));
+    nested(
+        out,
+        "images",
+        images.map(|(name, from)| format!("{{name: {}, from: {}}}", scalar(name), scalar(from))),
+    );
     let patches = lock.local.patches.iter();
     let patches =
         patches.map(|(field, reason)| format!("{{field: {}, reason: {}}}", scalar(field), scalar(reason)));
@@ -107,7 +121,8 @@ fn scalar(text: &str) -> String {
     let mut characters = text.chars().peekable();
     let mut is_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && !text.ends_with([' ', ':']);
     while let Some(character) = characters.next() {
-        is_plain &= plain(character) || character == ':' && characters.peek().is_some_and(|next| *next != ' ');
+        is_plain &=
+            plain(character) || character == ':' && characters.peek().is_some_and(|next| *next != ' ');
     }
     if is_plain && reads_as_string(text) {
         return text.to_owned();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::OperationError;
 use super::tree;
+use super::verify::LockError;
 use crate::cluster::state::State;
 use crate::config::{Config, DataFrom, DataSet, ImageFrom};
 use crate::data::snapshot::{Catalogue, SnapshotError, SnapshotName};
@@ -29,7 +30,11 @@ pub struct Written {
 }
 
 /// Renders, and writes the lock whole or not at all. `out` is beside the configuration where unset.
-pub async fn run(config: &Config, out: Option<&Path>, reporter: &dyn Reporter) -> Result<Written, OperationError> {
+pub async fn run(
+    config: &Config,
+    out: Option<&Path>,
+    reporter: &dyn Reporter,
+) -> Result<Written, OperationError> {
     let file = out.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
     let mut present = present(config, reporter).await?;
     explain(config, &mut present).await;
@@ -41,7 +46,7 @@ pub async fn run(config: &Config, out: Option<&Path>, reporter: &dyn Reporter) -
         reporter.report(Event::Note(format!("{KEY} is not set: the lock says nothing of Secrets' values")));
     }
     persist(&file, &handoff::write(&present.lock))
-        .map_err(|source| OperationError::Data { path: file.clone(), source })?;
+        .map_err(|source| LockError::Write { path: file.clone(), source })?;
     Ok(Written { file, root: present.lock.root, objects: present.objects.len() })
 }
 
@@ -119,8 +124,7 @@ fn data_set(config: &Config, catalogue: &Catalogue, set: &DataSet) -> Result<Dat
             (format!("snapshot {name}"), digest)
         }
         DataFrom::Seed(path) => {
-            let text = std::fs::read(path)
-                .map_err(|source| OperationError::Data { path: path.clone(), source })?;
+            let text = std::fs::read(path).map_err(|source| LockError::Io { path: path.clone(), source })?;
             let shown = path.strip_prefix(config.directory()).unwrap_or(path);
             (format!("seed {}", shown.display()), Some(blake3::hash(&text).to_hex().to_string()))
         }
@@ -136,5 +140,9 @@ fn local(config: &Config) -> Local {
         };
         (image.name.clone(), from.to_owned())
     });
-    Local { profile: config.profile.name.clone(), images: images.collect::<BTreeMap<_, _>>(), patches: Vec::new() }
+    Local {
+        profile: config.profile.name.clone(),
+        images: images.collect::<BTreeMap<_, _>>(),
+        patches: Vec::new(),
+    }
 }

@@ -54,7 +54,8 @@ mod tests {
         assert_eq!(id(&directory).await, None);
         let git = |args: &[&str]| {
             let user = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
-            let output = std::process::Command::new("git").current_dir(root.path()).args(user).args(args).output();
+            let output =
+                std::process::Command::new("git").current_dir(root.path()).args(user).args(args).output();
             let output = output.unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             String::from_utf8(output.stdout).unwrap().trim().to_owned()

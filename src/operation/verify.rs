@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::event::Reporter;
 use crate::handoff::{self, Comparison, LockFaults};
 
-/// Why a lock could not be read.
+/// Why a lock could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// There is none.
@@ -20,6 +20,14 @@ pub enum LockError {
     /// Reading failed.
     #[error("{path} cannot be read: {source}")]
     Io {
+        /// The lock, or a data set's seed.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Writing failed.
+    #[error("{path} cannot be written: {source}")]
+    Write {
         /// The lock.
         path: PathBuf,
         /// What the operating system said.
