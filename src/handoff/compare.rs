@@ -138,7 +138,7 @@ fn data(lock: &Lock, now: &Lock, into: &mut Comparison) {
             None => into.differences.push(whole(Change::Added, is)),
             Some(was) => match (&was.digest, &is.digest) {
                 (Some(was), Some(is_now)) if was != is_now => {
-                    into.differences.push(whole(Change::Differs, is))
+                    into.differences.push(whole(Change::Differs, is));
                 }
                 (Some(_), Some(_)) => {}
                 (_, None) => into.notes.push(format!("{} is not here: its data was not compared", is.from)),

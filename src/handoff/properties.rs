@@ -24,7 +24,7 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-fn object(kind: &str, name: &str, spec: Value) -> Object {
+fn object(kind: &str, name: &str, spec: &Value) -> Object {
     let value = json!({"apiVersion": "x.io/v1", "kind": kind, "metadata": {"name": name, "namespace": "a:b"}, "spec": spec});
     Object { value, origin: Origin { source: "files a".into(), file: None, line: 1 } }
 }
@@ -59,7 +59,7 @@ proptest! {
 
     #[test]
     fn a_lock_is_read_back(name in "\\PC{1,12}", spec in values()) {
-        let lock = present(vec![object("Thing", &name, spec)]).lock;
+        let lock = present(vec![object("Thing", &name, &spec)]).lock;
         let text = write(&lock);
         let back = read(&text);
         prop_assert_eq!(back.as_ref(), Ok(&lock), "{}", text);
@@ -68,8 +68,8 @@ proptest! {
 
     #[test]
     fn another_object_is_named_and_its_fields_too(one in values(), other in values()) {
-        let lock = present(vec![object("Thing", "t", one.clone())]).lock;
-        let now = present(vec![object("Thing", "t", other.clone())]);
+        let lock = present(vec![object("Thing", "t", &one)]).lock;
+        let now = present(vec![object("Thing", "t", &other)]);
         let comparison = compare(&lock, &now);
         let differs = hash(&one) != hash(&other);
         prop_assert_eq!(comparison.differs(), differs);
@@ -84,7 +84,7 @@ proptest! {
 
     #[test]
     fn a_changed_digit_is_found(at in any::<prop::sample::Index>()) {
-        let lock = present(vec![object("Thing", "t", json!({"a": 1})), object("Thing", "u", json!(2))]).lock;
+        let lock = present(vec![object("Thing", "t", &json!({"a": 1})), object("Thing", "u", &json!(2))]).lock;
         let text = write(&lock);
         let places: Vec<usize> = text.match_indices("hash: ").map(|(at, _)| at + 6).collect();
         let place = places[at.index(places.len())] + at.index(64);
@@ -101,7 +101,7 @@ fn faults(text: &str) -> Vec<(usize, String)> {
 
 #[test]
 fn what_is_wrong_with_a_lock_is_told_with_its_line() {
-    let text = write(&present(vec![object("Thing", "t", json!({"a": 1}))]).lock);
+    let text = write(&present(vec![object("Thing", "t", &json!({"a": 1}))]).lock);
     assert!(read(&text).is_ok());
     let newer = faults(&text.replace("version: 1\n", "version: 2\nsurprise: yes\n"));
     assert_eq!(newer.len(), 1);
@@ -141,8 +141,8 @@ fn a_secrets_value_that_differs_is_named_and_not_shown() {
 fn inputs_that_changed_are_named() {
     let file =
         |digit: &str| InputFile { source: "files a".into(), path: "a.yaml".into(), digest: digit.repeat(64) };
-    let mut was = present(vec![object("Thing", "t", json!(1))]);
-    let mut now = present(vec![object("Thing", "t", json!(2)), object("Thing", "u", json!(2))]);
+    let mut was = present(vec![object("Thing", "t", &json!(1))]);
+    let mut now = present(vec![object("Thing", "t", &json!(2)), object("Thing", "u", &json!(2))]);
     was.lock.inputs.files = vec![file("0")];
     now.lock.inputs.files = vec![file("1")];
     let text = to_text(&compare(&was.lock, &now));
@@ -154,4 +154,40 @@ fn inputs_that_changed_are_named() {
             &was.lock.root[..12]
         )
     );
+}
+
+/// A lock of 1,000 objects and its comparison: what `verify` does beyond rendering. Its time is for eyes, and not held.
+#[test]
+fn a_thousand_objects_are_compared() {
+    let workload = |number: usize| {
+        let container = |name: &str| {
+            let environment: Vec<Value> =
+                (0..8).map(|at| json!({"name": format!("V{at}"), "value": "x"})).collect();
+            json!({"name": name, "image": format!("registry.example.com/{name}:{number}"), "env": environment,
+                "resources": {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}})
+        };
+        let spec = json!({"replicas": number, "template": {"metadata": {"labels": {"app": "a"}},
+            "spec": {"containers": [container("a"), container("b")]}}});
+        let mut workload = object("Deployment", &format!("w{number}"), &spec);
+        workload.value["apiVersion"] = json!("apps/v1");
+        workload
+    };
+    let objects = || (0..1000).map(workload).collect::<Vec<_>>();
+    let text = write(&present(objects()).lock);
+    let mut now = objects();
+    now[500].value["spec"]["replicas"] = json!(7);
+    let begun = std::time::Instant::now();
+    let lock = read(&text).unwrap();
+    let known = begun.elapsed();
+    let now = present(now);
+    let built = begun.elapsed();
+    let comparison = compare(&lock, &now);
+    eprintln!(
+        "{} bytes: read {known:?}, built {:?}, in all {:?}",
+        text.len(),
+        built - known,
+        begun.elapsed()
+    );
+    assert_eq!(comparison.differences.len(), 1);
+    assert_eq!(comparison.differences[0].fields[0].path, "/spec/replicas");
 }

@@ -44,10 +44,10 @@ pub fn read(text: &str) -> Result<Lock, LockFaults> {
     let [document] = documents.as_slice() else {
         return Err(one(1, format!("is {} documents, not one; {ANEW}", documents.len())));
     };
-    let mut reader = Reader { faults: Vec::new() };
-    if let Some(fault) = reader.version(&document.root) {
+    if let Some(fault) = other_version(&document.root) {
         return Err(LockFaults(vec![fault]));
     }
+    let mut reader = Reader { faults: Vec::new() };
     let lock = reader.lock(&document.root);
     if reader.faults.is_empty() && lock.computed_root() != lock.root {
         let line = text.lines().position(|line| line.starts_with("root:")).map_or(1, |at| at + 1);
@@ -78,6 +78,28 @@ fn conflict_marks(text: &str) -> Vec<LockFault> {
     faults
 }
 
+/// The fault of a lock of another version; its other fields mean nothing here.
+fn other_version(root: &Spanned) -> Option<LockFault> {
+    let fault = |line, message| Some(LockFault { line, message });
+    let SpannedValue::Map(entries) = &root.value else {
+        return fault(root.start.line, format!("is no lock; {ANEW}"));
+    };
+    let named = |(key, _): &&(Spanned, Spanned)| key.value == SpannedValue::String("version".into());
+    let Some((_, value)) = entries.iter().find(named) else {
+        return fault(root.start.line, format!("is no lock: it has no version; {ANEW}"));
+    };
+    match value.value {
+        SpannedValue::Int(VERSION) => None,
+        SpannedValue::Int(newer) if newer > VERSION => fault(
+            value.start.line,
+            format!(
+                "is of version {newer}, and this devcluster reads {VERSION}: bring devcluster up to date"
+            ),
+        ),
+        _ => fault(value.start.line, format!("is of no version that this devcluster reads; {ANEW}")),
+    }
+}
+
 struct Reader {
     faults: Vec<LockFault>,
 }
@@ -92,28 +114,6 @@ struct Fields<'s> {
 impl Reader {
     fn fault(&mut self, line: usize, message: impl Into<String>) {
         self.faults.push(LockFault { line, message: message.into() });
-    }
-
-    /// The fault of a lock of another version; its other fields mean nothing here.
-    fn version(&mut self, root: &Spanned) -> Option<LockFault> {
-        let fault = |line, message| Some(LockFault { line, message });
-        let SpannedValue::Map(entries) = &root.value else {
-            return fault(root.start.line, format!("is no lock; {ANEW}"));
-        };
-        let named = |(key, _): &&(Spanned, Spanned)| key.value == SpannedValue::String("version".into());
-        let Some((_, value)) = entries.iter().find(named) else {
-            return fault(root.start.line, format!("is no lock: it has no version; {ANEW}"));
-        };
-        match value.value {
-            SpannedValue::Int(VERSION) => None,
-            SpannedValue::Int(newer) if newer > VERSION => fault(
-                value.start.line,
-                format!(
-                    "is of version {newer}, and this devcluster reads {VERSION}: bring devcluster up to date"
-                ),
-            ),
-            _ => fault(value.start.line, format!("is of no version that this devcluster reads; {ANEW}")),
-        }
     }
 
     fn lock(&mut self, root: &Spanned) -> Lock {
@@ -248,7 +248,7 @@ impl Reader {
                     fields.entries.push((name, value));
                 }
                 SpannedValue::String(name) => {
-                    self.fault(key.start.line, format!("{name} is here twice; {ANEW}"))
+                    self.fault(key.start.line, format!("{name} is here twice; {ANEW}"));
                 }
                 _ => self.fault(key.start.line, format!("{what} has a key that is no text; {ANEW}")),
             }
@@ -278,13 +278,11 @@ impl Reader {
     }
 
     fn as_text(&mut self, value: &Spanned, key: &str) -> Option<String> {
-        match &value.value {
-            SpannedValue::String(text) => Some(text.clone()),
-            _ => {
-                self.fault(value.start.line, format!("{key} is to be a text; {ANEW}"));
-                None
-            }
+        if let SpannedValue::String(text) = &value.value {
+            return Some(text.clone());
         }
+        self.fault(value.start.line, format!("{key} is to be a text; {ANEW}"));
+        None
     }
 
     fn optional(&mut self, fields: &mut Fields<'_>, key: &'static str) -> Option<String> {
