@@ -248,8 +248,8 @@ impl<'a> Changed<'a> {
         if self.kubernetes && kind == "helm" {
             causes.push("Kubernetes' version".into());
         }
-        // Charts' settings, namespaces and paths are written there.
-        if causes.is_empty() && entry.file.is_none() {
+        // A chart's `set`, release and API versions are written there, and nothing else decides what it renders.
+        if causes.is_empty() && kind == "helm" {
             causes.push("devcluster.yaml".into());
         }
         causes
