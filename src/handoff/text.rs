@@ -44,7 +44,8 @@ fn sign(change: Change) -> char {
 }
 
 fn field_line(out: &mut String, field: &Field) {
-    let _ = write!(out, "    {} {}", sign(field.change), field.path);
+    let space = if field.path.is_empty() { "" } else { " " };
+    let _ = write!(out, "    {}{space}{}", sign(field.change), field.path);
     if let Some(now) = &field.now {
         let text = match now {
             Value::String(text) if field.path.is_empty() => text.clone(),

@@ -188,6 +188,56 @@ fn a_secret_that_differs_is_caught_by_who_has_the_key() {
     assert!(said.contains("64 hexadecimal digits") && !said.contains("hunter4"), "{said}");
 }
 
+/// Edits of each kind of input, and what is said of them; nothing where they do not matter.
+const KNOWN: [(&str, &str, &str, &str); 10] = [
+    (
+        "charts/notifications/values.yaml",
+        "pullPolicy: IfNotPresent",
+        "pullPolicy: Always",
+        "imagePullPolicy now \"Always\"",
+    ),
+    ("charts/notifications/values.yaml", "keep: 500", "keep: 501", ""),
+    ("charts/notifications/templates/service.yaml", "kind: Service", "kind: Service # a comment", ""),
+    (
+        "deploy/overlays/production/kustomization.yaml",
+        "newTag: 1.4.2",
+        "newTag: 1.4.3",
+        "shop/catalogue:1.4.3",
+    ),
+    (
+        "deploy/overlays/production/kustomization.yaml",
+        "=demo-password-not-a-secret",
+        "=other",
+        "+ Secret shop/",
+    ),
+    (
+        "deploy/base/redis/redis.conf",
+        "\n",
+        "\n# read by redis alone, and still another file\n",
+        "+ ConfigMap shop/redis-configuration-",
+    ),
+    ("devcluster.yaml", "profile: laptop", "profile: ci", ""),
+    ("devcluster.yaml", "\"1.34\"", "\"1.33\"", "~ Kubernetes' version\n    ~ now 1.33"),
+    ("devcluster.yaml", "shop-small}", "shop-large}", "+ data of shop/postgres: snapshot shop-large"),
+    ("devcluster.yaml", "[shop/migrate]", "[]", "~ migrations"),
+];
+
+#[test]
+fn every_kind_of_input_is_followed() {
+    let Some(project) = shop() else { return };
+    project.lock();
+    for (file, from, to, wanted) in KNOWN {
+        let path = project.path().join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} has no {from}");
+        std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let (code, said) = project.devcluster(&["verify"]);
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(code, if wanted.is_empty() { 0 } else { 4 }, "{file}, {from} to {to}:\n{said}");
+        assert!(said.contains(wanted), "{file}, {from} to {to}:\n{said}");
+    }
+}
+
 /// Numbers that look random and are the same in every run (xorshift64).
 struct Random(u64);
 
