@@ -85,12 +85,14 @@ fn migration(name: &str) -> Migration {
 fn inputs(facts: &Facts) -> Inputs {
     let mut files = BTreeSet::new();
     for source in &facts.sources {
-        for (path, digest) in &source.files {
-            files.insert(InputFile {
-                source: source_name(facts, &source.source),
-                path: relative(path, &facts.directory),
-                digest: digest.clone(),
-            });
+        let name = source_name(facts, &source.source);
+        for (path, file) in &source.files {
+            let path = relative(path, &facts.directory);
+            let digest = match &facts.key {
+                _ if !file.secret => Some(file.digest.clone()),
+                key => key.as_ref().map(|key| key.file(&path, &file.digest)),
+            };
+            files.insert(InputFile { source: name.clone(), path, digest });
         }
     }
     Inputs {
@@ -199,7 +201,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::manifest::{Origin, VolatileField};
+    use crate::manifest::{Origin, SourceFile, VolatileField};
 
     pub(super) fn object(value: Value) -> Object {
         let origin = Origin {
@@ -215,7 +217,7 @@ mod tests {
         let source = SourceFiles {
             source: "kustomize /a/b/deploy".into(),
             paths: vec![path.clone()],
-            files: [(path.join("x.yaml"), "00".to_owned())].into(),
+            files: [(path.join("x.yaml"), SourceFile::default())].into(),
         };
         Facts { directory: directory.into(), sources: vec![source], ..Facts::default() }
     }

@@ -8,6 +8,7 @@ use super::build::Present;
 use super::fields::{Change, Field, differing};
 use super::lock::{DataEntry, Entry, Lock};
 use super::read::{by_path, outline};
+use super::secret::KEYED;
 use crate::words::counted;
 
 /// How many files are named as the cause of one difference.
@@ -204,10 +205,19 @@ fn secret_values<'a>(
     found
 }
 
+/// Whether two digests of a file tell if it changed: both there, and not keyed with two keys.
+fn is_comparable(was: Option<&str>, is: Option<&str>) -> bool {
+    let key =
+        |digest: &str| digest.strip_prefix(KEYED).and_then(|rest| Some(rest.split_once('-')?.0.to_owned()));
+    matches!((was, is), (Some(was), Some(is)) if key(was) == key(is))
+}
+
 /// Inputs that are not as they were.
 struct Changed<'a> {
     /// By source.
     files: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// Those of which it cannot be told, by source.
+    untold: BTreeMap<&'a str, BTreeSet<&'a str>>,
     renderers: BTreeMap<&'a str, String>,
     /// Whether helm renders for another Kubernetes.
     kubernetes: bool,
@@ -217,9 +227,17 @@ impl<'a> Changed<'a> {
     fn of(lock: &'a Lock, now: &'a Lock) -> Self {
         let (was, is) = (by_path(&lock.inputs), by_path(&now.inputs));
         let mut files: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut untold: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (source, path) in was.keys().chain(is.keys()) {
-            if was.get(&(*source, *path)) != is.get(&(*source, *path)) {
-                files.entry(source).or_default().insert(path);
+            let file = (*source, *path);
+            match (was.get(&file), is.get(&file)) {
+                (Some(was), Some(is)) if !is_comparable(*was, *is) => {
+                    untold.entry(source).or_default().insert(path);
+                }
+                (was, is) if was != is => {
+                    files.entry(source).or_default().insert(path);
+                }
+                _ => {}
             }
         }
         let mut renderers = BTreeMap::new();
@@ -230,7 +248,7 @@ impl<'a> Changed<'a> {
                 renderers.insert(name.as_str(), format!("{name} {before} became {version}"));
             }
         }
-        Self { files, renderers, kubernetes: lock.kubernetes != now.kubernetes }
+        Self { files, untold, renderers, kubernetes: lock.kubernetes != now.kubernetes }
     }
 
     fn causes(&self, entry: &Entry) -> Vec<String> {
@@ -247,6 +265,12 @@ impl<'a> Changed<'a> {
         causes.extend(self.renderers.get(kind).cloned());
         if self.kubernetes && kind == "helm" {
             causes.push("Kubernetes' version".into());
+        }
+        if let Some(files) = self.untold.get(entry.from.as_str())
+            && causes.is_empty()
+        {
+            let files: Vec<&str> = files.iter().copied().take(FILES_NAMED).collect();
+            causes.push(format!("perhaps {} (it takes the key to tell)", files.join(", ")));
         }
         // A chart's `set`, release and API versions are written there, and nothing else decides what it renders.
         if causes.is_empty() && kind == "helm" {

@@ -94,8 +94,8 @@ pub struct InputFile {
     pub source: String,
     /// The file, from the configuration's directory.
     pub path: String,
-    /// BLAKE3 of its content, hex.
-    pub digest: String,
+    /// BLAKE3 of its content, hex; keyed where secrets may be in it, and then none without a key.
+    pub digest: Option<String>,
 }
 
 /// Local policy. Not part of the root.

@@ -15,6 +15,8 @@
 //! project's key, one a value, bound to the Secret and the name of the key, so that equal values do not look alike). The
 //! key is never in the lock; a clone without it comes to the same root, and says that values were not compared.
 //!
+//! The same goes for files that secrets are in (values, what a `secretGenerator` reads): their digests are keyed, or left out.
+//!
 //! # Fields that a chart makes up
 //!
 //! A chart's random passwords and dates come out differently on every machine: such fields count as there, without value.

@@ -155,8 +155,11 @@ fn a_secrets_value_that_differs_is_named_and_not_shown() {
 
 #[test]
 fn inputs_that_changed_are_named() {
-    let file =
-        |digit: &str| InputFile { source: "files a".into(), path: "a.yaml".into(), digest: digit.repeat(64) };
+    let file = |digit: &str| InputFile {
+        source: "files a".into(),
+        path: "a.yaml".into(),
+        digest: Some(digit.repeat(64)),
+    };
     let mut was = present(vec![object("Thing", "t", &json!(1))]);
     let mut now = present(vec![object("Thing", "t", &json!(2)), object("Thing", "u", &json!(2))]);
     was.lock.inputs.files = vec![file("0")];

@@ -201,7 +201,7 @@ impl Reader {
                 let file = InputFile {
                     source: reader.text(&mut fields, "source"),
                     path: reader.text(&mut fields, "path"),
-                    digest: reader.digest(&mut fields, "digest"),
+                    digest: reader.optional(&mut fields, "digest"),
                 };
                 reader.end(fields);
                 file
@@ -334,7 +334,7 @@ pub(super) fn outline(entry: &Entry) -> Option<serde_json::Value> {
 }
 
 /// Files by source and path.
-pub(super) fn by_path(inputs: &Inputs) -> BTreeMap<(&str, &str), &str> {
+pub(super) fn by_path(inputs: &Inputs) -> BTreeMap<(&str, &str), Option<&str>> {
     let files = inputs.files.iter();
-    files.map(|file| ((file.source.as_str(), file.path.as_str()), file.digest.as_str())).collect()
+    files.map(|file| ((file.source.as_str(), file.path.as_str()), file.digest.as_deref())).collect()
 }

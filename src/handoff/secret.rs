@@ -13,6 +13,8 @@ use super::canonical::canonical_json;
 const HIDDEN: &str = "(secret)";
 /// What stands for a field that a chart makes up anew each time.
 pub(super) const MADE_UP: &str = "(made up by the chart)";
+/// What a keyed digest of a file begins with.
+pub(super) const KEYED: &str = "keyed-";
 /// Digits of a value's keyed hash: 128 bits.
 const DIGITS: usize = 32;
 
@@ -46,6 +48,11 @@ impl LockKey {
     /// What tells it from other keys and gives nothing of it away.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The keyed digest of a file that secrets are in: `keyed-KEY-DIGITS`.
+    pub(super) fn file(&self, path: &str, digest: &str) -> String {
+        format!("{KEYED}{}-{}", self.id, self.hash("(file)", path, digest.as_bytes()))
     }
 
     /// The keyed hash of a value, bound to its Secret and the name of its key.

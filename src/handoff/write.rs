@@ -70,7 +70,7 @@ fn write_inputs(out: &mut String, lock: &Lock) {
             "{{source: {}, path: {}, digest: {}}}",
             scalar(&file.source),
             scalar(&file.path),
-            scalar(&file.digest)
+            optional(file.digest.as_deref())
         )
     });
     nested(out, "files", files);

@@ -18,9 +18,23 @@ pub struct SourceFiles {
     pub source: String,
     /// The paths that it names, absolute.
     pub paths: Vec<PathBuf>,
-    /// BLAKE3 of each file that decides what is rendered, hex, by absolute path.
-    pub files: BTreeMap<PathBuf, String>,
+    /// Each file that decides what is rendered, by absolute path.
+    pub files: BTreeMap<PathBuf, SourceFile>,
 }
+
+/// One file of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceFile {
+    /// BLAKE3 of its content, hex.
+    pub digest: String,
+    /// Whether secrets are or may be in it: its digest is not for everyone's eyes, since a short password can be guessed
+    /// from it.
+    pub secret: bool,
+}
+
+/// Words that keys of secrets have in them.
+const SECRET_WORDS: [&str; 9] =
+    ["password", "passwd", "secret", "token", "apikey", "api_key", "privatekey", "private_key", "credential"];
 
 /// The files of every source. Those that a kustomization reaches beyond its directory are among them; what it fetches from
 /// elsewhere is not.
@@ -33,6 +47,7 @@ pub fn source_files(config: &Config, context: &RenderContext) -> Result<Vec<Sour
 
 fn of_source(source: &Source, directory: &Path, index: &Index) -> Result<SourceFiles, ManifestError> {
     let name = source_name(source, directory);
+    let mut secret = BTreeSet::new();
     let (paths, found) = match source {
         Source::Files { paths, .. } => {
             let mut found = BTreeSet::new();
@@ -45,8 +60,16 @@ fn of_source(source: &Source, directory: &Path, index: &Index) -> Result<SourceF
         Source::Kustomize { path, .. } => {
             let path = directory.join(path);
             let found = match Reach::of(&path) {
-                Some(reach) => reach.files,
-                None => below(&path)?,
+                Some(reach) => {
+                    secret = reach.secret;
+                    reach.files
+                }
+                None => {
+                    // Which of them become Secrets cannot be told.
+                    let found = below(&path)?;
+                    secret.extend(found.iter().filter(|file| !files::is_manifest(file)).cloned());
+                    found
+                }
             };
             (vec![path], found)
         }
@@ -56,11 +79,27 @@ fn of_source(source: &Source, directory: &Path, index: &Index) -> Result<SourceF
             (std::iter::once(&helm.chart).chain(&helm.values).cloned().collect(), found)
         }
     };
-    let hashed = found.into_iter().map(|file| match index.hash(&file) {
-        Ok(hash) => Ok((file, hash)),
-        Err(error) => Err(unreadable(&file, error)),
+    let hashed = found.into_iter().map(|file| {
+        let failed = |error| unreadable(&file, error);
+        let digest = index.hash(&file).map_err(failed)?;
+        let secret = secret.contains(&file) || holds_secrets(&std::fs::read(&file).map_err(failed)?);
+        Ok((file, SourceFile { digest, secret }))
     });
     Ok(SourceFiles { source: name, paths, files: hashed.collect::<Result<_, _>>()? })
+}
+
+/// Whether a text has a Secret in it, makes one, or has a value whose key's name tells of a secret.
+fn holds_secrets(bytes: &[u8]) -> bool {
+    String::from_utf8_lossy(bytes).lines().any(|line| {
+        let line = line.trim_start_matches([' ', '-', '"', '\'']);
+        let Some((key, value)) = line.split_once([':', '=']) else { return false };
+        let key = key.trim_end_matches(['"', '\'']).to_lowercase();
+        let value = value.trim_matches([' ', '"', '\'', ',', ';']);
+        let refers = ["name", "ref", "class", "path", "file"].iter().any(|ending| key.ends_with(ending));
+        key == "kind" && value == "Secret"
+            || key == "secretgenerator"
+            || !value.is_empty() && !refers && SECRET_WORDS.iter().any(|word| key.contains(word))
+    })
 }
 
 fn below(path: &Path) -> Result<BTreeSet<PathBuf>, ManifestError> {
@@ -104,4 +143,49 @@ async fn first_line(program: &str, args: &[&str], label: &str) -> Option<String>
     let text = String::from_utf8_lossy(&output).into_owned();
     let labelled = text.lines().find_map(|line| line.strip_prefix(label));
     labelled.or_else(|| text.lines().next()).map(|line| line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_with_secrets_are_told() {
+        for text in [
+            "apiVersion: v1\nkind: Secret\n",
+            "{\n  \"kind\": \"Secret\",\n",
+            "secretGenerator:\n- name: a\n",
+            "auth:\n  rootPassword: x\n",
+            "DB_PASSWORD=x\n",
+            "  - api_key: 'x'\n",
+        ] {
+            assert!(holds_secrets(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "kind: SecretStore\n",
+            "secretName: tls\nsecretKeyRef: {name: a, key: password}\n",
+            "password: \"\"\n",
+            "- name: DB_PASSWORD\n  valueFrom:\n",
+            "tag: 1\n# a secret\n",
+        ] {
+            assert!(!holds_secrets(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_becomes_a_secret_is_told_by_the_kustomization() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        let kustomization = "secretGenerator: [{name: s, files: [word.txt]}]\nconfigMapGenerator: [{name: c, files: [plain.txt]}]\n";
+        std::fs::write(root.join("kustomization.yaml"), kustomization).unwrap();
+        std::fs::write(root.join("word.txt"), "hunter2").unwrap();
+        std::fs::write(root.join("plain.txt"), "plain").unwrap();
+        let index = Index::open(root.join("index.json"));
+        let source = Source::Kustomize { path: root.clone(), namespace: None };
+        let found = of_source(&source, &root, &index).unwrap();
+        let secret: Vec<_> =
+            found.files.iter().filter(|(_, file)| file.secret).map(|(path, _)| path).collect();
+        assert_eq!(secret, [&root.join("kustomization.yaml"), &root.join("word.txt")]);
+        assert_eq!(found.files.len(), 3);
+    }
 }

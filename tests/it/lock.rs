@@ -202,7 +202,7 @@ const KNOWN: [(&str, &str, &str, &str); 10] = [
         "deploy/overlays/production/kustomization.yaml",
         "newTag: 1.4.2",
         "newTag: 1.4.3",
-        "shop/catalogue:1.4.3",
+        "perhaps deploy/overlays/production/kustomization.yaml (it takes the key to tell)",
     ),
     (
         "deploy/overlays/production/kustomization.yaml",
