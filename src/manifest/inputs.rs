@@ -79,27 +79,51 @@ fn of_source(source: &Source, directory: &Path, index: &Index) -> Result<SourceF
             (std::iter::once(&helm.chart).chain(&helm.values).cloned().collect(), found)
         }
     };
+    let are_values = |file: &Path| {
+        let Source::Helm(helm) = source else { return false };
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        helm.values.iter().any(|values| values == file) || name.starts_with("values")
+    };
     let hashed = found.into_iter().map(|file| {
         let failed = |error| unreadable(&file, error);
         let digest = index.hash(&file).map_err(failed)?;
-        let secret = secret.contains(&file) || holds_secrets(&std::fs::read(&file).map_err(failed)?);
+        let secret = secret.contains(&file)
+            || holds_secrets(&std::fs::read(&file).map_err(failed)?, are_values(&file));
         Ok((file, SourceFile { digest, secret }))
     });
     Ok(SourceFiles { source: name, paths, files: hashed.collect::<Result<_, _>>()? })
 }
 
-/// Whether a text has a Secret in it, makes one, or has a value whose key's name tells of a secret.
-fn holds_secrets(bytes: &[u8]) -> bool {
+/// Whether a text has a Secret in it or makes one; or, of a chart's values, a text whose key tells of a secret.
+fn holds_secrets(bytes: &[u8], are_values: bool) -> bool {
     String::from_utf8_lossy(bytes).lines().any(|line| {
-        let line = line.trim_start_matches([' ', '-', '"', '\'']);
-        let Some((key, value)) = line.split_once([':', '=']) else { return false };
-        let key = key.trim_end_matches(['"', '\'']).to_lowercase();
-        let value = value.trim_matches([' ', '"', '\'', ',', ';']);
-        let refers = ["name", "ref", "class", "path", "file"].iter().any(|ending| key.ends_with(ending));
-        key == "kind" && value == "Secret"
+        let line = line.trim_start_matches([' ', '-', '"', '\'', '{']);
+        let Some((key, value)) = line.split_once(':') else { return false };
+        let key = key.trim_end_matches(['"', '\'', ' ']).to_lowercase();
+        let value = value.split(" #").next().unwrap_or_default().trim_matches([' ', '"', '\'', ',']);
+        is_secret(line)
             || key == "secretgenerator"
-            || !value.is_empty() && !refers && SECRET_WORDS.iter().any(|word| key.contains(word))
+            || are_values
+                && is_text(value)
+                && SECRET_WORDS.iter().any(|word| key.contains(word))
+                && !refers(&key)
     })
+}
+
+/// Whether a line says `kind: Secret`, as YAML or as JSON.
+fn is_secret(line: &str) -> bool {
+    let squeezed = line.replace([' ', '"', '\''], "");
+    let mut behind = squeezed.match_indices("kind:Secret").map(|(at, found)| &squeezed[at + found.len()..]);
+    behind.any(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+}
+
+fn is_text(value: &str) -> bool {
+    !matches!(value, "" | "true" | "false" | "null" | "~") && !value.starts_with(['{', '[', '#'])
+}
+
+/// Whether a key's value is the name of a secret, and not one.
+fn refers(key: &str) -> bool {
+    ["name", "ref", "class", "path", "file"].iter().any(|ending| key.ends_with(ending))
 }
 
 fn below(path: &Path) -> Result<BTreeSet<PathBuf>, ManifestError> {
@@ -154,21 +178,24 @@ mod tests {
         for text in [
             "apiVersion: v1\nkind: Secret\n",
             "{\n  \"kind\": \"Secret\",\n",
+            "{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"data\": {}}\n",
+            "{apiVersion: v1, kind: Secret}\n",
             "secretGenerator:\n- name: a\n",
-            "auth:\n  rootPassword: x\n",
-            "DB_PASSWORD=x\n",
-            "  - api_key: 'x'\n",
         ] {
-            assert!(holds_secrets(text.as_bytes()), "{text}");
+            assert!(holds_secrets(text.as_bytes(), false), "{text}");
+        }
+        for text in ["auth:\n  rootPassword: x\n", "  - api_key: 'x' # change it\n", "token: \"0\"\n"] {
+            assert!(holds_secrets(text.as_bytes(), true), "{text}");
+            assert!(!holds_secrets(text.as_bytes(), false), "{text}");
         }
         for text in [
             "kind: SecretStore\n",
-            "secretName: tls\nsecretKeyRef: {name: a, key: password}\n",
-            "password: \"\"\n",
-            "- name: DB_PASSWORD\n  valueFrom:\n",
-            "tag: 1\n# a secret\n",
+            "secretName: tls\nexistingSecretRef: x\n",
+            "password: \"\"\nsecret: {}\n",
+            "automountServiceAccountToken: false\n",
+            "tag: 1\n",
         ] {
-            assert!(!holds_secrets(text.as_bytes()), "{text}");
+            assert!(!holds_secrets(text.as_bytes(), true), "{text}");
         }
     }
 

@@ -58,7 +58,7 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &target)
+            copy(&entry.path(), &target);
         } else {
             assert!(std::fs::copy(entry.path(), target).is_ok());
         }
@@ -276,7 +276,7 @@ fn editable(directory: &Path, found: &mut Vec<PathBuf>) {
             if !matches!(name.as_str(), "templates" | "services" | "snapshots" | "load" | ".git") {
                 editable(&path, found);
             }
-        } else if name.ends_with(".yaml")
+        } else if path.extension().is_some_and(|ending| ending == "yaml")
             && !matches!(name.as_str(), "kustomization.yaml" | "Chart.yaml" | "devcluster.yaml")
         {
             found.push(path);
@@ -362,7 +362,7 @@ fn edit(kind: Kind, text: &str, random: &mut Random) -> Option<String> {
         (Kind::Value | Kind::Tag | Kind::Default, Value::String(text)) => text.push('7'),
         (Kind::Value | Kind::Default, Value::Bool(value)) => *value = !*value,
         (Kind::Value | Kind::Default, value) if value.is_i64() => {
-            *value = (value.as_i64().unwrap() + 1).into()
+            *value = (value.as_i64().unwrap() + 1).into();
         }
         _ => {}
     }
