@@ -59,17 +59,14 @@ fn of_source(source: &Source, directory: &Path, index: &Index) -> Result<SourceF
         }
         Source::Kustomize { path, .. } => {
             let path = directory.join(path);
-            let found = match Reach::of(&path) {
-                Some(reach) => {
-                    secret = reach.secret;
-                    reach.files
-                }
-                None => {
-                    // Which of them become Secrets cannot be told.
-                    let found = below(&path)?;
-                    secret.extend(found.iter().filter(|file| !files::is_manifest(file)).cloned());
-                    found
-                }
+            let found = if let Some(reach) = Reach::of(&path) {
+                secret = reach.secret;
+                reach.files
+            } else {
+                // Which of them become Secrets cannot be told.
+                let found = below(&path)?;
+                secret.extend(found.iter().filter(|file| !files::is_manifest(file)).cloned());
+                found
             };
             (vec![path], found)
         }
