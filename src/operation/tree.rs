@@ -13,7 +13,7 @@ pub(super) async fn id(directory: &Path) -> Option<String> {
     if changed.any(|line| !line.ends_with(FILE.as_bytes())) {
         return None;
     }
-    let listing = git(&["ls-tree", "-z", "HEAD:./"]).output().await.ok()?;
+    let listing = git(&["ls-tree", "--full-tree", "-z", "HEAD:./"]).output().await.ok()?;
     let tree = entries(&listing)?;
     let id = git(&["hash-object", "-t", "tree", "--stdin"]).stdin(tree).output().await.ok()?;
     Some(String::from_utf8_lossy(&id).trim().to_owned()).filter(|id| !id.is_empty())
