@@ -9,6 +9,7 @@ pub mod config;
 pub mod data;
 pub mod dockerignore;
 pub mod event;
+pub mod handoff;
 pub mod image;
 pub mod manifest;
 pub mod operation;

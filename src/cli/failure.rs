@@ -6,6 +6,7 @@ use crate::cluster::{ClusterError, EngineError};
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
 use crate::operation::error::OperationError;
+use crate::operation::verify::LockError;
 use crate::process::ProcessError;
 
 impl From<OperationError> for CliError {
@@ -40,6 +41,7 @@ fn exit(error: &OperationError) -> Exit {
         | OperationError::OtherStore { .. }
         | OperationError::Name(_)
         | OperationError::Seed(_)
+        | OperationError::Lock(LockError::Absent { .. } | LockError::Faults { .. })
         | OperationError::Generate(_)
         | OperationError::Cluster(
             ClusterError::PortTaken { .. } | ClusterError::NotOurs { .. } | ClusterError::Elsewhere { .. },

@@ -9,6 +9,7 @@ mod failure;
 mod init;
 mod keys;
 mod learn;
+mod lock;
 mod logs;
 mod parity;
 mod plan;
@@ -26,6 +27,7 @@ mod status;
 mod store;
 mod up;
 mod validate;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -64,6 +66,10 @@ enum Verb {
     Parity(parity::Args),
     /// Print what production would apply
     Render(render::Args),
+    /// Write down exactly what the manifests come to: devcluster.lock
+    Lock(lock::Args),
+    /// Render again and compare with devcluster.lock, offline; exits 4 where something differs
+    Verify(verify::Args),
     /// Write a commented devcluster.yaml from what is found here
     Init(init::Args),
     /// Check devcluster.yaml and the manifests it names, and report every fault at once
@@ -140,6 +146,8 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Verb::Diff(args) => diff::run(&global, args).await,
         Verb::Parity(args) => parity::run(&global, args).await,
         Verb::Render(args) => render::run(&global, args).await,
+        Verb::Lock(args) => lock::run(&global, args).await,
+        Verb::Verify(args) => verify::run(&global, args).await,
         Verb::Init(args) => init::run(&global, &args),
         Verb::Validate(args) => validate::run(&global, args).await,
         Verb::Schema(args) => {

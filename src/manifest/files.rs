@@ -41,7 +41,7 @@ fn fault(source: &str, file: &Path, message: String) -> Fault {
 }
 
 /// The files that one path stands for, in order. The error is a message.
-fn find(written: &str, directory: &Path) -> Result<Vec<PathBuf>, String> {
+pub(super) fn find(written: &str, directory: &Path) -> Result<Vec<PathBuf>, String> {
     let path = directory.join(written);
     if path.is_dir() {
         let mut found = Vec::new();

@@ -37,7 +37,9 @@ const PLAIN_KEYS: [&str; 16] = [
 /// The files that a kustomization reaches.
 #[derive(Debug, Default)]
 pub(super) struct Reach {
-    files: BTreeSet<PathBuf>,
+    pub(super) files: BTreeSet<PathBuf>,
+    /// Those whose content becomes Secrets.
+    pub(super) secret: BTreeSet<PathBuf>,
     directories: BTreeSet<PathBuf>,
 }
 
@@ -97,8 +99,15 @@ impl Reach {
                 if text.contains('\n') { Some(()) } else { self.path(directory, text) }
             }),
             "openapi" => self.path(directory, value.get("path")?.as_str()?),
-            "configMapGenerator" | "secretGenerator" => {
+            "configMapGenerator" => {
                 value.as_array()?.iter().try_for_each(|generator| self.generator(directory, generator))
+            }
+            "secretGenerator" => {
+                let mut own = Self::default();
+                value.as_array()?.iter().try_for_each(|generator| own.generator(directory, generator))?;
+                self.secret.extend(own.files.iter().cloned());
+                self.files.extend(own.files);
+                Some(())
             }
             _ => None,
         }

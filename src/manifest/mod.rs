@@ -8,6 +8,7 @@ mod files;
 mod helm;
 mod hook;
 mod index;
+mod inputs;
 mod kustomize;
 pub mod object;
 mod reading;
@@ -18,6 +19,7 @@ mod volatile;
 
 pub use error::{Duplicate, Fault, ManifestError, Warning};
 pub use hook::{DeletePolicy, Hook, HookEvent};
+pub use inputs::{SourceFile, SourceFiles, renderers, source_files};
 pub use object::{Gvk, Object, ObjectId, Origin};
 pub use render::{ChartRelease, RenderContext, Rendered, render};
 pub use scope::{Scope, default_namespaces, is_cluster_scoped};

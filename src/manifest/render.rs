@@ -56,7 +56,7 @@ pub struct Rendered {
     /// Whether no program had to be called.
     pub from_cache: bool,
     /// Default namespaces of objects whose kind's scope is not known yet.
-    unsettled: BTreeMap<ObjectId, String>,
+    pub(crate) unsettled: BTreeMap<ObjectId, String>,
 }
 
 impl Rendered {
@@ -211,7 +211,7 @@ fn outcome(read: Read) -> Result<Outcome, ManifestError> {
 }
 
 /// A source's name in messages: paths as one would write them beside `devcluster.yaml`.
-fn source_name(source: &Source, directory: &Path) -> String {
+pub(super) fn source_name(source: &Source, directory: &Path) -> String {
     let short = |path: &Path| match path.strip_prefix(directory) {
         Ok(path) if path.as_os_str().is_empty() => ".".to_owned(),
         Ok(path) => path.display().to_string(),

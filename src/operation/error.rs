@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::verify::LockError;
 use crate::apply::ApplyError;
 use crate::apply::pods::EvictError;
 use crate::apply::retry::transient;
@@ -300,6 +301,9 @@ pub enum OperationError {
         /// The store.
         store: String,
     },
+    /// A lock that cannot be compared with.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// Files cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),

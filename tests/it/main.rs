@@ -7,6 +7,7 @@ mod apply_hard;
 mod apply_hooks;
 mod apply_prune;
 mod diff_classes;
+mod lock;
 mod manifest;
 mod manifest_charts;
 mod mongo_connect;

@@ -1,0 +1,281 @@
+//! What tells the system that is rendered now from the one that a lock was written for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::build::Present;
+use super::fields::{Change, Field, differing};
+use super::lock::{DataEntry, Entry, Lock};
+use super::read::{by_path, outline};
+use super::secret::KEYED;
+use crate::words::counted;
+
+/// How many files are named as the cause of one difference.
+const FILES_NAMED: usize = 5;
+
+/// Something that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// What became of it.
+    pub change: Change,
+    /// The object, hook, data set or setting.
+    pub subject: String,
+    /// Its fields that differ; none where all of it is new or gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Field>,
+    /// The inputs that it likely comes from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+}
+
+/// What came of comparing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// The lock's root.
+    pub root: String,
+    /// How many objects and hooks there are now.
+    pub objects: usize,
+    /// What differs.
+    pub differences: Vec<Difference>,
+    /// What could not be compared here, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Comparison {
+    /// Whether anything differs.
+    pub fn differs(&self) -> bool {
+        !self.differences.is_empty()
+    }
+}
+
+/// Compares. What only explains (files, renderers) and local policy do not differ by themselves.
+pub fn compare(lock: &Lock, now: &Present) -> Comparison {
+    let mut comparison = Comparison {
+        root: lock.root.clone(),
+        objects: now.objects.len(),
+        differences: Vec::new(),
+        notes: Vec::new(),
+    };
+    let changed = Changed::of(lock, &now.lock);
+    settings(lock, &now.lock, &mut comparison.differences);
+    data(lock, &now.lock, &mut comparison);
+    let mut values = secret_values(lock, &now.lock, &mut comparison.notes);
+    let keys: BTreeSet<&String> = lock.objects.keys().chain(now.lock.objects.keys()).collect();
+    for key in keys {
+        let (was, is) = (lock.objects.get(key), now.lock.objects.get(key));
+        let secret = values.remove(key.as_str()).unwrap_or_default();
+        comparison.differences.extend(object(key, was, is, now, secret, &changed));
+    }
+    comparison
+}
+
+fn object(
+    key: &str,
+    was: Option<&Entry>,
+    is: Option<&Entry>,
+    now: &Present,
+    secret: Vec<Field>,
+    changed: &Changed,
+) -> Option<Difference> {
+    let whole = |change, entry: &Entry| Difference {
+        change,
+        subject: key.to_owned(),
+        fields: Vec::new(),
+        causes: changed.causes(entry),
+    };
+    let (was, is) = match (was, is) {
+        (None, Some(is)) => return Some(whole(Change::Added, is)),
+        (Some(was), None) => return Some(whole(Change::Gone, was)),
+        (Some(was), Some(is)) => (was, is),
+        (None, None) => return None,
+    };
+    if was.hash == is.hash && secret.is_empty() {
+        return None;
+    }
+    let mut fields = match (outline(was), now.objects.get(key)) {
+        (Some(outline), Some(value)) if was.hash != is.hash => differing(&outline, value),
+        _ => Vec::new(),
+    };
+    fields.extend(
+        secret
+            .into_iter()
+            .filter(|one| !fields.iter().any(|field| field.path == one.path))
+            .collect::<Vec<_>>(),
+    );
+    Some(Difference { fields, ..whole(Change::Differs, is) })
+}
+
+fn settings(lock: &Lock, now: &Lock, into: &mut Vec<Difference>) {
+    let differs = |subject: &str, now: String| Difference {
+        change: Change::Differs,
+        subject: subject.to_owned(),
+        fields: vec![Field { change: Change::Differs, path: String::new(), now: Some(now.into()) }],
+        causes: vec!["devcluster.yaml".into()],
+    };
+    if lock.kubernetes != now.kubernetes {
+        into.push(differs("Kubernetes' version", now.kubernetes.clone().unwrap_or_else(|| "unset".into())));
+    }
+    let names = |lock: &Lock| lock.migrations.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    if lock.migrations != now.migrations {
+        into.push(differs("migrations", names(now).join(", ")));
+    }
+    if lock.api_versions != now.api_versions {
+        into.push(differs("API versions", now.api_versions.join(", ")));
+    }
+}
+
+fn data(lock: &Lock, now: &Lock, into: &mut Comparison) {
+    let whole = |change, data: &DataEntry| Difference {
+        change,
+        subject: format!("data of {}: {}", data.store, data.from),
+        fields: Vec::new(),
+        causes: if change == Change::Differs { Vec::new() } else { vec!["devcluster.yaml".into()] },
+    };
+    let same = |a: &DataEntry, b: &DataEntry| a.store == b.store && a.from == b.from;
+    for is in &now.data {
+        match lock.data.iter().find(|was| same(was, is)) {
+            None => into.differences.push(whole(Change::Added, is)),
+            Some(was) => match (&was.digest, &is.digest) {
+                (Some(was), Some(is_now)) if was != is_now => {
+                    into.differences.push(whole(Change::Differs, is));
+                }
+                (Some(_), Some(_)) => {}
+                (_, None) => into.notes.push(format!("{} is not here: its data was not compared", is.from)),
+                (None, _) => into.notes.push(format!("{} was not there when the lock was written", is.from)),
+            },
+        }
+    }
+    let gone = lock.data.iter().filter(|was| !now.data.iter().any(|is| same(was, is)));
+    into.differences.extend(gone.map(|was| whole(Change::Gone, was)));
+    let order = |data: &[DataEntry], other: &[DataEntry]| -> Vec<String> {
+        let both = data.iter().filter(|one| other.iter().any(|two| same(one, two)));
+        both.map(|data| format!("{} {}", data.store, data.from)).collect()
+    };
+    if order(&lock.data, &now.data) != order(&now.data, &lock.data) {
+        into.differences.push(Difference {
+            change: Change::Differs,
+            subject: "the order of data".into(),
+            fields: Vec::new(),
+            causes: vec!["devcluster.yaml".into()],
+        });
+    }
+}
+
+/// Fields of Secrets whose values differ, by Secret.
+fn secret_values<'a>(
+    lock: &'a Lock,
+    now: &'a Lock,
+    notes: &mut Vec<String>,
+) -> BTreeMap<&'a str, Vec<Field>> {
+    let mut found: BTreeMap<&str, Vec<Field>> = BTreeMap::new();
+    let secrets =
+        lock.objects.keys().filter(|key| key.starts_with("Secret ") || key.contains(": Secret ")).count();
+    let (was, is) = match (&lock.secrets, &now.secrets) {
+        (Some(was), Some(is)) if was.key == is.key => (was, is),
+        _ if secrets == 0 => return found,
+        (None, _) => {
+            notes.push(format!(
+                "values of {} were not compared: the lock was written without a key",
+                counted(secrets, "Secret")
+            ));
+            return found;
+        }
+        (Some(_), None) => {
+            notes
+                .push(format!("values of {} were not compared: there is no key", counted(secrets, "Secret")));
+            return found;
+        }
+        _ => {
+            notes.push(format!(
+                "values of {} were not compared: the lock was written with another key",
+                counted(secrets, "Secret")
+            ));
+            return found;
+        }
+    };
+    // A value that is in one alone is a key more or less, which the shape tells.
+    for ((secret, key), hash) in &was.values {
+        if is.values.get(&(secret.clone(), key.clone())).is_some_and(|now| now != hash) {
+            let path = format!("/data/{}", key.replace('~', "~0").replace('/', "~1"));
+            found.entry(secret).or_default().push(Field { change: Change::Differs, path, now: None });
+        }
+    }
+    found
+}
+
+/// Whether two digests of a file tell if it changed: both there, and not keyed with two keys.
+fn is_comparable(was: Option<&str>, is: Option<&str>) -> bool {
+    let key =
+        |digest: &str| digest.strip_prefix(KEYED).and_then(|rest| Some(rest.split_once('-')?.0.to_owned()));
+    matches!((was, is), (Some(was), Some(is)) if key(was) == key(is))
+}
+
+/// Inputs that are not as they were.
+struct Changed<'a> {
+    /// By source.
+    files: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// Those of which it cannot be told, by source.
+    untold: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    renderers: BTreeMap<&'a str, String>,
+    /// Whether helm renders for another Kubernetes.
+    kubernetes: bool,
+}
+
+impl<'a> Changed<'a> {
+    fn of(lock: &'a Lock, now: &'a Lock) -> Self {
+        let (was, is) = (by_path(&lock.inputs), by_path(&now.inputs));
+        let mut files: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut untold: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (source, path) in was.keys().chain(is.keys()) {
+            let file = (*source, *path);
+            match (was.get(&file), is.get(&file)) {
+                (Some(was), Some(is)) if !is_comparable(*was, *is) => {
+                    untold.entry(source).or_default().insert(path);
+                }
+                (was, is) if was != is => {
+                    files.entry(source).or_default().insert(path);
+                }
+                _ => {}
+            }
+        }
+        let mut renderers = BTreeMap::new();
+        for (name, version) in &now.inputs.renderers {
+            if let Some(before) = lock.inputs.renderers.get(name)
+                && before != version
+            {
+                renderers.insert(name.as_str(), format!("{name} {before} became {version}"));
+            }
+        }
+        Self { files, untold, renderers, kubernetes: lock.kubernetes != now.kubernetes }
+    }
+
+    fn causes(&self, entry: &Entry) -> Vec<String> {
+        let mut causes = Vec::new();
+        if let Some(files) = self.files.get(entry.from.as_str()) {
+            let own = entry.file.as_deref().filter(|file| files.contains(file));
+            let others = files.iter().copied().filter(|file| Some(*file) != own);
+            causes.extend(own.into_iter().chain(others).take(FILES_NAMED).map(str::to_owned));
+            if files.len() > FILES_NAMED {
+                causes.push(format!("{} more", counted(files.len() - FILES_NAMED, "file")));
+            }
+        }
+        let kind = entry.from.split(' ').next().unwrap_or_default();
+        causes.extend(self.renderers.get(kind).cloned());
+        if self.kubernetes && kind == "helm" {
+            causes.push("Kubernetes' version".into());
+        }
+        if let Some(files) = self.untold.get(entry.from.as_str())
+            && causes.is_empty()
+        {
+            let files: Vec<&str> = files.iter().copied().take(FILES_NAMED).collect();
+            causes.push(format!("perhaps {} (it takes the key to tell)", files.join(", ")));
+        }
+        // A chart's `set`, release and API versions are written there, and nothing else decides what it renders.
+        if causes.is_empty() && kind == "helm" {
+            causes.push("devcluster.yaml".into());
+        }
+        causes
+    }
+}

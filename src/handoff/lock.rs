@@ -1,0 +1,130 @@
+//! What `devcluster.lock` says.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::canonical::hash;
+
+/// The format written here.
+pub const VERSION: i64 = 1;
+
+/// Everything that a lock says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lock {
+    /// One hash over all that matters.
+    pub root: String,
+    /// Production's Kubernetes version, as configured.
+    pub kubernetes: Option<String>,
+    /// API versions that production serves beyond Kubernetes' own, sorted.
+    pub api_versions: Vec<String>,
+    /// Image references as the manifests write them, sorted.
+    pub images: Vec<String>,
+    /// What stores hold, in the order of loading.
+    pub data: Vec<DataEntry>,
+    /// What migrates, in order.
+    pub migrations: Vec<Migration>,
+    /// Objects and hooks, by key.
+    pub objects: BTreeMap<String, Entry>,
+    /// Keyed hashes of Secrets' values; none where there was no key.
+    pub secrets: Option<SecretValues>,
+    /// What it was rendered from.
+    pub inputs: Inputs,
+    /// What is of this machine and never travels.
+    pub local: Local,
+}
+
+/// A store's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataEntry {
+    /// The store, `NAMESPACE/NAME`.
+    pub store: String,
+    /// `snapshot NAME` or `seed PATH`.
+    pub from: String,
+    /// The digest of its content; none where it is not on this machine.
+    pub digest: Option<String>,
+}
+
+/// A migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// Its name in `devcluster.yaml`.
+    pub name: String,
+    /// Whether it can be undone: `unknown`, which counts as no.
+    pub reversible: String,
+}
+
+/// An object or a hook. Its key is `KIND.GROUP NAMESPACE/NAME`; a hook's has `hook NAMESPACE/RELEASE: ` before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// SHA-256 of its canonical form, hex.
+    pub hash: String,
+    /// The source that it comes from.
+    pub from: String,
+    /// Its file, from the configuration's directory, where that is known.
+    pub file: Option<String>,
+    /// Its fields' short hashes, as JSON in printable ASCII (see `fields`).
+    pub fields: String,
+}
+
+/// Values of Secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SecretValues {
+    /// Tells the key that they were hashed with.
+    pub key: String,
+    /// Keyed hashes, by the Secret's key in `objects` and the value's own.
+    pub values: BTreeMap<(String, String), String>,
+}
+
+/// What a lock was rendered from. Not part of the root.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inputs {
+    /// The git tree of the configuration's directory, without the lock; none outside of git, or with uncommitted changes.
+    pub tree: Option<String>,
+    /// Versions of the programs that rendered, by name.
+    pub renderers: BTreeMap<String, String>,
+    /// Files by source.
+    pub files: Vec<InputFile>,
+}
+
+/// One file of a source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InputFile {
+    /// The source.
+    pub source: String,
+    /// The file, from the configuration's directory.
+    pub path: String,
+    /// BLAKE3 of its content, hex; keyed where secrets may be in it, and then none without a key.
+    pub digest: Option<String>,
+}
+
+/// Local policy. Not part of the root.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Local {
+    /// The profile's name.
+    pub profile: String,
+    /// How images get their bytes here, by name: `build`, `stand-in`.
+    pub images: BTreeMap<String, String>,
+    /// Fields of objects that are changed here, with the reason.
+    pub patches: Vec<(String, String)>,
+}
+
+impl Lock {
+    /// The root that the entries come to: SHA-256 of the canonical JSON of all that matters.
+    pub fn computed_root(&self) -> String {
+        let objects: BTreeMap<&str, &str> =
+            self.objects.iter().map(|(key, entry)| (key.as_str(), entry.hash.as_str())).collect();
+        let data: Vec<_> = self.data.iter().map(|data| json!([data.store, data.from, data.digest])).collect();
+        let migrations: Vec<_> =
+            self.migrations.iter().map(|migration| json!([migration.name, migration.reversible])).collect();
+        hash(&json!({
+            "version": VERSION,
+            "kubernetes": self.kubernetes,
+            "apiVersions": self.api_versions,
+            "images": self.images,
+            "data": data,
+            "migrations": migrations,
+            "objects": objects,
+        }))
+    }
+}

@@ -1,0 +1,69 @@
+//! Holds what is rendered now against `devcluster.lock`. Neither an engine nor a cluster nor a network is needed.
+
+use std::path::{Path, PathBuf};
+
+use super::error::OperationError;
+use super::lock;
+use crate::config::Config;
+use crate::event::Reporter;
+use crate::handoff::{self, Comparison, LockFaults};
+
+/// Why a lock could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// There is none.
+    #[error("there is no {path}; `devcluster lock` writes it")]
+    Absent {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// Reading failed.
+    #[error("{path} cannot be read: {source}")]
+    Io {
+        /// The lock, or a data set's seed.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Writing failed.
+    #[error("{path} cannot be written: {source}")]
+    Write {
+        /// The lock.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// It is not as devcluster writes it.
+    #[error("{path}:\n{faults}")]
+    Faults {
+        /// The lock.
+        path: PathBuf,
+        /// What is wrong.
+        faults: LockFaults,
+    },
+}
+
+/// Compares. `file` is beside the configuration where unset.
+pub async fn run(
+    config: &Config,
+    file: Option<&Path>,
+    reporter: &dyn Reporter,
+) -> Result<Comparison, OperationError> {
+    let path = file.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(LockError::Absent { path }.into());
+        }
+        Err(source) => return Err(LockError::Io { path, source }.into()),
+    };
+    let known = handoff::read(&text).map_err(|faults| LockError::Faults { path, faults })?;
+    let mut present = lock::present(config, reporter).await?;
+    let comparison = handoff::compare(&known, &present);
+    if !comparison.differs() {
+        return Ok(comparison);
+    }
+    // Asking programs for their versions takes longer than all the rest, and only explains.
+    lock::explain(config, &mut present).await;
+    Ok(handoff::compare(&known, &present))
+}
