@@ -7,6 +7,7 @@ pub mod learn;
 pub mod mask;
 pub mod mongo;
 pub mod mysql;
+pub mod password;
 pub mod postgres;
 pub mod reach;
 pub mod redis;

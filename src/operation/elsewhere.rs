@@ -10,6 +10,7 @@ use super::direct;
 use super::error::OperationError;
 use super::stores;
 use crate::data::discover::{Store, StoreKind};
+use crate::data::password::Password;
 use crate::data::{mongo, mysql, postgres};
 
 /// The variables that have the passwords: PostgreSQL's and MySQL's own, and one for MongoDB, whose programs have none.
@@ -40,14 +41,14 @@ impl Elsewhere {
                 let missing = |what: &str| OperationError::Address { reason: format!("it names no {what}") };
                 let credentials = mysql::Credentials {
                     user: parts.user.ok_or_else(|| missing("user"))?,
-                    password: mysql::Password::new(parts.password),
+                    password: Password::new(parts.password),
                     database: parts.database.ok_or_else(|| missing("database"))?,
                 };
                 Self::MySql(mysql::Server::connect(Arc::new(parts.reach), credentials).await?)
             }
             "mongodb" => {
                 let parts = direct::parts(text, "MongoDB", 27017, MONGO_PASSWORD)?;
-                let password = mongo::Password::new(parts.password);
+                let password = Password::new(parts.password);
                 let credentials = parts.user.map(|user| mongo::Credentials { user, password });
                 Self::Mongo(mongo::Server::connect(Arc::new(parts.reach), credentials, parts.database).await?)
             }

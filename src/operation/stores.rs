@@ -12,7 +12,8 @@ use super::reach::ClusterReach;
 use super::session::Existing;
 use super::volume_claims;
 use crate::data::discover::{self, Given, Store, StoreKind};
-use crate::data::postgres::{Credentials, Password, Server};
+use crate::data::password::Password;
+use crate::data::postgres::{Credentials, Server};
 use crate::data::reach::Reach;
 use crate::data::{mongo, mysql, redis};
 use crate::manifest::Object;
@@ -91,7 +92,7 @@ pub async fn postgres_credentials(client: &Client, store: &Store) -> Result<Cred
 pub async fn mysql_of(client: &Client, store: &Store) -> Result<mysql::Server, OperationError> {
     let (reach, lookup) = way(client, store);
     let user = lookup.text(store.user.as_ref()).await?.unwrap_or_else(|| "root".into());
-    let password = mysql::Password::new(lookup.text(store.password.as_ref()).await?.unwrap_or_default());
+    let password = Password::new(lookup.text(store.password.as_ref()).await?.unwrap_or_default());
     let database = lookup.text(store.database.as_ref()).await?;
     let database = database.ok_or_else(|| OperationError::NoDatabase { store: store.to_string() })?;
     Ok(mysql::Server::connect(reach, mysql::Credentials { user, password, database }).await?)
@@ -102,7 +103,7 @@ pub async fn mysql_of(client: &Client, store: &Store) -> Result<mysql::Server, O
 pub async fn mongo_of(client: &Client, store: &Store) -> Result<mongo::Server, OperationError> {
     let (reach, lookup) = way(client, store);
     let user = lookup.text(store.user.as_ref()).await?;
-    let password = mongo::Password::new(lookup.text(store.password.as_ref()).await?.unwrap_or_default());
+    let password = Password::new(lookup.text(store.password.as_ref()).await?.unwrap_or_default());
     let credentials = user.map(|user| mongo::Credentials { user, password });
     Ok(mongo::Server::connect(reach, credentials, None).await?)
 }
@@ -111,7 +112,7 @@ pub async fn mongo_of(client: &Client, store: &Store) -> Result<mongo::Server, O
 pub async fn redis(existing: &Existing, store: &Store) -> Result<redis::Server, OperationError> {
     let (reach, lookup) = way(&existing.cluster.client, store);
     let user = lookup.text(store.user.as_ref()).await?;
-    let password = lookup.text(store.password.as_ref()).await?.map(redis::Password::new);
+    let password = lookup.text(store.password.as_ref()).await?.map(Password::new);
     Ok(redis::Server::connect(reach, user, password).await?)
 }
 

@@ -11,6 +11,7 @@ use mongodb::{Client, Database};
 
 use super::error::{During, MongoError};
 use crate::data::gate::Gate;
+use crate::data::password::Password;
 use crate::data::reach::Reach;
 
 /// The newest major version that is known; a later one is used with a note.
@@ -19,23 +20,6 @@ const NEWEST: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections at once.
 const MOST_CONNECTIONS: u32 = 8;
-
-/// A password, which no message shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
-
-impl Password {
-    /// From its text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Password(hidden)")
-    }
-}
 
 /// Who to log in as. The user is one of database `admin`, as the official images make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,8 +181,8 @@ fn options(gate: &Gate, credentials: Option<Credentials>) -> ClientOptions {
     options.max_pool_size = Some(MOST_CONNECTIONS);
     // Standalone servers take none.
     options.retry_writes = Some(false);
-    options.credential = credentials.map(|Credentials { user, password: Password(password) }| {
-        let named = Credential::builder().username(user).password(password);
+    options.credential = credentials.map(|Credentials { user, password }| {
+        let named = Credential::builder().username(user).password(password.reveal().to_owned());
         named.source("admin".to_owned()).build()
     });
     options

@@ -27,7 +27,8 @@ mod shapes;
 mod state;
 mod streams;
 
-pub use connect::{Credentials, Flavour, Password, Server};
+pub use super::password::Password;
+pub use connect::{Credentials, Flavour, Server};
 pub use dump::{DumpOptions, DumpReport, DumpedCollection, dump};
 pub use error::MongoError;
 pub use infer::infer;

@@ -9,6 +9,7 @@ use mysql_async::{Conn, OptsBuilder};
 
 use super::error::{During, MysqlError, ServerFault, Shown};
 use crate::data::gate::{Gate, Port};
+use crate::data::password::Password;
 use crate::data::reach::Reach;
 
 /// The oldest MariaDB that is supported: the first whose RENAME TABLE is atomic.
@@ -23,23 +24,6 @@ const NEWEST_MYSQL: u16 = 9;
 const SETTINGS: &str = "SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', \
      autocommit = 1, foreign_key_checks = 1, unique_checks = 1, sql_quote_show_create = 1, wait_timeout = 86400, \
      net_read_timeout = 3600, net_write_timeout = 3600, SESSION TRANSACTION_ISOLATION = 'REPEATABLE-READ'";
-
-/// A password, which no message shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
-
-impl Password {
-    /// From its text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Password(hidden)")
-    }
-}
 
 /// Who connects, and to which database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,7 +235,7 @@ impl Server {
         let Credentials { user, password, .. } = &self.credentials;
         OptsBuilder::default()
             .user(Some(user.as_str()))
-            .pass(Some(password.0.as_str()))
+            .pass(Some(password.reveal()))
             .db_name(database)
             .stmt_cache_size(0)
             .connect_attribute("program_name", "devcluster")

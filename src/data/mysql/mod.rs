@@ -27,8 +27,9 @@ mod streams;
 mod swap;
 mod types;
 
+pub use super::password::Password;
 pub use catalogue::schema;
-pub use connect::{Credentials, Flavour, OLDEST_MARIADB, OLDEST_MYSQL, Password, Server};
+pub use connect::{Credentials, Flavour, OLDEST_MARIADB, OLDEST_MYSQL, Server};
 pub use copies::CopyCost;
 pub use dump::{DumpOptions, DumpReport, DumpedTable, dump};
 pub use error::{MysqlError, ServerFault};

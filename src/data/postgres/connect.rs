@@ -8,6 +8,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::error::{During, PostgresError, ServerFault, Shown};
+use crate::data::password::Password;
 use crate::data::reach::Reach;
 
 /// The oldest version that is supported, and the newest that was tried.
@@ -24,28 +25,6 @@ const SETTINGS: &str = "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgre
      SET standard_conforming_strings = on; SET synchronize_seqscans = off; SET statement_timeout = 0; \
      SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
      SET client_min_messages = warning; SELECT pg_catalog.set_config('search_path', '', false)";
-
-/// A password, which no message shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
-
-impl Password {
-    /// From its text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Its text, for what logs in by it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Password(hidden)")
-    }
-}
 
 /// Who connects, and to which database.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -30,8 +30,9 @@ mod statements;
 mod streams;
 mod types;
 
+pub use super::password::Password;
 pub use catalogue::schema;
-pub use connect::{Credentials, NEWEST, OLDEST, Password, Server};
+pub use connect::{Credentials, NEWEST, OLDEST, Server};
 pub use copies::CopyCost;
 pub use dump::{DumpOptions, DumpReport, DumpedTable, dump};
 pub use error::{PostgresError, ServerFault};

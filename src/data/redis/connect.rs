@@ -5,27 +5,11 @@ use std::sync::Arc;
 
 use super::error::RedisError;
 use super::wire::{Link, Reply};
+use crate::data::password::Password;
 use crate::data::reach::Reach;
 
 /// The newest major version that is known, of either flavour; a later one is used with a note.
 const NEWEST: u32 = 8;
-
-/// A password, which no message shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
-
-impl Password {
-    /// From its text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Password(hidden)")
-    }
-}
 
 /// Which of the two the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +121,7 @@ impl Server {
         let stream = self.reach.dial().await;
         let mut link =
             Link::new(stream.map_err(|source| RedisError::Unreachable { store: store(), source })?);
-        let Some(Password(password)) = &self.password else { return Ok(link) };
+        let Some(password) = self.password.as_ref().map(Password::reveal) else { return Ok(link) };
         let words: Vec<&[u8]> = match &self.user {
             Some(user) => vec![b"AUTH", user.as_bytes(), password.as_bytes()],
             None => vec![b"AUTH", password.as_bytes()],

@@ -18,7 +18,8 @@ mod streams;
 mod value;
 mod wire;
 
-pub use connect::{Flavour, Password, Server};
+pub use super::password::Password;
+pub use connect::{Flavour, Server};
 pub use dump::{DumpOptions, DumpReport, Moment, dump, dump_with};
 pub use error::{RdbError, RedisError};
 pub use progress::{OnProgress, Progress};
