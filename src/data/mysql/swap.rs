@@ -174,8 +174,9 @@ async fn rename(server: &Server, session: &mut Session, statement: &str) -> Resu
     let mut helper = server.outside().await?;
     let own = session.id();
     let mut renamed = std::pin::pin!(session.query_drop(statement));
+    // The server keeps its list of transactions until nobody has asked for a tenth of a second.
     let mut pause =
-        tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, Duration::from_millis(100));
+        tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, Duration::from_millis(250));
     let mut ended = 0;
     loop {
         tokio::select! {
