@@ -244,13 +244,17 @@ fn swaps(project: &Project, dev: &mut Dev, running: &Running<'_>) -> BTreeMap<Pa
     };
     let before: BTreeMap<String, _> =
         running.pods().into_iter().map(|(name, pod)| (name, place(&pod))).collect();
+    let swapped = dev.times("swap: ");
     project.edit("app/main.go", "\"one\"", "\"two\"");
     running.answer("/version", Some("two"));
+    dev.says("swap: ", swapped + 1);
     project.edit("app/main.go", "\"two\"", "two\"");
     dev.says("syntax error", 1);
     running.answer("/version", Some("two"));
     project.edit("app/main.go", "two\"", "\"three\"");
     running.answer("/version", Some("three"));
+    // Until the kubelet has told of the new containers, `up` would take them for old ones.
+    dev.says("swap: ", swapped + 2);
     running.ready();
     let after: BTreeMap<String, _> =
         running.pods().into_iter().map(|(name, pod)| (name, place(&pod))).collect();
