@@ -238,23 +238,26 @@ fn tells(project: &Project, dev: &mut Dev, running: &Running<'_>) {
 }
 
 /// Gives the project's files as they are at the end.
+/// What is said at the end of a swap.
+const SWAPPED: &str = "swap: registry.example.com/developed/app in";
+
 fn swaps(project: &Project, dev: &mut Dev, running: &Running<'_>) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
     let place = |pod: &Value| {
         (pod["metadata"]["uid"].clone(), pod["status"]["podIP"].clone(), pod["spec"]["nodeName"].clone())
     };
     let before: BTreeMap<String, _> =
         running.pods().into_iter().map(|(name, pod)| (name, place(&pod))).collect();
-    let swapped = dev.times("swap: ");
+    let swapped = dev.times(SWAPPED);
     project.edit("app/main.go", "\"one\"", "\"two\"");
     running.answer("/version", Some("two"));
-    dev.says("swap: ", swapped + 1);
+    dev.says(SWAPPED, swapped + 1);
     project.edit("app/main.go", "\"two\"", "two\"");
     dev.says("syntax error", 1);
     running.answer("/version", Some("two"));
     project.edit("app/main.go", "two\"", "\"three\"");
     running.answer("/version", Some("three"));
     // Until the kubelet has told of the new containers, `up` would take them for old ones.
-    dev.says("swap: ", swapped + 2);
+    dev.says(SWAPPED, swapped + 2);
     running.ready();
     let after: BTreeMap<String, _> =
         running.pods().into_iter().map(|(name, pod)| (name, place(&pod))).collect();
