@@ -237,10 +237,10 @@ fn tells(project: &Project, dev: &mut Dev, running: &Running<'_>) {
     assert_eq!(dev.times("no running container had to change"), 0, "nothing is tried without a save");
 }
 
-/// Gives the project's files as they are at the end.
 /// What is said at the end of a swap.
 const SWAPPED: &str = "swap: registry.example.com/developed/app in";
 
+/// Gives the project's files as they are at the end.
 fn swaps(project: &Project, dev: &mut Dev, running: &Running<'_>) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
     let place = |pod: &Value| {
         (pod["metadata"]["uid"].clone(), pod["status"]["podIP"].clone(), pod["spec"]["nodeName"].clone())
