@@ -1,5 +1,6 @@
 //! Reaches a store in the cluster through the API server: connections to its port, and programs in its container.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -42,13 +43,14 @@ impl ClusterReach {
         Self { client, store, name }
     }
 
-    /// Where its Pod listens, for who runs in the cluster.
-    pub async fn address(&self) -> io::Result<SocketAddr> {
+    /// Where its Pod listens, for who runs in the cluster, and that Pod's labels.
+    pub async fn address(&self) -> io::Result<(SocketAddr, BTreeMap<String, String>)> {
         let pod = self.api().get(&self.pod().await?).await.map_err(io::Error::other)?;
+        let labels = pod.labels().clone();
         let address = pod.status.and_then(|status| status.pod_ip).and_then(|text| text.parse().ok());
         let address =
             address.ok_or_else(|| io::Error::other(format!("the Pod of {} has no address", self.name)))?;
-        Ok(SocketAddr::new(address, self.store.port))
+        Ok((SocketAddr::new(address, self.store.port), labels))
     }
 
     fn api(&self) -> Api<Pod> {
