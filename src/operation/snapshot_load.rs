@@ -112,15 +112,25 @@ async fn load_postgres(
 pub(super) fn own_prefix(manifest: &Manifest, store: &Store, own: &str) -> Result<String, OperationError> {
     let kind = own.split('/').next().unwrap_or_default();
     let all = manifest.streams.iter().filter_map(|stream| stream.path.as_str().strip_suffix(MARK));
-    let prefixes: BTreeSet<&str> = all.filter(|prefix| prefix.split('/').next() == Some(kind)).collect();
+    let all = all.filter(|prefix| prefix.split('/').next() == Some(kind));
+    own_or_only(manifest, store, own, all.map(str::to_owned).collect())
+}
+
+/// Of what parts of a snapshot begin with, the store's own, or the only one.
+pub(super) fn own_or_only(
+    manifest: &Manifest,
+    store: &Store,
+    own: &str,
+    prefixes: BTreeSet<String>,
+) -> Result<String, OperationError> {
     let mut all = prefixes.iter();
     match (all.next(), all.next()) {
         _ if prefixes.contains(own) => Ok(own.to_owned()),
-        (Some(only), None) => Ok((*only).to_owned()),
+        (Some(only), None) => Ok(only.clone()),
         _ => Err(OperationError::NotInSnapshot {
             store: store.to_string(),
             snapshot: manifest.name.to_string(),
-            there: prefixes.into_iter().map(str::to_owned).collect(),
+            there: prefixes.into_iter().collect(),
         }),
     }
 }

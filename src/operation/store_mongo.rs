@@ -12,7 +12,7 @@ use super::meter::Meter;
 use super::outcome::{Held, Part, Reset, Seeded, Taken, Words};
 use super::session::Session;
 use super::snapshot_create::{Taking, finish};
-use super::snapshot_load::say_cost;
+use super::snapshot_load::{own_or_only, say_cost};
 use crate::data::discover::Store;
 use crate::data::generate::Generator;
 use crate::data::mongo::{self, DumpOptions, Masking, Server, Shapes};
@@ -101,7 +101,7 @@ pub async fn load(
 
 /// What the streams of the one server that is meant begin with.
 fn snapshot_prefix(manifest: &Manifest, store: &Store) -> Result<String, OperationError> {
-    let starts: std::collections::BTreeSet<String> = manifest
+    let starts = manifest
         .streams
         .iter()
         .filter_map(|stream| {
@@ -110,17 +110,7 @@ fn snapshot_prefix(manifest: &Manifest, store: &Store) -> Result<String, Operati
             Some(format!("{kind}/{}/{}", parts.next()?, parts.next()?))
         })
         .collect();
-    let own = prefix(store);
-    let mut all = starts.iter();
-    match (all.next(), all.next()) {
-        _ if starts.contains(&own) => Ok(own),
-        (Some(only), None) => Ok(only.clone()),
-        _ => Err(OperationError::NotInSnapshot {
-            store: store.to_string(),
-            snapshot: manifest.name.to_string(),
-            there: starts.into_iter().collect(),
-        }),
-    }
+    own_or_only(manifest, store, &prefix(store), starts)
 }
 
 /// Loads synthetic documents.

@@ -34,6 +34,7 @@ pub(crate) mod test_schema;
 mod tests;
 mod write;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ pub(in crate::data) use error::Faults;
 pub(in crate::data) use form::{Form, Unit};
 pub(in crate::data) use guess::Known;
 
-use super::schema::{Schema, TableName};
+use super::schema::{self, Schema, TableName};
 use super::seed::Seed;
 use column::Table;
 
@@ -89,6 +90,22 @@ impl Generator {
     /// The tables that get rows, in an order in which they can be loaded.
     pub fn tables(&self) -> &[TablePlan] {
         &self.plan
+    }
+
+    /// The tables that get rows, and all of a schema that refer to them, however far: those lose theirs.
+    pub fn changed<'s>(&self, schema: &'s Schema) -> Vec<&'s schema::Table> {
+        let mut names: BTreeSet<&TableName> = self.tables().iter().map(|plan| &plan.table).collect();
+        loop {
+            let refers =
+                |table: &&schema::Table| table.foreign_keys.iter().any(|key| names.contains(&key.table));
+            let more: Vec<&TableName> =
+                schema.tables.iter().filter(refers).map(|table| &table.name).collect();
+            let before = names.len();
+            names.extend(more);
+            if names.len() == before {
+                return schema.tables.iter().filter(|table| names.contains(&table.name)).collect();
+            }
+        }
     }
 
     /// The columns that are written, in the order in which rows have them. Others get what the database makes.

@@ -103,7 +103,7 @@ pub async fn dump(
     let job = Job { writer, options, treatment, on_progress };
     let tables = job.rows(&mut sessions, &readings).await?;
     drop((job, sessions, readings));
-    let texts = [text(&definitions), text_of_schema(&schema)];
+    let texts = [text(&definitions), schema.kept()];
     if let Some(search) = search {
         nothing_came_through(search, &texts)?;
     }
@@ -125,13 +125,6 @@ fn finish(opened: [StreamWriter; 2], texts: &[String; 2]) -> Result<(), MysqlErr
 fn text(definitions: &Definitions) -> String {
     // Names, texts, numbers and lists alone: nothing in it fails to be JSON.
     serde_json::to_string_pretty(definitions).unwrap_or_default()
-}
-
-/// The schema as it is kept: without numbers of rows, which are but estimates.
-fn text_of_schema(schema: &Schema) -> String {
-    let mut counted = schema.clone();
-    counted.tables.iter_mut().for_each(|table| table.rows = 0);
-    serde_json::to_string_pretty(&counted).unwrap_or_default()
 }
 
 /// Refuses a snapshot in which original values stand.

@@ -81,7 +81,7 @@ pub async fn load(
     on_progress: OnProgress<'_>,
 ) -> Result<LoadReport, MysqlError> {
     let started = Instant::now();
-    let changed = changed(schema, generator);
+    let changed = generator.changed(schema);
     let loading = Loading { server, generator, options, on_progress, changed };
     let mut held = Exclusive::take(server).await?;
     let replaced = loading.replace(&mut held).await;
@@ -95,20 +95,6 @@ pub async fn load(
     let emptied =
         loading.changed.iter().filter(|table| !got(table)).map(|table| table.name.clone()).collect();
     Ok(LoadReport { tables, emptied, sessions_ended, took: started.elapsed() })
-}
-
-/// The tables that get rows, and all that refer to them, however far.
-fn changed<'s>(schema: &'s Schema, generator: &Generator) -> Vec<&'s Table> {
-    let mut names: BTreeSet<&TableName> = generator.tables().iter().map(|plan| &plan.table).collect();
-    loop {
-        let refers = |table: &&Table| table.foreign_keys.iter().any(|key| names.contains(&key.table));
-        let more: Vec<&TableName> = schema.tables.iter().filter(refers).map(|table| &table.name).collect();
-        let before = names.len();
-        names.extend(more);
-        if names.len() == before {
-            return schema.tables.iter().filter(|table| names.contains(&table.name)).collect();
-        }
-    }
 }
 
 struct Loading<'l> {

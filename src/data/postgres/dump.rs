@@ -100,7 +100,7 @@ pub async fn dump(
     let job = Job { writer, options, encoding: &moment.encoding, treatment, on_progress };
     let tables = job.rows(&sessions, &readings).await?;
     drop((job, sessions));
-    let texts = [kept(&schema), definitions.pre_data, definitions.post_data, after];
+    let texts = [schema.kept(), definitions.pre_data, definitions.post_data, after];
     if let Some(search) = search {
         nothing_came_through(search, &texts)?;
     }
@@ -229,12 +229,4 @@ impl Opened {
         });
         written.await.map_err(|_| PostgresError::Stopped("writing definitions"))?
     }
-}
-
-/// The schema as it is kept: without numbers of rows, which are but estimates.
-fn kept(schema: &Schema) -> String {
-    let mut counted = schema.clone();
-    counted.tables.iter_mut().for_each(|table| table.rows = 0);
-    // Names, numbers, lists and ordered maps alone: nothing in it fails to be JSON.
-    serde_json::to_string_pretty(&counted).unwrap_or_default()
 }

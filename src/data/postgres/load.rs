@@ -1,7 +1,6 @@
 //! Loads generated rows, all or nothing: one transaction that empties the tables, fills them by COPY and puts indexes and
 //! constraints back, so that whatever ends it early leaves the old rows.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -91,7 +90,7 @@ async fn replace(
     let started = Instant::now();
     drop_retired(lock, server.database()).await?;
     let session = server.session().await?;
-    let changed = changed(schema, generator);
+    let changed = generator.changed(schema);
     begin(&session, &changed, options).await?;
     let all = relations(&session, changed.iter().map(|table| &table.name)).await?;
     let rows = |table: &Table| {
@@ -113,20 +112,6 @@ async fn replace(
     drop_retired(lock, server.database()).await?;
     let emptied = changed.iter().filter(|table| rows(table) == 0).map(|table| table.name.clone()).collect();
     Ok(LoadReport { tables, emptied, took: started.elapsed() })
-}
-
-/// The tables that get rows, and all that refer to them, however far.
-pub(super) fn changed<'s>(schema: &'s Schema, generator: &Generator) -> Vec<&'s Table> {
-    let mut names: BTreeSet<&TableName> = generator.tables().iter().map(|plan| &plan.table).collect();
-    loop {
-        let refers = |table: &&Table| table.foreign_keys.iter().any(|key| names.contains(&key.table));
-        let more: Vec<&TableName> = schema.tables.iter().filter(refers).map(|table| &table.name).collect();
-        let before = names.len();
-        names.extend(more);
-        if names.len() == before {
-            return schema.tables.iter().filter(|table| names.contains(&table.name)).collect();
-        }
-    }
 }
 
 /// A table without those that inherit from it.

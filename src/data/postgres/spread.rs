@@ -17,7 +17,7 @@ use super::dump_moment::{Moment, Reading};
 use super::dump_rows::{Piece, copy_out};
 use super::error::{During, PostgresError, Shown};
 use super::exclusive::Exclusive;
-use super::load::{LoadReport, LoadedTable, changed, relations};
+use super::load::{LoadReport, LoadedTable, relations};
 use super::part::{self, Part};
 use super::progress::{OnProgress, Progress};
 use super::restore_definitions::{Script, create_database};
@@ -217,7 +217,7 @@ async fn prepare(
     tidy(held, server.database()).await?;
     on_progress(Progress::Step("making tables"));
     let changed: Vec<TableName> =
-        changed(schema, generator).into_iter().map(|table| table.name.clone()).collect();
+        generator.changed(schema).into_iter().map(|table| table.name.clone()).collect();
     let stay = hold_back_writers(server, schema, &changed).await?;
     let moment = Moment::begin(server, &DumpOptions::whole("")).await?;
     let definitions = definitions(server, &moment.snapshot, &moment.encoding).await?;
