@@ -107,12 +107,16 @@ impl Bench {
         let path = self.path("copy.sql");
         std::fs::write(&path, script).expect("written");
         for _ in 0..self.runs {
+            // Nobody pays for what the one before left to be written.
+            outside("CHECKPOINT");
             ours.push(time(&mut self.own(&["load", name, &rows])));
             let arguments = ["-qX", "-v", "ON_ERROR_STOP=1", "-d", name, "-f"];
+            outside("CHECKPOINT");
             copy.push(time(Self::client("psql", &arguments).arg(&path)));
             let scale = self.scale.to_string();
             outside("DROP DATABASE IF EXISTS peer");
             outside("CREATE DATABASE peer");
+            outside("CHECKPOINT");
             pgbench.push(time(&mut Self::client("pgbench", &["-i", "-q", "-s", &scale, "peer"])));
         }
         outside("DROP DATABASE peer");

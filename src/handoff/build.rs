@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::canonical::{ascii, canonical_json, canonical_object, hash};
 use super::fields::outline;
-use super::lock::{DataEntry, Entry, InputFile, Inputs, Local, Lock, Migration, SecretValues};
+use super::lock::{DataEntry, Entry, InputFile, Inputs, Local, Lock, LockedImage, Migration, SecretValues};
 use super::secret::{self, LockKey, MADE_UP};
 use crate::manifest::{Object, Rendered, SourceFiles};
 
@@ -20,8 +20,10 @@ pub struct Facts {
     pub kubernetes: Option<String>,
     /// API versions that production serves beyond Kubernetes' own.
     pub api_versions: Vec<String>,
-    /// Image references as the manifests write them.
-    pub images: BTreeSet<String>,
+    /// The images that the manifests name.
+    pub images: Vec<LockedImage>,
+    /// What each build is made from: files from the configuration's directory with their digests, by the build's name.
+    pub builds: BTreeMap<String, BTreeMap<String, String>>,
     /// What stores hold, in the order of loading.
     pub data: Vec<DataEntry>,
     /// What migrates, in order, by name.
@@ -55,7 +57,7 @@ pub fn build(rendered: &Rendered, facts: &Facts) -> Present {
         lock: Lock {
             kubernetes: facts.kubernetes.clone(),
             api_versions: facts.api_versions.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
-            images: facts.images.iter().cloned().collect(),
+            images: facts.images.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
             data: facts.data.clone(),
             migrations: facts.migrations.iter().map(|name| migration(name)).collect(),
             secrets: facts
@@ -78,6 +80,14 @@ pub fn build(rendered: &Rendered, facts: &Facts) -> Present {
     Present { lock: builder.lock, objects: builder.objects }
 }
 
+/// The most files of a build's context that a lock names.
+const BUILD_FILES: usize = 300;
+
+/// What the files of a build are listed under.
+pub(super) fn build_source(name: &str) -> String {
+    format!("build {name}")
+}
+
 fn migration(name: &str) -> Migration {
     Migration { name: name.to_owned(), reversible: "unknown".into() }
 }
@@ -94,6 +104,17 @@ fn inputs(facts: &Facts) -> Inputs {
             };
             files.insert(InputFile { source: name.clone(), path, digest });
         }
+    }
+    for (name, listed) in &facts.builds {
+        // Of a large context only the whole is told, by its image.
+        if listed.len() > BUILD_FILES {
+            continue;
+        }
+        files.extend(listed.iter().map(|(path, digest)| InputFile {
+            source: build_source(name),
+            path: path.clone(),
+            digest: Some(digest.clone()),
+        }));
     }
     Inputs {
         tree: facts.tree.clone(),

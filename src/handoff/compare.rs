@@ -9,6 +9,7 @@ use super::fields::{Change, Field, differing};
 use super::lock::{DataEntry, Entry, Lock};
 use super::read::{by_path, outline};
 use super::secret::KEYED;
+use crate::parity::ImageReference;
 use crate::words::counted;
 
 /// How many files are named as the cause of one difference.
@@ -61,6 +62,7 @@ pub fn compare(lock: &Lock, now: &Present) -> Comparison {
     let changed = Changed::of(lock, &now.lock);
     settings(lock, &now.lock, &mut comparison.differences);
     data(lock, &now.lock, &mut comparison);
+    sources(lock, &now.lock, &changed, &mut comparison.differences);
     let mut values = secret_values(lock, &now.lock, &mut comparison.notes);
     let keys: BTreeSet<&String> = lock.objects.keys().chain(now.lock.objects.keys()).collect();
     for key in keys {
@@ -163,6 +165,26 @@ fn data(lock: &Lock, now: &Lock, into: &mut Comparison) {
     }
 }
 
+/// Images that are now built from something else. Which images there are is told by the objects that name them.
+fn sources(lock: &Lock, now: &Lock, changed: &Changed, into: &mut Vec<Difference>) {
+    for is in &now.images {
+        let Some(was) = lock.images.iter().find(|was| was.reference == is.reference) else { continue };
+        let change = match (&was.source, &is.source) {
+            (None, Some(_)) => Change::Added,
+            (Some(_), None) => Change::Gone,
+            (was, is) if was != is => Change::Differs,
+            _ => continue,
+        };
+        let causes = if change == Change::Differs {
+            changed.of_build(&is.reference)
+        } else {
+            vec!["devcluster.yaml".into()]
+        };
+        let subject = format!("what {} is built from", is.reference);
+        into.push(Difference { change, subject, fields: Vec::new(), causes });
+    }
+}
+
 /// Fields of Secrets whose values differ, by Secret.
 fn secret_values<'a>(
     lock: &'a Lock,
@@ -249,6 +271,32 @@ impl<'a> Changed<'a> {
             }
         }
         Self { files, untold, renderers, kubernetes: lock.kubernetes != now.kubernetes }
+    }
+
+    /// Changed files of the build that `image` comes from; where it has too many to be told, or its arguments changed, the
+    /// build itself.
+    fn of_build(&self, image: &str) -> Vec<String> {
+        let image = image.parse::<ImageReference>().ok();
+        let covers = |source: &str| {
+            let name = source.strip_prefix("build ");
+            name.is_some_and(|name| image.as_ref().is_some_and(|image| image.is_covered_by(name)))
+        };
+        let files: Vec<&str> = self
+            .files
+            .iter()
+            .filter(|(source, _)| covers(source))
+            .flat_map(|(_, files)| files)
+            .copied()
+            .collect();
+        let mut causes: Vec<String> = files.iter().take(FILES_NAMED).map(|file| (*file).to_owned()).collect();
+        if files.len() > FILES_NAMED {
+            causes.push(format!("{} more", counted(files.len() - FILES_NAMED, "file")));
+        }
+        if causes.is_empty() {
+            vec!["its context, or its arguments in devcluster.yaml".into()]
+        } else {
+            causes
+        }
     }
 
     fn causes(&self, entry: &Entry) -> Vec<String> {

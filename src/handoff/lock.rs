@@ -18,8 +18,8 @@ pub struct Lock {
     pub kubernetes: Option<String>,
     /// API versions that production serves beyond Kubernetes' own, sorted.
     pub api_versions: Vec<String>,
-    /// Image references as the manifests write them, sorted.
-    pub images: Vec<String>,
+    /// The images that the manifests name, sorted.
+    pub images: Vec<LockedImage>,
     /// What stores hold, in the order of loading.
     pub data: Vec<DataEntry>,
     /// What migrates, in order.
@@ -28,10 +28,37 @@ pub struct Lock {
     pub objects: BTreeMap<String, Entry>,
     /// Keyed hashes of Secrets' values; none where there was no key.
     pub secrets: Option<SecretValues>,
+    /// What images were on machines that wrote the lock, sorted.
+    pub seen: Vec<SeenImage>,
     /// What it was rendered from.
     pub inputs: Inputs,
     /// What is of this machine and never travels.
     pub local: Local,
+}
+
+/// An image that the manifests name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct LockedImage {
+    /// The reference as the manifests write it.
+    pub reference: String,
+    /// What its registry has it as, `sha256:HEX`: the digest of its index, or of its manifest where it is for one platform.
+    /// None where no engine told it yet, or it is built.
+    pub digest: Option<String>,
+    /// What it is built from: a digest of its Dockerfile, arguments and context. None where it is not built.
+    pub source: Option<String>,
+}
+
+/// An image as an engine had it. Not part of the root: it differs between platforms.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeenImage {
+    /// The reference as the manifests write it.
+    pub reference: String,
+    /// Its platform, `linux/amd64`.
+    pub platform: String,
+    /// The digest of its manifest for that platform, where the engine tells it.
+    pub manifest: Option<String>,
+    /// The digest of its configuration, where the engine tells it: which decides what it runs.
+    pub config: Option<String>,
 }
 
 /// A store's data.
@@ -117,11 +144,12 @@ impl Lock {
         let data: Vec<_> = self.data.iter().map(|data| json!([data.store, data.from, data.digest])).collect();
         let migrations: Vec<_> =
             self.migrations.iter().map(|migration| json!([migration.name, migration.reversible])).collect();
+        let images = self.images.iter().map(|image| json!([image.reference, image.digest, image.source]));
         hash(&json!({
             "version": VERSION,
             "kubernetes": self.kubernetes,
             "apiVersions": self.api_versions,
-            "images": self.images,
+            "images": images.collect::<Vec<_>>(),
             "data": data,
             "migrations": migrations,
             "objects": objects,

@@ -3,8 +3,9 @@
 //!
 //! # What the root covers
 //!
-//! Every object's and hook's canonical hash, the images they name, Kubernetes' version as configured, the data sets with
-//! their digests, and the migrations in their order. Inputs (files, renderers' versions, the git tree) stand beside it: a
+//! Every object's and hook's canonical hash, the images they name (those that are built with a digest of what they are built
+//! from, the others with what their registry has them as, where an engine told that), Kubernetes' version as configured, the
+//! data sets with their digests, and the migrations in their order. Inputs (files, renderers' versions, the git tree) stand beside it: a
 //! comment changes a file and nothing that runs, so inputs only explain. Local policy (profile, builds, stand-ins) is of
 //! this machine and stands apart.
 //!
@@ -36,7 +37,9 @@ pub mod write;
 
 pub use build::{Facts, Present, build};
 pub use compare::{Comparison, Difference, compare};
-pub use lock::{DataEntry, Entry, InputFile, Inputs, Local, Lock, Migration, SecretValues};
+pub use lock::{
+    DataEntry, Entry, InputFile, Inputs, Local, Lock, LockedImage, Migration, SecretValues, SeenImage,
+};
 pub use read::{LockFault, LockFaults, read};
 pub use secret::LockKey;
 pub use text::to_text;

@@ -32,7 +32,11 @@ fn object(kind: &str, name: &str, spec: &Value) -> Object {
 fn present(objects: Vec<Object>) -> Present {
     let facts = Facts {
         kubernetes: Some("1.34".into()),
-        images: ["docker.io/a:1".to_owned()].into(),
+        images: vec![
+            LockedImage { reference: "docker.io/a:1".into(), digest: Some("sha256:1".into()), source: None },
+            LockedImage { reference: "b".into(), digest: None, source: Some("2".into()) },
+        ],
+        builds: [("b".to_owned(), [("app/x y".to_owned(), "3+x".to_owned())].into())].into(),
         data: vec![DataEntry { store: "a/b".into(), from: "snapshot x".into(), digest: None }],
         migrations: vec!["shop/migrate".into()],
         renderers: [("helm".to_owned(), "v4.0.0+g1".to_owned())].into(),

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::lock::{DataEntry, Entry, InputFile, Inputs, Local, Lock, Migration, SecretValues, VERSION};
+use super::lock::{
+    DataEntry, Entry, InputFile, Inputs, Local, Lock, LockedImage, Migration, SecretValues, SeenImage,
+    VERSION,
+};
 use crate::yaml::{Spanned, SpannedValue, parse_spanned};
 
 const ANEW: &str = "write it anew with `devcluster lock`";
@@ -123,7 +126,7 @@ impl Reader {
             root: self.digest(&mut fields, "root"),
             kubernetes: self.optional(&mut fields, "kubernetes"),
             api_versions: self.texts(&mut fields, "apiVersions"),
-            images: self.texts(&mut fields, "images"),
+            images: self.list(&mut fields, "images", Self::image),
             ..Lock::default()
         };
         lock.data = self.list(&mut fields, "data", Self::data);
@@ -134,6 +137,7 @@ impl Reader {
             }
         }
         lock.secrets = fields.take("secrets").map(|value| self.secrets(value));
+        lock.seen = self.list(&mut fields, "seen", Self::seen);
         if let Some(value) = self.required(&mut fields, "inputs") {
             lock.inputs = self.inputs(value);
         }
@@ -142,6 +146,29 @@ impl Reader {
         }
         self.end(fields);
         lock
+    }
+
+    fn image(&mut self, value: &Spanned) -> LockedImage {
+        let mut fields = self.fields(value, "an image");
+        let image = LockedImage {
+            reference: self.text(&mut fields, "image"),
+            digest: self.if_there(&mut fields, "digest"),
+            source: self.if_there(&mut fields, "source"),
+        };
+        self.end(fields);
+        image
+    }
+
+    fn seen(&mut self, value: &Spanned) -> SeenImage {
+        let mut fields = self.fields(value, "an image that was seen");
+        let seen = SeenImage {
+            reference: self.text(&mut fields, "image"),
+            platform: self.text(&mut fields, "platform"),
+            manifest: self.if_there(&mut fields, "manifest"),
+            config: self.if_there(&mut fields, "config"),
+        };
+        self.end(fields);
+        seen
     }
 
     fn data(&mut self, value: &Spanned) -> DataEntry {
@@ -170,7 +197,7 @@ impl Reader {
         let key = self.text(&mut fields, "object");
         let hash = self.digest(&mut fields, "hash");
         let from = self.text(&mut fields, "from");
-        let file = fields.take("file").and_then(|value| self.as_text(value, "file"));
+        let file = self.if_there(&mut fields, "file");
         let outline = self.text(&mut fields, "fields");
         self.end(fields);
         (value.start.line, key, Entry { hash, from, file, fields: outline })
@@ -283,6 +310,10 @@ impl Reader {
         }
         self.fault(value.start.line, format!("{key} is to be a text; {ANEW}"));
         None
+    }
+
+    fn if_there(&mut self, fields: &mut Fields<'_>, key: &'static str) -> Option<String> {
+        fields.take(key).and_then(|value| self.as_text(value, key))
     }
 
     fn optional(&mut self, fields: &mut Fields<'_>, key: &'static str) -> Option<String> {

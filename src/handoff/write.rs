@@ -17,8 +17,14 @@ pub fn write(lock: &Lock) -> String {
     line(&mut out, "root", &lock.root);
     line(&mut out, "kubernetes", optional(lock.kubernetes.as_deref()));
     list(&mut out, "apiVersions", lock.api_versions.iter().map(|version| scalar(version)));
-    let _ = out.write_str("# As the manifests write them; what a tag stands for is not known here.\n");
-    list(&mut out, "images", lock.images.iter().map(|image| scalar(image)));
+    let images = lock.images.iter().map(|image| {
+        let told = [("digest", &image.digest), ("source", &image.source)];
+        format!("{{image: {}{}}}", scalar(&image.reference), where_told(told))
+    });
+    out.push_str(
+        "# digest: what the registry has it as, where an engine told it. source: what it is built from.\n",
+    );
+    list(&mut out, "images", images);
     let data = lock.data.iter().map(|data| {
         let digest = optional(data.digest.as_deref());
         format!("{{store: {}, from: {}, digest: {digest}}}", scalar(&data.store), scalar(&data.from))
@@ -39,6 +45,13 @@ pub fn write(lock: &Lock) -> String {
     });
     list(&mut out, "objects", objects);
     write_secrets(&mut out, lock);
+    let seen = lock.seen.iter().map(|seen| {
+        let told = [("manifest", &seen.manifest), ("config", &seen.config)];
+        let (image, platform) = (scalar(&seen.reference), scalar(&seen.platform));
+        format!("{{image: {image}, platform: {platform}{}}}", where_told(told))
+    });
+    out.push_str("# What images were where this was written, by platform. Beside the root.\n");
+    list(&mut out, "seen", seen);
     write_inputs(&mut out, lock);
     write_local(&mut out, lock);
     out
@@ -109,6 +122,12 @@ fn nested(out: &mut String, key: &str, items: impl Iterator<Item = String>) {
     for item in items {
         let _ = writeln!(out, "  - {item}");
     }
+}
+
+fn where_told(fields: [(&str, &Option<String>); 2]) -> String {
+    let told =
+        fields.into_iter().filter_map(|(key, value)| Some(format!(", {key}: {}", scalar(value.as_ref()?))));
+    told.collect()
 }
 
 fn optional(text: Option<&str>) -> String {

@@ -2,7 +2,7 @@
 //! A build whose content key is known to the engine is skipped.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -140,10 +140,7 @@ impl Workshop {
         let dockerfile =
             std::fs::read_to_string(&build.dockerfile).map_err(|source| read(&build.dockerfile, source))?;
         let ignore = ignore_of(job)?;
-        let index = self
-            .cache
-            .join("contexts")
-            .join(blake3::hash(build.context.as_os_str().as_encoded_bytes()).to_hex().as_str());
+        let index = index_of(&self.cache, &build);
         let (root, secrets) = (build.context.clone(), secret_hashes(job, &self.directory)?);
         let hashing = tokio::task::spawn_blocking(move || hash_context(&root, &ignore, &index));
         let mut bases = BTreeMap::new();
@@ -243,7 +240,13 @@ fn failure_tail(lines: &[String]) -> String {
     kept.join("\n")
 }
 
-fn ignore_of(job: BuildJob<'_>) -> Result<Ignore, ImageError> {
+/// Where hashes of a context's files are remembered.
+pub(super) fn index_of(cache: &Path, build: &Build) -> PathBuf {
+    let context = blake3::hash(build.context.as_os_str().as_encoded_bytes());
+    cache.join("contexts").join(context.to_hex().as_str())
+}
+
+pub(super) fn ignore_of(job: BuildJob<'_>) -> Result<Ignore, ImageError> {
     let Some(path) = Ignore::locate(&job.build.context, &job.build.dockerfile) else {
         return Ok(Ignore::default());
     };

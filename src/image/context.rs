@@ -60,6 +60,43 @@ enum Kind {
 /// Hashes the context in `root` as `ignore` leaves it. `index` is where hashes of files are remembered; it holds nothing
 /// that cannot be had again. An error comes with the path it is about.
 pub fn hash_context(root: &Path, ignore: &Ignore, index: &Path) -> Result<ContextHash, (PathBuf, io::Error)> {
+    let seen = look(root, ignore, index)?;
+    let hash = digest(&seen.entries, &|path| seen.hashes.get(path).copied());
+    Ok(ContextHash { hash, entries: seen.entries.len(), read: seen.read })
+}
+
+/// The files and links of a context by path, each with what it holds as git would tell it apart: contents, whether it can be
+/// run, where a link leads. So a clone elsewhere, under another umask, has the same.
+pub fn list_context(
+    root: &Path,
+    ignore: &Ignore,
+    index: &Path,
+) -> Result<BTreeMap<String, String>, (PathBuf, io::Error)> {
+    let seen = look(root, ignore, index)?;
+    let listed = seen.entries.iter().filter_map(|entry| {
+        let told = match &entry.kind {
+            Kind::Directory => return None,
+            Kind::Link(target) => format!("{}+l", blake3::hash(target).to_hex()),
+            Kind::File(_) => {
+                let hash = blake3::Hash::from(seen.hashes.get(&entry.path).copied().unwrap_or_default());
+                format!("{}{}", hash.to_hex(), if entry.mode & 0o100 == 0 { "" } else { "+x" })
+            }
+        };
+        Some((entry.path.clone(), told))
+    });
+    Ok(listed.collect())
+}
+
+/// A context as it is on disk.
+struct Seen {
+    entries: Vec<Entry>,
+    /// Of files' contents, by path.
+    hashes: BTreeMap<String, [u8; 32]>,
+    /// Files whose contents had to be read.
+    read: usize,
+}
+
+fn look(root: &Path, ignore: &Ignore, index: &Path) -> Result<Seen, (PathBuf, io::Error)> {
     let mut entries = Vec::new();
     walk(root, "", ignore, &mut entries)?;
     entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -77,10 +114,6 @@ pub fn hash_context(root: &Path, ignore: &Ignore, index: &Path) -> Result<Contex
         .filter(|(path, stat)| known.get(*path).is_none_or(|(kept, _)| kept != stat))
         .collect();
     let fresh = hash_files(root, &unknown)?;
-    let hash_of = |path: &str| {
-        fresh.get(path).map(|(hash, _)| *hash).or_else(|| known.get(path).map(|(_, hash)| *hash))
-    };
-    let hash = digest(&entries, &hash_of);
     if !unknown.is_empty() || known.len() != wanted.len() {
         let kept = wanted.iter().filter_map(|(path, stat)| match fresh.get(*path) {
             Some((hash, true)) => Some((*path, *stat, *hash)),
@@ -90,7 +123,12 @@ pub fn hash_context(root: &Path, ignore: &Ignore, index: &Path) -> Result<Contex
         // The index only saves time: a directory that cannot be written costs reading, not the build.
         let _ = write_index(index, kept);
     }
-    Ok(ContextHash { hash, entries: entries.len(), read: unknown.len() })
+    let hash_of = |path: &str| {
+        fresh.get(path).map(|(hash, _)| *hash).or_else(|| known.get(path).map(|(_, hash)| *hash))
+    };
+    let hashes = wanted.iter().filter_map(|(path, _)| Some(((*path).to_owned(), hash_of(path)?))).collect();
+    let read = unknown.len();
+    Ok(Seen { entries, hashes, read })
 }
 
 fn walk(

@@ -20,6 +20,12 @@ pub struct EngineImage {
     pub size: u64,
     /// What it says it is, where it stands in for another: the value of the label for that.
     pub stand_in: Option<String>,
+    /// The digest of its manifest for that platform, where the engine tells it.
+    pub manifest: Option<String>,
+    /// The digest of its configuration, where the engine tells it.
+    pub config: Option<String>,
+    /// `REPOSITORY@DIGEST` of what registries have it as.
+    pub in_registries: Vec<String>,
     /// Whether a name of the user's points at it, so that it survives when a name of ours goes.
     pub named: bool,
 }
@@ -54,9 +60,14 @@ pub async fn find(engine: &Engine, reference: &str) -> Result<Option<EngineImage
         }
     };
     let named = found.repo_tags.as_ref().is_some_and(|tags| !tags.is_empty());
+    let id = found.id.unwrap_or_default();
     Ok(Some(EngineImage {
         reference: reference.into(),
-        id: found.id.unwrap_or_default(),
+        // With containerd's image store the id is that of a manifest or an index, which it then describes.
+        manifest: found.descriptor.as_ref().filter(|it| is_manifest(it)).and_then(|it| it.digest.clone()),
+        config: found.descriptor.is_none().then(|| id.clone()),
+        in_registries: found.repo_digests.unwrap_or_default(),
+        id,
         platform: Platform {
             os: found.os.unwrap_or_default(),
             architecture: found.architecture.unwrap_or_default(),
@@ -67,6 +78,12 @@ pub async fn find(engine: &Engine, reference: &str) -> Result<Option<EngineImage
         stand_in: found.config.and_then(|config| config.labels?.remove(super::standin::LABEL)),
         named,
     }))
+}
+
+/// Whether a descriptor is of one platform's manifest, not of an index.
+fn is_manifest(descriptor: &bollard::models::OciDescriptor) -> bool {
+    descriptor.media_type.as_deref().is_some_and(|media_type| media_type.contains(".manifest."))
+        && !descriptor.media_type.as_deref().is_some_and(|media_type| media_type.contains("list"))
 }
 
 fn is_bad_request(error: &EngineError) -> bool {
@@ -117,6 +134,9 @@ mod tests {
             diff_ids: Vec::new(),
             size: 0,
             stand_in: None,
+            manifest: None,
+            config: None,
+            in_registries: Vec::new(),
             named: true,
         }
     }

@@ -22,6 +22,7 @@ mod plan;
 pub mod pull;
 mod registry;
 mod settle;
+pub mod source;
 pub mod standin;
 pub mod thin;
 mod wire;

@@ -26,7 +26,8 @@ pub fn value_to_yaml(value: &Value) -> String {
         Value::Object(map) if !map.is_empty() => mapping(&mut out, map, 0),
         Value::Array(items) if !items.is_empty() => sequence(&mut out, items, 0),
         leaf => {
-            inline(&mut out, leaf, 0);
+            // Lines at the very margin are not everywhere taken for the text's own.
+            inline(&mut out, leaf, 1);
             out.push('\n');
         }
     }
@@ -291,6 +292,13 @@ spec:
         let key = "k".repeat(2000);
         let value = json!({"a": [{&key: 1, "b": {&key: {"c": [1]}}}], &key: "x\ny"});
         assert_eq!(back(&value), value);
+    }
+
+    #[test]
+    fn lines_of_a_document_that_is_a_text_are_read_back() {
+        for text in [",\n", "---\n", "- a\nb", "...\n\n", "# a\n"] {
+            assert_eq!(back(&json!(text)), json!(text));
+        }
     }
 
     fn values() -> impl Strategy<Value = Value> {

@@ -1,19 +1,18 @@
 //! Writes down what production's manifests come to: `devcluster.lock`. Neither an engine nor a cluster is needed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::error::OperationError;
-use super::tree;
 use super::verify::LockError;
+use super::{lock_images, tree};
 use crate::cluster::state::State;
 use crate::config::{Config, DataFrom, DataSet, ImageFrom};
 use crate::data::snapshot::{Catalogue, SnapshotError, SnapshotName};
 use crate::event::{Event, Reporter};
 use crate::handoff::{self, DataEntry, Facts, Local, LockKey, Present};
-use crate::manifest::{self, RenderContext, Rendered, Scope};
-use crate::parity::requirements;
+use crate::manifest::{self, RenderContext, Scope};
 
 /// The variable that has the key for Secrets' values, as 64 hexadecimal digits: a team and its CI share one.
 pub const KEY: &str = "DEVCLUSTER_LOCK_KEY";
@@ -36,8 +35,11 @@ pub async fn run(
     reporter: &dyn Reporter,
 ) -> Result<Written, OperationError> {
     let file = out.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
+    let earlier = std::fs::read_to_string(config.directory().join(handoff::FILE));
+    let earlier = earlier.ok().and_then(|text| handoff::read(&text).ok());
     let mut present = present(config, reporter).await?;
     explain(config, &mut present).await;
+    lock_images::fill(&mut present.lock, earlier.as_ref()).await;
     for data in present.lock.data.iter().filter(|data| data.digest.is_none()) {
         let what = format!("{} is not here: the lock says nothing of its content", data.from);
         reporter.report(Event::Warning(what));
@@ -73,11 +75,13 @@ pub(super) async fn present(config: &Config, reporter: &dyn Reporter) -> Result<
     rendered.settle_namespaces(|gvk| {
         Some(if gvk.kind.starts_with("Cluster") { Scope::Cluster } else { Scope::Namespaced })
     });
+    let images = lock_images::images(config, &rendered, state.cache()).await?;
     let facts = Facts {
         directory: config.directory().to_owned(),
         kubernetes: config.production.kubernetes_version.clone(),
         api_versions: config.production.api_versions.clone(),
-        images: images(&rendered),
+        images: images.locked,
+        builds: images.builds,
         data: data(config)?,
         migrations: config.migrations.clone(),
         sources: manifest::source_files(config, &context)?,
@@ -99,12 +103,6 @@ fn key() -> Result<Option<LockKey>, OperationError> {
     let Some(text) = std::env::var_os(KEY).filter(|text| !text.is_empty()) else { return Ok(None) };
     let key = text.to_str().and_then(LockKey::parse);
     key.map(Some).ok_or(OperationError::MaskingKey { variable: KEY })
-}
-
-fn images(rendered: &Rendered) -> BTreeSet<String> {
-    let mut everything = rendered.objects.clone();
-    everything.extend(rendered.hooks.iter().map(|hook| hook.object.clone()));
-    requirements(&everything, None).images.into_iter().flat_map(|image| image.written).collect()
 }
 
 fn data(config: &Config) -> Result<Vec<DataEntry>, OperationError> {

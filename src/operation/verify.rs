@@ -6,7 +6,7 @@ use super::error::OperationError;
 use super::lock;
 use crate::config::Config;
 use crate::event::Reporter;
-use crate::handoff::{self, Comparison, LockFaults};
+use crate::handoff::{self, Comparison, Lock, LockFaults};
 
 /// Why a lock could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +43,8 @@ pub enum LockError {
     },
 }
 
-/// Compares. `file` is beside the configuration where unset.
-pub async fn run(
-    config: &Config,
-    file: Option<&Path>,
-    reporter: &dyn Reporter,
-) -> Result<Comparison, OperationError> {
+/// Reads a lock; the one beside the configuration where `file` is unset.
+pub fn known(config: &Config, file: Option<&Path>) -> Result<Lock, OperationError> {
     let path = file.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -57,13 +53,21 @@ pub async fn run(
         }
         Err(source) => return Err(LockError::Io { path, source }.into()),
     };
-    let known = handoff::read(&text).map_err(|faults| LockError::Faults { path, faults })?;
+    Ok(handoff::read(&text).map_err(|faults| LockError::Faults { path, faults })?)
+}
+
+/// Compares what is rendered now with `known`.
+pub async fn run(
+    config: &Config,
+    known: &Lock,
+    reporter: &dyn Reporter,
+) -> Result<Comparison, OperationError> {
     let mut present = lock::present(config, reporter).await?;
-    let comparison = handoff::compare(&known, &present);
+    let comparison = handoff::compare(known, &present);
     if !comparison.differs() {
         return Ok(comparison);
     }
     // Asking programs for their versions takes longer than all the rest, and only explains.
     lock::explain(config, &mut present).await;
-    Ok(handoff::compare(&known, &present))
+    Ok(handoff::compare(known, &present))
 }
