@@ -104,6 +104,17 @@ pub(super) async fn fill(lock: &mut Lock, earlier: Option<&Lock>) {
     lock.root = lock.computed_root();
 }
 
+/// Images that the engine has as something else than `lock` says, in words: their tags were moved, or pulled before they were.
+pub(super) async fn moved(engine: &Engine, lock: &Lock) -> Vec<String> {
+    let known = lock.images.iter().filter_map(|image| Some((&image.reference, image.digest.as_ref()?)));
+    let asked = known.map(|(reference, wanted)| async move {
+        let found = inspect::find(engine, reference).await.ok()??;
+        let here = in_registry(reference, &found.in_registries)?;
+        (here != *wanted).then(|| format!("{reference} is {here} here, and {wanted} in the lock"))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
 /// What an image's registry has it as, of `REPOSITORY@DIGEST`s that the engine remembers.
 fn in_registry(reference: &str, remembered: &[String]) -> Option<String> {
     let wanted = reference.parse::<ImageReference>().ok()?;

@@ -7,7 +7,7 @@ use super::error::OperationError;
 use super::gather::gather;
 use super::session::Session;
 use super::up::INVENTORY;
-use super::{datasets, diff, images};
+use super::{datasets, diff, images, lock_images};
 use crate::apply::Inventory;
 use crate::apply::diff::Diff;
 use crate::handoff::Lock;
@@ -39,9 +39,10 @@ pub async fn run(session: &Session, lock: &Lock) -> Result<LiveComparison, Opera
     existing.cluster.discover().await?;
     let inventory = Inventory::load(&existing.cluster, INVENTORY).await?;
     let nodes: Vec<_> = existing.nodes.iter().map(|node| node.node.clone()).collect();
-    let (objects, actions) = tokio::try_join!(
+    let (objects, actions, moved) = tokio::try_join!(
         diff::compare(&desired, &existing, &inventory),
-        images::plan(session, &desired, &nodes)
+        images::plan(session, &desired, &nodes),
+        async { Ok(lock_images::moved(&session.engine, lock).await) }
     )?;
     let stand_ins = actions.iter().filter(|action| action.action == ImageWork::StandIn);
     let told = stand_ins.map(|action| format!("a stand-in runs as {}", action.name)).collect();
@@ -59,7 +60,8 @@ pub async fn run(session: &Session, lock: &Lock) -> Result<LiveComparison, Opera
         Some(differs)
     });
     let data = data.collect();
-    Ok(LiveComparison { objects, images: actions.iter().filter_map(differing).collect(), data, notes: told })
+    let images = actions.iter().filter_map(differing).chain(moved).collect();
+    Ok(LiveComparison { objects, images, data, notes: told })
 }
 
 fn differing(action: &ImageAction) -> Option<String> {

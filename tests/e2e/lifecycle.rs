@@ -37,6 +37,7 @@ fn up_puts_right_what_was_changed_behind_its_back_and_data_outlives_the_cluster(
         "blue"
     );
 
+    a_lock_is_held_against_the_cluster(&project);
     image_removed_from_a_node(&project);
     nothing_to_do(&project);
     rebuilt_under_the_same_tag(&project);
@@ -84,6 +85,20 @@ fn diffs_are_empty(project: &Project) {
     project.succeed(&["diff"]);
 }
 
+/// A lock that was written for this system is held against the cluster itself.
+fn a_lock_is_held_against_the_cluster(project: &Project) {
+    project.succeed(&["lock"]);
+    let (said, _) = project.succeed(&["verify", "--live"]);
+    assert!(said.contains("the cluster is as in the lock"), "{said}");
+    let scale = |replicas: &str| project.kubectl(&["scale", "-n", "small", "deployment/web", replicas]);
+    scale("--replicas=3");
+    let (said, _) = project.fail(&["verify", "--live"], 4);
+    assert!(said.contains("web") && said.contains("the cluster differs from the lock"), "{said}");
+    project.succeed(&["verify"]);
+    project.succeed(&["up"]);
+    project.succeed(&["verify", "--live"]);
+}
+
 fn image_removed_from_a_node(project: &Project) {
     let node = project.nodes().remove(0);
     let name = "registry.example.com/small/web:1";
@@ -114,6 +129,8 @@ fn rebuilt_under_the_same_tag(project: &Project) {
     let after = ids(project);
     assert!(before.is_disjoint(&after), "{before:?} {after:?}");
     diffs_are_empty(project);
+    let (said, _) = project.fail(&["verify"], 4);
+    assert!(said.contains("is built from\n    from web/version"), "{said}");
 }
 
 /// The place where containerd takes images in has room for nothing: what the kernel says is the real thing.
