@@ -148,6 +148,15 @@ async fn a_dump_is_of_one_moment() {
     assert_ne!(source.cli(&["GET", "a"]), "");
 }
 
+/// The delay is longer than a dump waits for a server that says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_would_wait_for_more_replicas_forks_at_once() {
+    let (source, kept) = (Running::with(&["--repl-diskless-sync-delay", "3600"]), Kept::new());
+    source.cli(&["SET", "a", "1"]);
+    kept.dump(&source, "first").await;
+    assert!(source.cli(&["CONFIG", "GET", "repl-diskless-sync-delay"]).ends_with("3600"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn why_there_is_no_connection_is_said() {
     let running = Running::new();

@@ -35,6 +35,45 @@ pub(super) struct Forked {
 
 /// Goes through the handshake, up to the first byte of data.
 pub(super) async fn fork(server: &Server) -> Result<Forked, RedisError> {
+    let delay = Delay::lift(server).await;
+    let forked = shake_hands(server).await;
+    if let Some(delay) = delay {
+        delay.restore().await;
+    }
+    forked
+}
+
+/// How long a server waits for more replicas before it forks: 5 s as it comes, and none will.
+struct Delay {
+    link: Link,
+    seconds: Vec<u8>,
+}
+
+impl Delay {
+    const NAME: &[u8] = b"repl-diskless-sync-delay";
+
+    /// None where there is no delay, or it may not be changed: then the fork comes after it. A run that is killed before it
+    /// restores the delay leaves the server without one until it starts anew, and nothing else.
+    async fn lift(server: &Server) -> Option<Self> {
+        let mut link = server.link().await.ok()?;
+        let Reply::Array(known) = link.reply(TASK, &[b"CONFIG", b"GET", Self::NAME]).await.ok()? else {
+            return None;
+        };
+        let [_, Reply::Bulk(seconds)] = known.as_slice() else { return None };
+        let seconds = Some(seconds.to_vec()).filter(|seconds| seconds != b"0")?;
+        match link.reply(TASK, &[b"CONFIG", b"SET", Self::NAME, b"0"]).await.ok()? {
+            Reply::Fault(_) => None,
+            _ => Some(Self { link, seconds }),
+        }
+    }
+
+    async fn restore(mut self) {
+        // The data is what counts: the server has a default of its own to fall back to.
+        let _ = self.link.reply(TASK, &[b"CONFIG", b"SET", Self::NAME, &self.seconds]).await;
+    }
+}
+
+async fn shake_hands(server: &Server) -> Result<Forked, RedisError> {
     let mut link = server.link().await?;
     let refused = |said: String| match said.split(' ').next() {
         Some("ERR" | "NOPERM") => RedisError::Replication { store: server.name().to_owned(), said },
