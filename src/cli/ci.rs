@@ -14,7 +14,9 @@ use super::{Global, interrupted, printer};
 use crate::event::{Event, Reporter as _};
 use crate::handoff::ci::{After, Report};
 use crate::operation::ci::{self, End, Finished, Locking, Options};
+use crate::operation::error::OperationError;
 use crate::operation::up;
+use crate::operation::verify::LockError;
 use crate::words::shown;
 
 /// The profile of runs, where the command line names none.
@@ -116,13 +118,10 @@ fn show(global: &Global, finished: &Finished) {
             )
         }
         (Some(taken), _) => format!("cluster {} is gone", taken.cluster),
-        (None, After::Kept) => {
-            format!(
-                "kept, where there is one: cluster {}; `devcluster down` takes it away",
-                finished.report.cluster
-            )
+        (None, After::Kept) if finished.is_there => {
+            format!("kept: cluster {}; `devcluster down` takes it away", finished.report.cluster)
         }
-        (None, After::TakenDown) => String::new(),
+        (None, _) => String::new(),
     };
     if !after.is_empty() {
         printer::talk(&after);
@@ -158,6 +157,10 @@ fn end(finished: &Finished) -> Result<(), CliError> {
             let said = finished.report.steps.iter().find_map(|step| step.said.as_deref()).unwrap_or_default();
             let hint = "write it anew with `devcluster lock`, or go on without one with --no-lock";
             Err(CliError::message(Exit::Differs, format!("{}\n{hint}", said.trim_end())))
+        }
+        End::Broken(error) if matches!(**error, OperationError::Lock(LockError::Absent { .. })) => {
+            let hint = "for git, or go on without one with --no-lock";
+            Err(CliError::message(Exit::Usage, format!("{error} {hint}")))
         }
         End::Broken(error) => Err(CliError::redacted(error, &finished.redactor)),
         End::TestsFailed => {

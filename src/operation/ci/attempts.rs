@@ -11,7 +11,7 @@ use super::error::CiError;
 use super::log::Log;
 use super::shards::{Crew, Told};
 use super::steps::{COMMANDS, Runner};
-use super::{End, known, shard_image};
+use super::{End, names};
 use crate::config::{CiCommand, Place};
 use crate::event::Event;
 use crate::handoff::ci::{Attempt, Ended, Kind, Verdict, variables};
@@ -147,17 +147,14 @@ impl Runner<'_> {
     ) -> Result<Told, OperationError> {
         let interrupted = || Told { ended: Ended::Interrupted, logs: Vec::new(), tail: Vec::new() };
         let Some(session) = self.session.clone() else { return Ok(interrupted()) };
-        let config = self.config.clone();
+        let Some(image) = self.shard_images.get(&command.name).cloned() else { return Ok(interrupted()) };
         let existing = &surroundings.raised.existing;
         let delivering = async {
-            let known = known::read(&config).await?;
-            match shard_image::find(&config, &known.images)?.get(&command.name) {
-                Some(image) => image.deliver(&session, existing).await.map(Some),
-                None => Ok(None),
-            }
+            names::resolve(&existing.cluster.client).await?;
+            image.deliver(&session, existing).await
         };
         let Ok(delivered) = self.unless_interrupted(step, delivering).await else { return Ok(interrupted()) };
-        let Some(image) = delivered? else { return Ok(interrupted()) };
+        let image = delivered?;
         if let Kind::Command(facts) = &mut self.report.steps[step].kind
             && let Some(shards) = &mut facts.shards
         {

@@ -12,7 +12,7 @@ use super::super::session::Existing;
 use super::super::status;
 use crate::cluster::state::State;
 use crate::config::Config;
-use crate::event::Silent;
+use crate::event::Reporter;
 use crate::handoff::ci::secret_values;
 use crate::manifest::{self, RenderContext};
 use crate::parity::requirements;
@@ -29,11 +29,11 @@ pub(super) struct Known {
     pub images: BTreeSet<String>,
 }
 
-/// Reads the manifests, as the step before did: nothing is said of them twice.
-pub(super) async fn read(config: &Config) -> Result<Known, OperationError> {
+/// Reads the manifests.
+pub(super) async fn read(config: &Config, reporter: &dyn Reporter) -> Result<Known, OperationError> {
     let state = State::open(&config.cluster.name)?;
     let context = RenderContext { state_directory: state.directory().to_owned(), cluster_version: None };
-    let rendered = manifest::render(config, &context, &Silent).await?;
+    let rendered = manifest::render(config, &context, reporter).await?;
     let mut objects = rendered.objects;
     objects.extend(rendered.hooks.into_iter().map(|hook| hook.object));
     let mut secrets: Vec<Vec<u8>> = objects.iter().flat_map(|object| secret_values(&object.value)).collect();

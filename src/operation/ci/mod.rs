@@ -11,6 +11,7 @@ mod group;
 mod heard;
 mod known;
 mod log;
+mod names;
 mod out;
 mod results;
 mod shard_image;
@@ -88,6 +89,8 @@ pub struct Finished {
     pub bundle: PathBuf,
     /// Why it ended.
     pub end: End,
+    /// Whether a cluster stands now.
+    pub is_there: bool,
     /// What was taken away; none where the cluster stays, or there was none.
     pub taken: Option<Taken>,
     /// What is to be told to nobody, for what is told of the end.

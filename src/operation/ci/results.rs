@@ -7,6 +7,7 @@ use super::super::error::OperationError;
 use super::error::CiError;
 use super::steps::{Runner, now};
 use super::{End, Finished};
+use crate::cluster::identity::Found;
 use crate::event::Event;
 use crate::handoff::ci::{After, Report, junit, statement, summary};
 
@@ -22,7 +23,12 @@ impl Runner<'_> {
         let summary = self.write(&report)?;
         let bundle = self.out.bundle()?;
         let taken = self.take_down().await;
+        let is_there = match &self.session {
+            Some(session) => matches!(session.find().await, Ok(Found::Ours(..))),
+            None => false,
+        };
         Ok(Finished {
+            is_there,
             report,
             summary,
             directory: self.out.directory().to_owned(),

@@ -1,5 +1,6 @@
 //! The steps of a run, one after the other; each is noted as it ends, so that an early end finds all that was done.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +17,8 @@ use super::diagnostics::{self, Gathering};
 use super::heard::Heard;
 use super::known::{self, Known};
 use super::out::Out;
-use super::{End, Locking, Options, shard_image};
+use super::shard_image::{self, ShardImage};
+use super::{End, Locking, Options};
 use crate::apply::diagnose::Diagnosis;
 use crate::cluster::identity::Found;
 use crate::config::{CiCommand, Config, Place};
@@ -45,6 +47,8 @@ pub(super) struct Runner<'a> {
     /// Whether neither a cluster nor data stood when it began: then its data goes with the cluster.
     pub(super) is_first: bool,
     pub(super) begun: Instant,
+    /// The images of sharded commands, by command.
+    pub(super) shard_images: BTreeMap<String, ShardImage>,
     secrets: Vec<Vec<u8>>,
     heard: Arc<Heard>,
     looked_into: usize,
@@ -77,6 +81,7 @@ impl<'a> Runner<'a> {
             session: None,
             is_first: false,
             begun: Instant::now(),
+            shard_images: BTreeMap::new(),
             secrets: Vec::new(),
             heard: Arc::new(Heard::new(reporter)),
             looked_into: 0,
@@ -85,10 +90,24 @@ impl<'a> Runner<'a> {
 
     /// Does all of it.
     pub(super) async fn run(&mut self) -> Result<(), End> {
+        self.learn().await?;
         self.lock().await?;
         let raised = self.up().await?;
         let addresses = self.reach(&raised).await?;
         self.commands(&raised, &addresses).await
+    }
+
+    /// Learns what is not to be told, before anything is, and finds the images of sharded commands.
+    async fn learn(&mut self) -> Result<(), End> {
+        let step = if matches!(self.options.lock, Locking::Ignored) { UP } else { LOCK };
+        let begun = Instant::now();
+        let (config, heard) = (self.config.clone(), self.heard.clone());
+        let reading = self.unless_interrupted(step, known::read(&config, heard.as_ref())).await?;
+        let Known { secrets, images } = reading.map_err(|error| self.broken(step, begun, error))?;
+        self.know(secrets);
+        let found = shard_image::find(&config, &images);
+        self.shard_images = found.map_err(|error| self.broken(step, begun, error.into()))?;
+        Ok(())
     }
 
     /// Holds the manifests against the lock.
@@ -124,16 +143,13 @@ impl<'a> Runner<'a> {
         let config = self.config.clone();
         let heard = self.heard.clone();
         let raising = async {
-            let Known { secrets, images } = known::read(&config).await?;
-            shard_image::find(&config, &images)?;
             let session = Session::open(config.clone(), heard).await?;
             let is_first =
                 matches!(session.find().await?, Found::Absent) && down::claims(&session).is_empty();
-            Ok::<_, OperationError>((secrets, session, is_first))
+            Ok::<_, OperationError>((session, is_first))
         };
         let opened = self.unless_interrupted(UP, raising).await?;
-        let (secrets, session, is_first) = opened.map_err(|error| self.broken(UP, begun, error))?;
-        self.know(secrets);
+        let (session, is_first) = opened.map_err(|error| self.broken(UP, begun, error))?;
         self.session = Some(session.clone());
         self.is_first = is_first;
         let raised = self.unless_interrupted(UP, up::raise(&session, &self.options.up)).await?;
@@ -203,6 +219,9 @@ impl<'a> Runner<'a> {
             return;
         }
         let Some(session) = &self.session else { return };
+        if !matches!(session.find().await, Ok(Found::Ours(..))) {
+            return;
+        }
         self.looked_into += 1;
         let into = format!("diagnostics/{}", self.report.steps[step].name);
         let gathering = async {
