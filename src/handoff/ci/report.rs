@@ -286,10 +286,15 @@ impl Report {
         failed.map(|step| step.name.as_str()).collect()
     }
 
-    /// `4 of 5 steps passed in 80.2 s`
+    /// `4 of 5 steps passed, 1 skipped, in 80.2 s`; those that were skipped stand apart.
     pub fn counts(&self) -> String {
-        let passed = self.steps.iter().filter(|step| step.verdict == Verdict::Passed).count();
-        format!("{passed} of {} passed in {:.1} s", counted(self.steps.len(), "step"), self.seconds)
+        let count =
+            |wanted: fn(&Verdict) -> bool| self.steps.iter().filter(|step| wanted(&step.verdict)).count();
+        let passed = count(|verdict| *verdict == Verdict::Passed);
+        let skipped = count(|verdict| matches!(verdict, Verdict::Skipped { .. }));
+        let done = counted(self.steps.len() - skipped, "step");
+        let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+        format!("{passed} of {done} passed{skipped}, in {:.1} s", self.seconds)
     }
 
     /// The same without any Secret's value.

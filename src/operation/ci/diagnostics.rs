@@ -73,7 +73,11 @@ impl Gathering<'_> {
         }
         if self.known.is_empty() {
             let reasons = self.reasons(&namespaces, live, &pods).await?;
-            self.text("diagnosis.txt", &render(&reasons))?;
+            let reasons = match reasons.as_slice() {
+                [] => "all that was applied is ready\n".to_owned(),
+                reasons => render(reasons),
+            };
+            self.text("diagnosis.txt", &reasons)?;
         }
         Ok(())
     }
