@@ -32,8 +32,7 @@ test-stores: bed
 
 test-cluster: bed
 	testbed/tools/ensure postgresql
-	testbed/images/ensure mariadb:10.11 mongo:7
-	[ -z "$${DEVCLUSTER_REAL_MANIFESTS-}" ] || testbed/images/ensure busybox:1.38.0
+	testbed/images/ensure busybox:1.38.0 mariadb:10.11 mongo:7
 	source $(ENV) && cargo test --test e2e -- --test-threads=1 --nocapture
 
 # Side by side with what people use today; prints ratios.

@@ -16,6 +16,8 @@ pub enum Exit {
     Differs = 4,
     /// A tool or the engine is missing.
     Missing = 5,
+    /// Commands of `ci:` failed on a system that was ready.
+    TestsFailed = 6,
     /// The user interrupted.
     Interrupted = 130,
 }

@@ -3,24 +3,35 @@
 use super::exit::{CliError, Exit};
 use crate::apply::diagnose::render;
 use crate::cluster::{ClusterError, EngineError};
+use crate::handoff::ci::Redactor;
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
+use crate::operation::ci::CiError;
 use crate::operation::error::OperationError;
 use crate::operation::verify::LockError;
 use crate::process::ProcessError;
 
 impl From<OperationError> for CliError {
     fn from(error: OperationError) -> Self {
-        let exit = exit(&error);
-        let text = match &error {
-            OperationError::NotReady(not_ready) => {
-                let head = not_ready.to_string();
-                let head = head.lines().next().unwrap_or_default().to_owned();
-                format!("{head}\n{}", render(&not_ready.diagnoses))
-            }
-            error => error.to_string(),
-        };
-        Self::message(exit, text.trim_end())
+        Self::message(exit(&error), words(&error).trim_end())
+    }
+}
+
+impl CliError {
+    /// The same without any Secret's value: logs of CI are read by many.
+    pub(super) fn redacted(error: &OperationError, redactor: &Redactor) -> Self {
+        Self::message(exit(error), redactor.text(words(error).trim_end()))
+    }
+}
+
+fn words(error: &OperationError) -> String {
+    match error {
+        OperationError::NotReady(not_ready) => {
+            let head = not_ready.to_string();
+            let head = head.lines().next().unwrap_or_default().to_owned();
+            format!("{head}\n{}", render(&not_ready.diagnoses))
+        }
+        error => error.to_string(),
     }
 }
 
@@ -42,6 +53,7 @@ fn exit(error: &OperationError) -> Exit {
         | OperationError::Name(_)
         | OperationError::Seed(_)
         | OperationError::Lock(LockError::Absent { .. } | LockError::Faults { .. })
+        | OperationError::Ci(CiError::NotOurs { .. } | CiError::Busy { .. } | CiError::Image { .. })
         | OperationError::Generate(_)
         | OperationError::Cluster(
             ClusterError::PortTaken { .. } | ClusterError::NotOurs { .. } | ClusterError::Elsewhere { .. },

@@ -1,5 +1,6 @@
 //! The command line: one file a verb. The only room that prints, draws progress or asks.
 
+mod ci;
 mod dev;
 mod diff;
 mod doctor;
@@ -70,6 +71,8 @@ enum Verb {
     Lock(lock::Args),
     /// Render again and compare with devcluster.lock, offline; exits 4 where something differs
     Verify(verify::Args),
+    /// Verify the lock, bring the system up, run the commands of `ci:` and write down what came of it
+    Ci(ci::Args),
     /// Write a commented devcluster.yaml from what is found here
     Init(init::Args),
     /// Check devcluster.yaml and the manifests it names, and report every fault at once
@@ -112,10 +115,12 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return end(&CliError::message(Exit::Failed, format!("cannot start: {error}"))),
     };
+    // A run of tests ends by itself when it is told to: it has results to write.
+    let ends_itself = matches!(cli.verb, Verb::Ci(_));
     let result = runtime.block_on(async {
         tokio::select! {
             result = run(cli) => result,
-            () = interrupted() => {
+            () = interrupted(), if !ends_itself => {
                 Err(CliError::message(Exit::Interrupted, "interrupted; the same command goes on from here"))
             }
         }
@@ -148,6 +153,7 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Verb::Render(args) => render::run(&global, args).await,
         Verb::Lock(args) => lock::run(&global, args).await,
         Verb::Verify(args) => verify::run(&global, args).await,
+        Verb::Ci(args) => Box::pin(ci::run(&global, args)).await,
         Verb::Init(args) => init::run(&global, &args),
         Verb::Validate(args) => validate::run(&global, args).await,
         Verb::Schema(args) => {

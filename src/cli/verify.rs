@@ -1,16 +1,16 @@
 //! `devcluster verify`
 
-use std::path::PathBuf;
-
-use serde_json::json;
+use std::path::{Path, PathBuf};
 
 use super::exit::{CliError, Exit};
 use super::{Global, printer};
 use crate::apply::diff::render;
-use crate::handoff::to_text;
+use crate::handoff::ci::{self, Attested};
+use crate::handoff::{Comparison, to_text};
 use crate::operation::session::Session;
 use crate::operation::verify;
 use crate::operation::verify_live::{self, LiveComparison};
+use crate::words::{counted, shown};
 
 /// What `verify` takes.
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,37 @@ pub struct Args {
     /// Hold the running cluster against it as well
     #[arg(long)]
     live: bool,
+    /// A statement of `devcluster ci` (attestation.json), which must be about this lock and say that all passed. Who wrote it
+    /// is not checked: that is for whoever signs it
+    #[arg(long, value_name = "FILE")]
+    attestation: Option<PathBuf>,
+}
+
+/// What `verify` found, with the cluster and a statement where these were asked about.
+#[derive(serde::Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    comparison: Comparison,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveComparison>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<Said>,
+}
+
+impl Verified {
+    fn differs(&self) -> bool {
+        self.comparison.differs()
+            || self.live.as_ref().is_some_and(LiveComparison::differs)
+            || matches!(self.attestation, Some(Said::Refused(_)))
+    }
+}
+
+/// What came of asking about a statement.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Said {
+    Holds(Attested),
+    Refused(String),
 }
 
 /// Renders again and compares; exits 4 where something differs from the lock.
@@ -28,35 +59,59 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
     let known = verify::known(&config, args.lock.as_deref())?;
     let comparison = verify::run(&config, &known, global.progress().as_ref()).await?;
+    let attestation = args.attestation.as_deref().map(|file| said(file, &comparison.root)).transpose()?;
     let live = if args.live {
         let session = Session::open(config, global.progress()).await?;
         Some(verify_live::run(&session, &known).await?)
     } else {
         None
     };
+    let verified = Verified { comparison, live, attestation };
     if global.is_for_machines() {
-        match &live {
-            Some(live) => printer::value(global.output, &json!({"lock": comparison, "live": live})),
-            None => printer::value(global.output, &comparison),
-        }
+        printer::value(global.output, &verified);
     } else {
-        printer::data(&to_text(&comparison));
-        if let Some(live) = &live {
-            printer::data(&live_text(live));
-        }
+        printer::data(&to_text(&verified.comparison));
+        verified.live.iter().for_each(show_live);
+        verified.attestation.iter().for_each(show);
     }
-    let differs = comparison.differs() || live.is_some_and(|live| live.differs());
-    if differs { Err(CliError::told(Exit::Differs)) } else { Ok(()) }
+    if verified.differs() { Err(CliError::told(Exit::Differs)) } else { Ok(()) }
 }
 
-fn live_text(live: &LiveComparison) -> String {
-    let told = live.images.iter().chain(&live.data).map(|what| format!("~ {what}\n"));
-    let notes = live.notes.iter().map(|note| format!("note: {note}\n"));
-    let end = if live.differs() {
-        "the cluster differs from the lock\n"
+fn show_live(live: &LiveComparison) {
+    if live.objects.differs() {
+        printer::data(&render(&live.objects));
+    }
+    for what in live.images.iter().chain(&live.data) {
+        printer::data(&format!("~ {what}"));
+    }
+    printer::data(if live.differs() {
+        "the cluster differs from the lock"
     } else {
-        "the cluster is as in the lock\n"
-    };
-    let objects = if live.objects.differs() { render(&live.objects) } else { String::new() };
-    std::iter::once(objects).chain(told).chain(std::iter::once(end.to_owned())).chain(notes).collect()
+        "the cluster is as in the lock"
+    });
+    for note in &live.notes {
+        printer::data(&format!("note: {note}"));
+    }
+}
+
+fn said(file: &Path, root: &str) -> Result<Said, CliError> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        CliError::message(Exit::Usage, format!("{} cannot be read: {error}", shown(file)))
+    })?;
+    Ok(match ci::check(&text, root) {
+        Ok(attested) => Said::Holds(attested),
+        Err(refusal) => Said::Refused(format!("{} {refusal}", shown(file))),
+    })
+}
+
+fn show(said: &Said) {
+    printer::data(&match said {
+        Said::Holds(attested) => format!(
+            "tested: {} passed with profile {}, {}",
+            counted(attested.steps, "step"),
+            attested.profile,
+            attested.finished_on
+        ),
+        Said::Refused(refusal) => refusal.clone(),
+    });
 }

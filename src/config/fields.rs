@@ -1,5 +1,6 @@
 //! The tables of `devcluster.yaml` and of profiles: every key, what stands there, and what it means.
 
+use super::fields_ci::CI;
 use super::shape::{Field, Record, Shape, Text, beside, optional, required};
 
 /// The file's version.
@@ -30,7 +31,7 @@ pub(super) static PROFILE_NAME: Text = Text::new(
     63,
 );
 static PROFILE_REFERENCE: Text = Text::new("a profile's name or file", r"^[^\u0000\n]+$", 4096);
-static IMAGE: Text = Text::new(
+pub(super) static IMAGE: Text = Text::new(
     "an image such as `registry.example.com/shop/catalogue:1.4`",
     r"^[A-Za-z0-9]([A-Za-z0-9._:/-]*[A-Za-z0-9])?(@sha256:[0-9a-f]{64})?$",
     512,
@@ -76,7 +77,7 @@ static SIGNAL: Text = Text::new("a signal such as `HUP` or `USR1`", "^(SIG)?[A-Z
 static PLATFORM: Text = Text::new("a platform such as `linux/amd64`", "^linux/[a-z0-9]+(/v[0-9]+)?$", 64);
 static PORT: Text = Text::new("a port such as 8080 or `tcp:6379`", "^(tcp:)?[1-9][0-9]{0,4}$", 9);
 static MEMORY: Text = Text::new("memory in whole Gi, such as `128Gi`", "^[1-9][0-9]{0,5}Gi$", 8);
-static DURATION: Text = Text::new(
+pub(super) static DURATION: Text = Text::new(
     "a time such as `90s`, `10m` or `1h30m`",
     "^([1-9][0-9]{0,3}h([1-9][0-9]?m)?([1-9][0-9]?s)?|[1-9][0-9]{0,4}m([1-9][0-9]?s)?|[1-9][0-9]{0,6}s)$",
     12,
@@ -119,6 +120,11 @@ pub(super) static CONFIG: Record = Record {
             "migrations",
             Shape::List(&Shape::Text(&MIGRATION)),
             "What migrates the databases, after a snapshot is loaded and before a seed is: Jobs and charts' hooks (`NAMESPACE/NAME`), init containers (`NAMESPACE/WORKLOAD/CONTAINER`).",
+        ),
+        optional(
+            "ci",
+            Shape::List(&Shape::Record(&CI)),
+            "What `devcluster ci` runs against the system, in this order.",
         ),
         optional(
             "masking",

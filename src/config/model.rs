@@ -23,6 +23,8 @@ pub struct Config {
     pub data: Vec<DataSet>,
     /// What migrates: Jobs and hooks (`NAMESPACE/NAME`), init containers (`NAMESPACE/WORKLOAD/CONTAINER`).
     pub migrations: Vec<String>,
+    /// What `devcluster ci` runs against the system, in this order.
+    pub ci: Vec<CiCommand>,
     /// The masking policy's file, absolute; it need not exist where no data comes from elsewhere.
     pub masking: PathBuf,
     /// The profile's settings.
@@ -190,6 +192,66 @@ pub enum DataFrom {
     Snapshot(String),
     /// A seed.yaml, absolute.
     Seed(PathBuf),
+}
+
+/// A command that `devcluster ci` runs once the system is ready.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CiCommand {
+    /// What it is called; no two are called alike.
+    pub name: String,
+    /// What runs.
+    pub run: Run,
+    /// How long one attempt may take, in seconds.
+    pub timeout_seconds: u64,
+    /// How often it is tried again where it fails.
+    pub retries: u32,
+    /// Variables beside those that devcluster sets.
+    pub env: BTreeMap<String, String>,
+    /// Where it runs.
+    pub place: Place,
+}
+
+/// What a command runs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Run {
+    /// A program, looked up on the PATH.
+    Program {
+        /// Its name.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+    /// Text for `sh -c`.
+    Shell(String),
+}
+
+impl Run {
+    /// The command line.
+    pub fn argv(&self) -> Vec<String> {
+        match self {
+            Self::Program { program, arguments } => {
+                std::iter::once(program).chain(arguments).cloned().collect()
+            }
+            Self::Shell(script) => ["sh", "-c", script].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// Where a command runs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Place {
+    /// On this machine.
+    Here,
+    /// In the cluster, side by side.
+    Shards {
+        /// How many Pods.
+        count: u32,
+        /// The image that they run.
+        image: String,
+    },
 }
 
 /// What is done in a container once its files are there.

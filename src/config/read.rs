@@ -18,8 +18,8 @@ use crate::dockerignore::Ignore;
 
 /// Reads one document. A place that the check found wrong reads as left out: its fault is collected already.
 pub(super) struct Reader<'a> {
-    document: &'a Arc<Document>,
-    faults: &'a Faults,
+    pub(super) document: &'a Arc<Document>,
+    pub(super) faults: &'a Faults,
     file: &'a Path,
     paths: Paths<'a>,
 }
@@ -45,6 +45,7 @@ impl<'a> Reader<'a> {
         let manifests = items(tree, "manifests").iter().filter_map(|node| self.source(node)).collect();
         let images = self.images(items(tree, "images"));
         let data = items(tree, "data").iter().filter_map(|node| self.data(node)).collect();
+        let ci = self.ci(items(tree, "ci"));
         let masking = text(tree, "masking").unwrap_or_else(|| "snapshots/masking.yaml".into());
         Ok(profile.map(|profile| Config {
             file: self.file.to_owned(),
@@ -55,6 +56,7 @@ impl<'a> Reader<'a> {
             images,
             data,
             migrations: texts(tree, "migrations"),
+            ci,
             masking: self.paths.directory.join(masking),
             profile,
         }))
@@ -229,7 +231,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A map of scalars, each as it is written.
-    fn scalars(&self, node: &Spanned, key: &str) -> BTreeMap<String, String> {
+    pub(super) fn scalars(&self, node: &Spanned, key: &str) -> BTreeMap<String, String> {
         let entries = node.get(key).and_then(|node| node.entries()).unwrap_or_default();
         entries
             .iter()
@@ -268,7 +270,7 @@ fn production(node: Option<&Spanned>) -> Production {
     })
 }
 
-fn text(node: &Spanned, key: &str) -> Option<String> {
+pub(super) fn text(node: &Spanned, key: &str) -> Option<String> {
     node.get(key)?.text().map(str::to_owned)
 }
 
@@ -276,7 +278,7 @@ fn items<'t>(node: &'t Spanned, key: &str) -> &'t [Spanned] {
     node.get(key).and_then(|node| node.items()).unwrap_or_default()
 }
 
-fn texts(node: &Spanned, key: &str) -> Vec<String> {
+pub(super) fn texts(node: &Spanned, key: &str) -> Vec<String> {
     items(node, key).iter().filter_map(|node| node.text().map(str::to_owned)).collect()
 }
 

@@ -86,6 +86,9 @@ images:
   - {name: registry.example.com/shop/catalogue, context: services/catalogue, secrets: [\"id=npm,src=.npmrc\"], args: {V: 010}}
   - {name: \"registry.example.com/google/*\", standIn: {ports: [8080, \"tcp:6379\"]}}
   - {name: redis, standIn: true}
+ci:
+  - {name: smoke, run: \"curl $URL | grep 'a b'\", timeout: 1m30s, retries: 2, env: {URL: http://a, V: 010}}
+  - {name: load, run: [load, --all, \"\"], shards: 3, image: registry.example.com/shop/catalogue}
 profiles:
   mine: {extends: base, timeout: 1h2m3s}
 ",
@@ -120,6 +123,17 @@ fn the_command_line_chooses_file_and_profile() {
     assert_eq!(load("a", Some("own")).nodes.max, 7);
     let other = load("a", Some("else.yaml"));
     assert_eq!((other.name.as_str(), other.nodes.max, other.prune), ("else", 7, false));
+}
+
+#[test]
+fn what_is_wrong_with_commands_is_said_of_each() {
+    let commands = "ci:
+  - {name: smoke, run: [], image: a}
+  - {name: smoke, run: x, timeout: 10}
+  - {name: Load, run: x, retries: -1, shards: 0, image: a}
+  - {run: x, env: {'a b': c}}
+";
+    insta::assert_snapshot!(alone(&format!("{HEAD}manifests: []\n{commands}")).faults().join("\n"));
 }
 
 #[test]

@@ -25,6 +25,7 @@
 pub mod amounts;
 pub mod build;
 pub mod canonical;
+pub mod ci;
 pub mod compare;
 pub mod fields;
 pub mod lock;

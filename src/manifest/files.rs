@@ -10,6 +10,9 @@ use super::reading::{Read, Text};
 use crate::config::{is_glob, literal_part};
 use crate::yaml::Position;
 
+/// The directory beside the configuration that devcluster writes results to.
+const OWN: &str = ".devcluster";
+
 /// Reads all files that `paths` name, relative ones from `directory`. Faults of all of them are collected.
 pub(super) fn read(source: &str, paths: &[String], directory: &Path) -> Read {
     let mut read = Read::default();
@@ -107,6 +110,10 @@ pub(super) fn walk(directory: &Path, visit: &mut dyn FnMut(&Path)) -> std::io::R
             .collect::<Result<Vec<_>, _>>()?;
         entries.sort();
         for path in entries {
+            // What devcluster leaves beside the configuration is no manifest.
+            if path.is_dir() && path.file_name() == Some(OWN.as_ref()) {
+                continue;
+            }
             if path.is_dir() {
                 inner(&path, above, visit)?;
             } else if path.is_file() {
@@ -147,6 +154,7 @@ mod tests {
             ("b/a/m.yml", &pod("m")),
             ("b/a.json", "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"j\"}}"),
             ("b/readme.md", "no manifest"),
+            ("b/.devcluster/ci/result.json", "{}"),
             ("c/1.yaml", &pod("one")),
             ("c/2.yaml", &pod("two")),
             ("c/deep/3.yaml", &pod("three")),

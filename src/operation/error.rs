@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::ci::CiError;
 use super::verify::LockError;
 use crate::apply::ApplyError;
 use crate::apply::pods::EvictError;
@@ -304,6 +305,9 @@ pub enum OperationError {
     /// A lock that cannot be compared with.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A run of `devcluster ci`.
+    #[error(transparent)]
+    Ci(#[from] CiError),
     /// Files cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),

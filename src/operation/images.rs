@@ -100,6 +100,16 @@ pub async fn build(
     Ok(workshop(session).build_all(&jobs).await?)
 }
 
+/// Builds one image of the configuration, whether the manifests name it or not, and gives what the engine calls it.
+pub async fn build_alone(session: &Session, image: &Image) -> Result<String, OperationError> {
+    let ImageFrom::Build(build) = &image.from else {
+        return Err(OperationError::Images(vec![format!("{} is not built here", image.name)]));
+    };
+    let built = workshop(session).build_all(&[BuildJob { name: &image.name, build }]).await?;
+    let built = built.into_iter().next().map(|built| built.reference);
+    built.ok_or_else(|| OperationError::Images(vec![format!("{} was not built", image.name)]))
+}
+
 /// The images of the manifests that the configuration builds as `name`, with what the engine calls that.
 pub fn of_build(session: &Session, desired: &Desired, name: &str, reference: &str) -> Vec<Provided> {
     let needs = desired.requirements.images.iter();

@@ -1,6 +1,7 @@
 //! What the verbs do, as operations that report and return values: `cli` prints them, tests call them too.
 
 pub mod address;
+pub mod ci;
 pub mod data_load;
 pub mod data_write;
 pub mod datasets;

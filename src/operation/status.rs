@@ -141,7 +141,7 @@ async fn objects(existing: &Existing, inventory: &Inventory) -> Result<Vec<Objec
 }
 
 /// As much of an object as it takes to ask for it.
-fn stub(id: &ObjectId, api_version: &str) -> Object {
+pub(super) fn stub(id: &ObjectId, api_version: &str) -> Object {
     let mut metadata = serde_json::json!({"name": id.name});
     if !id.namespace.is_empty() {
         metadata["namespace"] = id.namespace.clone().into();

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod boutique;
+mod ci;
 mod data;
 mod dev;
 mod developing;
