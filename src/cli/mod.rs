@@ -6,6 +6,8 @@ mod doctor;
 mod down;
 pub mod exit;
 mod failure;
+mod git;
+mod handoff;
 mod init;
 mod keys;
 mod learn;
@@ -15,6 +17,7 @@ mod parity;
 mod plan;
 pub mod printer;
 pub mod progress;
+mod promote;
 mod render;
 mod schema;
 mod seed;
@@ -70,6 +73,13 @@ enum Verb {
     Lock(lock::Args),
     /// Render again and compare with devcluster.lock, offline; exits 4 where something differs
     Verify(verify::Args),
+    /// Write the very manifests that ran to a branch or directory that Argo CD or Flux follow
+    Handoff(handoff::Args),
+    /// Move one lock from environment to environment; to production with a recorded approval
+    Promote(promote::Args),
+    /// Git as the interface: a remote on this machine whose pushes are tested
+    #[command(subcommand)]
+    Git(git::Verb),
     /// Write a commented devcluster.yaml from what is found here
     Init(init::Args),
     /// Check devcluster.yaml and the manifests it names, and report every fault at once
@@ -148,6 +158,9 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Verb::Render(args) => render::run(&global, args).await,
         Verb::Lock(args) => lock::run(&global, args).await,
         Verb::Verify(args) => verify::run(&global, args).await,
+        Verb::Handoff(args) => handoff::run(&global, args).await,
+        Verb::Promote(args) => promote::run(&global, args).await,
+        Verb::Git(verb) => git::run(&global, verb).await,
         Verb::Init(args) => init::run(&global, &args),
         Verb::Validate(args) => validate::run(&global, args).await,
         Verb::Schema(args) => {

@@ -23,6 +23,8 @@ pub struct Config {
     pub data: Vec<DataSet>,
     /// What migrates: Jobs and hooks (`NAMESPACE/NAME`), init containers (`NAMESPACE/WORKLOAD/CONTAINER`).
     pub migrations: Vec<String>,
+    /// Where locks are handed on to, in the order in which they are promoted.
+    pub environments: Vec<Environment>,
     /// The masking policy's file, absolute; it need not exist where no data comes from elsewhere.
     pub masking: PathBuf,
     /// The profile's settings.
@@ -39,6 +41,17 @@ impl Config {
     pub fn snapshots(&self) -> PathBuf {
         self.directory().join("snapshots")
     }
+}
+
+/// An environment that manifests are handed on to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// The branch that Argo CD or Flux follow.
+    pub branch: String,
+    /// Whether a lock gets there only when its approval is recorded.
+    pub production: bool,
 }
 
 /// Which cluster, and what it is made of.

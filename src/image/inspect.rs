@@ -20,6 +20,8 @@ pub struct EngineImage {
     pub size: u64,
     /// What it says it is, where it stands in for another: the value of the label for that.
     pub stand_in: Option<String>,
+    /// Its digests in registries that it was pulled from or pushed to, as `NAME@sha256:…`.
+    pub repository_digests: Vec<String>,
     /// Whether a name of the user's points at it, so that it survives when a name of ours goes.
     pub named: bool,
 }
@@ -65,6 +67,7 @@ pub async fn find(engine: &Engine, reference: &str) -> Result<Option<EngineImage
         diff_ids: found.root_fs.and_then(|root| root.layers).unwrap_or_default(),
         size: found.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
         stand_in: found.config.and_then(|config| config.labels?.remove(super::standin::LABEL)),
+        repository_digests: found.repo_digests.unwrap_or_default(),
         named,
     }))
 }
@@ -117,6 +120,7 @@ mod tests {
             diff_ids: Vec::new(),
             size: 0,
             stand_in: None,
+            repository_digests: Vec::new(),
             named: true,
         }
     }

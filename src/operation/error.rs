@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::handoff_error::HandoffError;
 use super::verify::LockError;
 use crate::apply::ApplyError;
 use crate::apply::pods::EvictError;
@@ -304,6 +305,9 @@ pub enum OperationError {
     /// A lock that cannot be compared with.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A lock that cannot be handed on.
+    #[error(transparent)]
+    Handoff(#[from] HandoffError),
     /// Files cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),

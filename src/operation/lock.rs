@@ -65,6 +65,14 @@ fn persist(file: &Path, text: &str) -> std::io::Result<()> {
 
 /// What is there now. What only explains differences is left out as far as it takes programs to tell.
 pub(super) async fn present(config: &Config, reporter: &dyn Reporter) -> Result<Present, OperationError> {
+    Ok(rendered(config, reporter).await?.1)
+}
+
+/// The same, with the objects as they are applied.
+pub(super) async fn rendered(
+    config: &Config,
+    reporter: &dyn Reporter,
+) -> Result<(Rendered, Present), OperationError> {
     let key = key()?;
     let state = State::open(&config.cluster.name)?;
     let context = RenderContext { state_directory: state.directory().to_owned(), cluster_version: None };
@@ -85,7 +93,8 @@ pub(super) async fn present(config: &Config, reporter: &dyn Reporter) -> Result<
         key,
         ..Facts::default()
     };
-    Ok(handoff::build(&rendered, &facts))
+    let present = handoff::build(&rendered, &facts);
+    Ok((rendered, present))
 }
 
 /// Adds what it takes programs to tell: versions of renderers, the git tree.
@@ -101,7 +110,8 @@ fn key() -> Result<Option<LockKey>, OperationError> {
     key.map(Some).ok_or(OperationError::MaskingKey { variable: KEY })
 }
 
-fn images(rendered: &Rendered) -> BTreeSet<String> {
+/// Images as the manifests write them.
+pub(super) fn images(rendered: &Rendered) -> BTreeSet<String> {
     let mut everything = rendered.objects.clone();
     everything.extend(rendered.hooks.iter().map(|hook| hook.object.clone()));
     requirements(&everything, None).images.into_iter().flat_map(|image| image.written).collect()

@@ -6,7 +6,7 @@ use super::error::OperationError;
 use super::lock;
 use crate::config::Config;
 use crate::event::Reporter;
-use crate::handoff::{self, Comparison, LockFaults};
+use crate::handoff::{self, Comparison, Lock, LockFaults};
 
 /// Why a lock could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -49,15 +49,7 @@ pub async fn run(
     file: Option<&Path>,
     reporter: &dyn Reporter,
 ) -> Result<Comparison, OperationError> {
-    let path = file.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(LockError::Absent { path }.into());
-        }
-        Err(source) => return Err(LockError::Io { path, source }.into()),
-    };
-    let known = handoff::read(&text).map_err(|faults| LockError::Faults { path, faults })?;
+    let known = read(config, file)?;
     let mut present = lock::present(config, reporter).await?;
     let comparison = handoff::compare(&known, &present);
     if !comparison.differs() {
@@ -66,4 +58,15 @@ pub async fn run(
     // Asking programs for their versions takes longer than all the rest, and only explains.
     lock::explain(config, &mut present).await;
     Ok(handoff::compare(&known, &present))
+}
+
+/// Reads the lock. `file` is beside the configuration where unset.
+pub(super) fn read(config: &Config, file: Option<&Path>) -> Result<Lock, LockError> {
+    let path = file.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(LockError::Absent { path }),
+        Err(source) => return Err(LockError::Io { path, source }),
+    };
+    handoff::read(&text).map_err(|faults| LockError::Faults { path, faults })
 }

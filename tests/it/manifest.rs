@@ -43,6 +43,7 @@ pub fn config(directory: &Path, manifests: Vec<Source>) -> Config {
         images: Vec::new(),
         data: Vec::new(),
         migrations: Vec::new(),
+        environments: Vec::new(),
         masking: directory.join("masking.yaml"),
         profile: Profile {
             name: "laptop".into(),
