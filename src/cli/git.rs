@@ -55,7 +55,10 @@ async fn serve(global: &Global, check: CheckName) -> Result<(), CliError> {
         printer::value(global.output, &served);
     } else {
         printer::data(&served.url);
-        printer::talk(&format!("a push to it runs `devcluster {}` on what is pushed; add it with\n  {}", served.check, served.command));
+        printer::talk(&format!(
+            "a push to it runs `devcluster {}` on what is pushed; add it with\n  {}",
+            served.check, served.command
+        ));
     }
     Ok(())
 }

@@ -62,7 +62,8 @@ fn text(handed: &Handed) -> String {
     let objects = counted(handed.objects, "object");
     let lock = short(&handed.lock);
     lines.push(if handed.changed {
-        let commit = handed.commit.as_ref().map_or(String::new(), |commit| format!(", commit {}", short(commit)));
+        let commit =
+            handed.commit.as_ref().map_or(String::new(), |commit| format!(", commit {}", short(commit)));
         format!("{}: {objects} of lock {lock}{commit}", handed.to)
     } else {
         format!("{}: {objects} of lock {lock} are there already", handed.to)

@@ -161,7 +161,7 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Verb::Handoff(args) => handoff::run(&global, args).await,
         Verb::Promote(args) => promote::run(&global, args).await,
         Verb::Git(verb) => git::run(&global, verb).await,
-        Verb::Init(args) => init::run(&global, &args),
+        Verb::Init(args) => init::run(&global, args).await,
         Verb::Validate(args) => validate::run(&global, args).await,
         Verb::Schema(args) => {
             schema::run(&args);

@@ -73,14 +73,21 @@ fn text(promoted: &Promoted) -> String {
     if let Some(approval) = &promoted.approval {
         let done = if promoted.recorded { "approved" } else { "was approved" };
         let attestation = short(&approval.attestation);
-        lines.push(format!("lock {lock} {done} by {} at {}, on attestation {attestation}", approval.by, approval.at));
+        lines.push(format!(
+            "lock {lock} {done} by {} at {}, on attestation {attestation}",
+            approval.by, approval.at
+        ));
     }
     if let Some(from) = &promoted.from {
         let commit = promoted.commit.as_deref().map(short).unwrap_or_default();
         lines.push(match &promoted.before {
             _ if !promoted.changed => format!("{}: lock {lock} is there already", promoted.to),
             Some(before) => {
-                format!("{}: lock {lock} from {from} in place of {}, commit {commit}", promoted.to, short(before))
+                format!(
+                    "{}: lock {lock} from {from} in place of {}, commit {commit}",
+                    promoted.to,
+                    short(before)
+                )
             }
             None => format!("{}: lock {lock} from {from}, commit {commit}", promoted.to),
         });

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::fault::{ConfigError, Document, Faults};
 use super::model::{
-    Build, Cluster, Config, DataFrom, DataSet, Environment, HelmSource, Image, ImageFrom, Production, ProviderKind,
-    Source, SyncRule, Then,
+    Build, Cluster, Config, DataFrom, DataSet, Environment, HelmSource, Image, ImageFrom, Production,
+    ProviderKind, Source, SyncRule, Then,
 };
 use super::paths::Paths;
 use super::profile::Profiles;
@@ -75,7 +75,8 @@ impl<'a> Reader<'a> {
             } else if environments.iter().any(|known| known.branch == branch) {
                 twice("branch", &branch);
             }
-            let production = matches!(node.get("production").map(|node| &node.value), Some(SpannedValue::Bool(true)));
+            let production =
+                matches!(node.get("production").map(|node| &node.value), Some(SpannedValue::Bool(true)));
             environments.push(Environment { name, branch, production });
         }
         environments

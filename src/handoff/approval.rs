@@ -79,8 +79,11 @@ mod tests {
     #[test]
     fn a_record_comes_back_for_its_own_lock_alone() {
         let (lock, other) = ("ab".repeat(32), "cd".repeat(32));
-        let approval =
-            Approval { by: "Ada <ada@example.com>".into(), at: "2026-01-02T03:04:05Z".into(), attestation: other.clone() };
+        let approval = Approval {
+            by: "Ada <ada@example.com>".into(),
+            at: "2026-01-02T03:04:05Z".into(),
+            attestation: other.clone(),
+        };
         let record = Approvals { lock: lock.clone(), approvals: vec![approval] };
         let text = write(&record);
         assert_eq!(read(text.as_bytes(), &lock), Ok(record));

@@ -54,7 +54,8 @@ pub fn read(bytes: &[u8]) -> Result<Tested, String> {
     if bytes.len() > LARGEST {
         return Err("is too large for an attestation".into());
     }
-    let statement: Statement = serde_json::from_slice(bytes).map_err(|error| format!("is no attestation: {error}"))?;
+    let statement: Statement =
+        serde_json::from_slice(bytes).map_err(|error| format!("is no attestation: {error}"))?;
     if statement.kind != STATEMENT || statement.predicate_type != PREDICATE {
         return Err(format!("is no attestation: it is to be of {STATEMENT} with {PREDICATE}"));
     }
@@ -139,7 +140,8 @@ mod tests {
     use super::*;
 
     fn statement(lock: &str, results: &[(&str, &str)]) -> Value {
-        let steps = results.iter().map(|(name, result)| json!({"name": name, "annotations": {"result": result}}));
+        let steps =
+            results.iter().map(|(name, result)| json!({"name": name, "annotations": {"result": result}}));
         json!({
             "_type": STATEMENT, "predicateType": PREDICATE,
             "subject": [{"name": SUBJECT, "digest": {"sha256": lock}}],

@@ -39,8 +39,7 @@ pub struct Handoff {
 
 /// Lays out what was rendered. `root` is the lock's; with `list_hooks` the kustomization names the charts' hooks, too.
 pub fn lay_out(rendered: &Rendered, root: &str, pins: &Pins, list_hooks: bool) -> Handoff {
-    let mut draft =
-        Draft { files: Files::new(), listed: BTreeSet::new(), secrets: BTreeSet::new(), pins };
+    let mut draft = Draft { files: Files::new(), listed: BTreeSet::new(), secrets: BTreeSet::new(), pins };
     for object in &rendered.objects {
         draft.add(MANIFESTS, object, true);
     }
@@ -57,7 +56,7 @@ pub fn lay_out(rendered: &Rendered, root: &str, pins: &Pins, list_hooks: bool) -
         lock: root.to_owned(),
         contents: contents(&files),
         secrets: draft.secrets.into_iter().collect(),
-        images: pins.as_written.clone(),
+        images: pins.as_written.iter().map(|image| image.image.clone()).collect(),
     };
     files.insert(marker::PATH.into(), marker::write(&marker).into_bytes());
     Handoff { files, marker, objects, hooks }
@@ -237,12 +236,16 @@ mod tests {
         assert!(!kustomization(false).contains("hooks/"));
         let with_hooks = kustomization(true);
         assert!(with_hooks.contains("- hooks/shop/job-m-2.yaml\n"), "{with_hooks}");
-        assert!(!with_hooks.contains("- hooks/shop/job-m.yaml\n"), "tests are no part of a release: {with_hooks}");
+        assert!(
+            !with_hooks.contains("- hooks/shop/job-m.yaml\n"),
+            "tests are no part of a release: {with_hooks}"
+        );
     }
 
     #[test]
     fn an_edit_by_hand_is_told_and_what_others_add_is_not() {
-        let mut files = lay_out(&rendered(vec![named("ConfigMap", "a", "b")]), "r", &Pins::default(), false).files;
+        let mut files =
+            lay_out(&rendered(vec![named("ConfigMap", "a", "b")]), "r", &Pins::default(), false).files;
         let before = contents(&files);
         files.insert("README.md".into(), b"ours".to_vec());
         files.insert(".devcluster/approvals/a.json".into(), b"{}".to_vec());

@@ -51,13 +51,19 @@ mod tests {
     use super::*;
 
     fn out(links: &[(&str, &str)]) -> Vec<String> {
-        let links: Links = links.iter().map(|(path, target)| (path.as_bytes().to_vec(), target.as_bytes().to_vec())).collect();
+        let links: Links = links
+            .iter()
+            .map(|(path, target)| (path.as_bytes().to_vec(), target.as_bytes().to_vec()))
+            .collect();
         leading_out(&links).into_iter().map(|path| String::from_utf8(path).unwrap()).collect()
     }
 
     #[test]
     fn links_within_the_tree_are_let_be() {
-        assert!(out(&[("a", "b"), ("d/e", "../f"), ("d/g/h", "../.."), ("gone", "not/there"), ("s", "./d//e/")]).is_empty());
+        assert!(
+            out(&[("a", "b"), ("d/e", "../f"), ("d/g/h", "../.."), ("gone", "not/there"), ("s", "./d//e/")])
+                .is_empty()
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a handoff says of itself, in a file of its own: which lock it is of, what it leaves out, and what its files come to.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
 /// The marker's file.
@@ -19,17 +19,8 @@ pub struct Marker {
     pub contents: String,
     /// Secrets that are left out, as `Secret NAMESPACE/NAME`, sorted.
     pub secrets: Vec<String>,
-    /// Images without a digest, sorted.
-    pub images: Vec<AsWritten>,
-}
-
-/// An image that could not be pinned.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AsWritten {
-    /// The image, as the manifests write it.
-    pub image: String,
-    /// Why.
-    pub why: String,
+    /// Images without a digest, as the manifests write them, sorted.
+    pub images: Vec<String>,
 }
 
 /// The marker as its file has it.
@@ -53,7 +44,7 @@ pub fn read(bytes: &[u8]) -> Result<Marker, String> {
         lock: String,
         contents: String,
         secrets_left_out: Vec<String>,
-        images_as_written: Vec<AsWritten>,
+        images_as_written: Vec<String>,
     }
     if bytes.len() > LARGEST {
         return Err("is too large".into());
@@ -96,7 +87,7 @@ mod tests {
             lock: "ab".repeat(32),
             contents: "cd".repeat(32),
             secrets: vec!["Secret shop/db".into()],
-            images: vec![AsWritten { image: "a:1".into(), why: "built here".into() }],
+            images: vec!["a:1".into()],
         };
         let text = write(&marker);
         assert_eq!(read(text.as_bytes()), Ok(marker));

@@ -42,8 +42,11 @@ impl Message {
     #[must_use]
     pub fn leaving_out(mut self, marker: &Marker) -> Self {
         list(&mut self.body, "Left out, since values of Secrets do not go into Git:", marker.secrets.iter());
-        let images = marker.images.iter().map(|image| &image.image);
-        list(&mut self.body, "Images without a known digest, as the manifests write them:", images);
+        list(
+            &mut self.body,
+            "Images without a known digest, as the manifests write them:",
+            marker.images.iter(),
+        );
         self
     }
 
@@ -90,13 +93,12 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handoff::marker::AsWritten;
 
     #[test]
     fn what_is_left_out_is_named_and_trailers_stand_last() {
         let marker = Marker {
             secrets: vec!["Secret shop/db".into()],
-            images: vec![AsWritten { image: "a:1".into(), why: "w".into() }],
+            images: vec!["a:1".into()],
             ..Marker::default()
         };
         let message = Message::new("a\nDevcluster-Lock: made up").leaving_out(&marker).trailer(LOCK, "r\ns");

@@ -34,6 +34,7 @@ pub mod lock;
 pub mod marker;
 pub mod message;
 pub mod pin;
+pub mod pipeline;
 #[cfg(test)]
 mod properties;
 pub mod read;

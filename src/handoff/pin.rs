@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::Value;
 
-use super::marker::AsWritten;
 use crate::manifest::Object;
 use crate::parity::ImageReference;
 
@@ -15,6 +15,15 @@ pub struct Pins {
     pub digests: BTreeMap<String, String>,
     /// Images that stay as they are written, and why, sorted.
     pub as_written: Vec<AsWritten>,
+}
+
+/// An image that could not be pinned.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct AsWritten {
+    /// The image, as the manifests write it.
+    pub image: String,
+    /// Why.
+    pub why: String,
 }
 
 /// Pins an object's images. The tag stays before the digest: nodes go by the digest, people read the tag.
@@ -55,7 +64,11 @@ impl std::str::FromStr for GivenDigest {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wanted = || format!("`{text}` is to be an image as the manifests write it, `@sha256:` and 64 hexadecimal digits");
+        let wanted = || {
+            format!(
+                "`{text}` is to be an image as the manifests write it, `@sha256:` and 64 hexadecimal digits"
+            )
+        };
         let whole: ImageReference = text.parse().map_err(|_| wanted())?;
         let (name, digest) = text.split_once('@').ok_or_else(wanted)?;
         if whole.digest() != Some(digest) || !digest.starts_with("sha256:") {
@@ -100,7 +113,10 @@ mod tests {
     fn a_given_digest_is_whole_or_refused() {
         let text = format!("registry.example.com/shop/web:1.4@{}", digest());
         let given: GivenDigest = text.parse().unwrap();
-        assert_eq!((given.image.to_string().as_str(), given.digest), ("registry.example.com/shop/web:1.4", digest()));
+        assert_eq!(
+            (given.image.to_string().as_str(), given.digest),
+            ("registry.example.com/shop/web:1.4", digest())
+        );
         for wrong in ["web", "web@sha256:ab", "@sha256:ab", "web:1@sha512:00", ""] {
             assert!(wrong.parse::<GivenDigest>().is_err(), "{wrong}");
         }

@@ -57,7 +57,9 @@ impl Git {
     /// The same, where git's failing means that there is none.
     pub(super) async fn find(&self, args: &[&str]) -> Result<Option<String>, HandoffError> {
         match self.command(args).output().await {
-            Ok(out) => Ok(Some(String::from_utf8_lossy(&out).trim().to_owned()).filter(|text| !text.is_empty())),
+            Ok(out) => {
+                Ok(Some(String::from_utf8_lossy(&out).trim().to_owned()).filter(|text| !text.is_empty()))
+            }
             Err(ProcessError::Failed { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -65,7 +67,8 @@ impl Git {
 
     /// The commit that a name stands for.
     pub(super) async fn commit(&self, name: &str) -> Result<Option<String>, HandoffError> {
-        self.find(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")]).await
+        self.find(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")])
+            .await
     }
 
     /// Whether one commit is the other or came before it.
@@ -120,7 +123,9 @@ impl Git {
     ) -> Result<Option<String>, HandoffError> {
         let tree = self.write_tree(base, files, replaces).await?;
         let before = match base {
-            Some(base) => self.find(&["rev-parse", "--verify", "--quiet", &format!("{base}^{{tree}}")]).await?,
+            Some(base) => {
+                self.find(&["rev-parse", "--verify", "--quiet", &format!("{base}^{{tree}}")]).await?
+            }
             None => None,
         };
         if before.as_ref() == Some(&tree) {
@@ -148,7 +153,8 @@ impl Git {
         replaces: impl Fn(&str) -> bool,
     ) -> Result<String, HandoffError> {
         let ids = self.write_blobs(files).await?;
-        let scratch = tempfile::tempdir().map_err(|source| HandoffError::Io { path: std::env::temp_dir(), source })?;
+        let scratch =
+            tempfile::tempdir().map_err(|source| HandoffError::Io { path: std::env::temp_dir(), source })?;
         let index = scratch.path().join("index").display().to_string();
         let with_index = |args: &[&str]| self.command(args).env("GIT_INDEX_FILE", &index);
         with_index(&["read-tree", base.unwrap_or("--empty")]).output().await?;

@@ -91,7 +91,12 @@ async fn turn(home: &Path, reporter: &dyn Reporter) -> Result<File, HandoffError
 
 /// Leaves the commit's files in `checkout`, whole or not at all. No hook runs, no submodule is followed, and a commit
 /// with links that lead out of it is refused.
-async fn check_out(git: &Git, home: &Path, commit: &str, reporter: &dyn Reporter) -> Result<(), HandoffError> {
+async fn check_out(
+    git: &Git,
+    home: &Path,
+    commit: &str,
+    reporter: &dyn Reporter,
+) -> Result<(), HandoffError> {
     let listing = git.command(&["ls-tree", "-r", "-z", "--full-tree", commit]).output().await?;
     let (mut links, mut submodules) = (Links::new(), 0);
     for line in listing.split(|byte| *byte == 0) {
@@ -110,7 +115,8 @@ async fn check_out(git: &Git, home: &Path, commit: &str, reporter: &dyn Reporter
     let out = leading_out(&links);
     if let Some(first) = out.first() {
         let first = shown(Path::new(&*String::from_utf8_lossy(first)));
-        let reason = format!("{} out of the tree, such as {first}", counted(out.len(), "symbolic link leading"));
+        let reason =
+            format!("{} out of the tree, such as {first}", counted(out.len(), "symbolic link leading"));
         return Err(HandoffError::Push { name: commit.to_owned(), reason });
     }
     if submodules > 0 {
@@ -157,7 +163,8 @@ async fn test(git: &Git, home: &Path, commit: &str, turn: &File) -> Result<Teste
     let check = Check::parse(&setting(CHECK_KEY).await?).unwrap_or(Check::Ci);
     let config = home.join("checkout").join(&file);
     if !config.is_file() {
-        let reason = format!("it has no {file}; `devcluster git serve` in the project says where that is now");
+        let reason =
+            format!("it has no {file}; `devcluster git serve` in the project says where that is now");
         return Err(HandoffError::Push { name: commit.to_owned(), reason });
     }
     let io = |source| HandoffError::Io { path: home.to_owned(), source };

@@ -156,6 +156,16 @@ pub enum HandoffError {
         /// The file.
         file: PathBuf,
     },
+    /// A text that a pipeline would have to quote.
+    #[error(
+        "{what} is called `{text}`, and a pipeline takes only letters, digits, `.`, `_`, `-` and `/` there"
+    )]
+    NotPlain {
+        /// What it is of.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
     /// The configuration is outside of the repository's work tree.
     #[error("{} is not in the work tree {}: nothing of it would be pushed", .file.display(), .worktree.display())]
     Outside {

@@ -7,12 +7,11 @@ use super::error::OperationError;
 use super::git::Git;
 use super::handoff_directory;
 use super::handoff_error::HandoffError;
-use super::{image_digests, lock, verify};
+use super::{image_digests, lock, promote_approve, verify};
 use crate::config::Config;
 use crate::event::{Event, Reporter};
 use crate::handoff::layout::{Handoff, lay_out};
-use crate::handoff::marker::AsWritten;
-use crate::handoff::pin::GivenDigest;
+use crate::handoff::pin::{AsWritten, GivenDigest};
 use crate::handoff::{self, Comparison, message};
 
 /// What is asked for.
@@ -101,13 +100,16 @@ pub async fn run(
         Err(comparison) => return Ok(Outcome::Differs(comparison)),
     };
     for field in &rendered.volatile {
-        let what = format!("{} {} is made up anew at each rendering; this machine's is written", field.object, field.pointer);
+        let what = format!(
+            "{} {} is made up anew at each rendering; this machine's is written",
+            field.object, field.pointer
+        );
         reporter.report(Event::Warning(what));
     }
     let written = lock::images(&rendered);
     let pins = image_digests::pins(config, &written, &request.digests, reporter).await?;
     let handoff = lay_out(&rendered, &known.root, &pins, request.list_hooks);
-    Ok(Outcome::Handed(hand(config, &request.to, handoff).await?))
+    Ok(Outcome::Handed(hand(config, &request.to, handoff, pins.as_written).await?))
 }
 
 /// The lock and what was rendered, or how they differ.
@@ -125,7 +127,12 @@ async fn locked(
     Ok(Ok((known, rendered)))
 }
 
-async fn hand(config: &Config, to: &Target, handoff: Handoff) -> Result<Handed, HandoffError> {
+async fn hand(
+    config: &Config,
+    to: &Target,
+    handoff: Handoff,
+    images_as_written: Vec<AsWritten>,
+) -> Result<Handed, HandoffError> {
     let (to, commit, changed, pushed) = match to {
         Target::Directory(directory) => {
             let changed = handoff_directory::write(directory, &handoff.files)?;
@@ -135,6 +142,10 @@ async fn hand(config: &Config, to: &Target, handoff: Handoff) -> Result<Handed, 
             let git = Git::open(config.directory()).await?;
             let mut branch = branches::look(&git, name, push.as_deref()).await?;
             branch.check(&git).await?;
+            let reached = config.environments.iter().find(|known| known.branch == branch.name);
+            if let Some(production) = reached.filter(|known| known.production) {
+                promote_approve::required(&git, &branch, production, &handoff.marker.lock).await?;
+            }
             let message = message::of_handoff(&config.name, &handoff).text();
             let changed = branch.commit(&git, &handoff.files, &message).await?.is_some();
             let pushed = branch.finish(&git).await?;
@@ -150,6 +161,6 @@ async fn hand(config: &Config, to: &Target, handoff: Handoff) -> Result<Handed, 
         objects: handoff.objects,
         hooks: handoff.hooks,
         secrets_left_out: handoff.marker.secrets,
-        images_as_written: handoff.marker.images,
+        images_as_written,
     })
 }

@@ -6,8 +6,7 @@ use super::error::OperationError;
 use crate::cluster::Engine;
 use crate::config::{Config, ImageFrom};
 use crate::event::{Event, Reporter};
-use crate::handoff::marker::AsWritten;
-use crate::handoff::pin::{GivenDigest, Pins};
+use crate::handoff::pin::{AsWritten, GivenDigest, Pins};
 use crate::image::inspect;
 use crate::parity::ImageReference;
 
@@ -56,7 +55,9 @@ async fn digest(
     let own = config.images.iter().find(|image| reference.is_covered_by(&image.name));
     match own.map(|image| &image.from) {
         Some(ImageFrom::Build(_)) => {
-            return Ok(Err("built here and pushed by no devcluster: its registry knows the digest, `--image` takes it"));
+            return Ok(Err(
+                "built here, and only its registry knows the digest: `--image NAME@sha256:DIGEST` tells it",
+            ));
         }
         Some(ImageFrom::StandIn { .. }) => return Ok(Err("a stand-in ran in its place")),
         None => {}
@@ -74,5 +75,8 @@ async fn digest(
         .filter_map(|text| text.parse::<ImageReference>().ok())
         .filter_map(|known| Some((known.repository(), known.digest()?.to_owned())))
         .collect();
-    Ok(of_repository.get(&reference.repository()).cloned().ok_or("only this machine has it: no registry gave it a digest"))
+    Ok(of_repository
+        .get(&reference.repository())
+        .cloned()
+        .ok_or("only this machine has it: no registry gave it a digest"))
 }

@@ -40,6 +40,7 @@ mod node_reach;
 mod node_watch;
 pub mod outcome;
 pub mod parity;
+pub mod pipeline;
 pub mod plan;
 pub mod promote;
 pub mod promote_approve;

@@ -114,7 +114,11 @@ pub(super) fn environment<'c>(config: &'c Config, name: &str) -> Result<&'c Envi
 }
 
 /// What an environment's branch holds, as a handoff wrote it.
-async fn standing(git: &Git, environment: &Environment, push: Option<&str>) -> Result<Standing, HandoffError> {
+async fn standing(
+    git: &Git,
+    environment: &Environment,
+    push: Option<&str>,
+) -> Result<Standing, HandoffError> {
     let branch = branches::look(git, &environment.branch, push).await?;
     let empty =
         || HandoffError::Empty { environment: environment.name.clone(), branch: environment.branch.clone() };

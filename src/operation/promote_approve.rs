@@ -39,8 +39,7 @@ pub(super) async fn record(
 ) -> Result<(Approval, bool), HandoffError> {
     let path = &approve.attestation;
     let content = std::fs::read(path).map_err(|source| HandoffError::Io { path: path.clone(), source })?;
-    let refused =
-        |reason: String| HandoffError::Attestation { path: path.display().to_string(), reason };
+    let refused = |reason: String| HandoffError::Attestation { path: path.display().to_string(), reason };
     let tested = attestation_read::read(&content).map_err(refused)?;
     if let Some(objection) = tested.objection(lock) {
         return Err(refused(objection));
@@ -60,9 +59,10 @@ pub(super) async fn record(
     let mut files = Files::new();
     files.insert(approval::path(lock), approval::write(&approvals).into_bytes());
     files.insert(attestation_path(&tested.digest), content);
-    let message = Message::new(format!("{}: lock {} approved by {}", environment.name, short(lock), given.by))
-        .trailer(message::APPROVED_BY, &given.by)
-        .trailer(message::ATTESTATION, &format!("sha256:{}", given.attestation));
+    let message =
+        Message::new(format!("{}: lock {} approved by {}", environment.name, short(lock), given.by))
+            .trailer(message::APPROVED_BY, &given.by)
+            .trailer(message::ATTESTATION, &format!("sha256:{}", given.attestation));
     branch.add(git, &files, &message.text()).await?;
     Ok((given, true))
 }
@@ -108,8 +108,11 @@ async fn known(git: &Git, base: &str, branch: &Branch, lock: &str) -> Result<App
     let path = approval::path(lock);
     match git.file(base, &path).await? {
         None => Ok(Approvals { lock: lock.to_owned(), approvals: Vec::new() }),
-        Some(content) => approval::read(&content, lock)
-            .map_err(|reason| HandoffError::Record { branch: branch.name.clone(), path, reason }),
+        Some(content) => approval::read(&content, lock).map_err(|reason| HandoffError::Record {
+            branch: branch.name.clone(),
+            path,
+            reason,
+        }),
     }
 }
 
