@@ -8,6 +8,7 @@ use crate::image::ImageError;
 use crate::manifest::ManifestError;
 use crate::operation::ci::CiError;
 use crate::operation::error::OperationError;
+use crate::operation::handoff_error::HandoffError;
 use crate::operation::verify::LockError;
 use crate::process::ProcessError;
 
@@ -39,6 +40,8 @@ fn exit(error: &OperationError) -> Exit {
     match error {
         OperationError::NotReady(_) => Exit::NotReady,
         OperationError::Manifest(error) => of_manifest(error),
+        OperationError::Handoff(HandoffError::Process(ProcessError::Missing { .. })) => Exit::Missing,
+        OperationError::Handoff(error) if error.is_users() => Exit::Usage,
         OperationError::Engine(error)
         | OperationError::Cluster(ClusterError::Engine(error))
         | OperationError::Image(ImageError::Engine(error)) => of_engine(error),

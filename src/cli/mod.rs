@@ -7,6 +7,8 @@ mod doctor;
 mod down;
 pub mod exit;
 mod failure;
+mod git;
+mod handoff;
 mod init;
 mod keys;
 mod learn;
@@ -16,6 +18,7 @@ mod parity;
 mod plan;
 pub mod printer;
 pub mod progress;
+mod promote;
 mod render;
 mod schema;
 mod seed;
@@ -73,6 +76,13 @@ enum Verb {
     Verify(verify::Args),
     /// Verify the lock, bring the system up, run the commands of `ci:` and write down what came of it
     Ci(ci::Args),
+    /// Write the very manifests that ran to a branch or directory that Argo CD or Flux follow
+    Handoff(handoff::Args),
+    /// Move one lock from environment to environment; to production with a recorded approval
+    Promote(promote::Args),
+    /// Git as the interface: a remote on this machine whose pushes are tested
+    #[command(subcommand)]
+    Git(git::Verb),
     /// Write a commented devcluster.yaml from what is found here
     Init(init::Args),
     /// Check devcluster.yaml and the manifests it names, and report every fault at once
@@ -154,7 +164,10 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Verb::Lock(args) => lock::run(&global, args).await,
         Verb::Verify(args) => verify::run(&global, args).await,
         Verb::Ci(args) => Box::pin(ci::run(&global, args)).await,
-        Verb::Init(args) => init::run(&global, &args),
+        Verb::Handoff(args) => handoff::run(&global, args).await,
+        Verb::Promote(args) => promote::run(&global, args).await,
+        Verb::Git(verb) => git::run(&global, verb).await,
+        Verb::Init(args) => init::run(&global, args).await,
         Verb::Validate(args) => validate::run(&global, args).await,
         Verb::Schema(args) => {
             schema::run(&args);

@@ -128,6 +128,12 @@ impl State {
         data.join("masking.key")
     }
 
+    /// The directory of the repository that is served for pushes. It outlives clusters.
+    pub fn served(&self) -> PathBuf {
+        let data = self.volumes.ancestors().nth(2).unwrap_or(&self.volumes);
+        data.join("git").join(&self.cluster)
+    }
+
     /// devcluster's own kubeconfig for the cluster.
     pub fn kubeconfig(&self) -> PathBuf {
         self.directory.join("kubeconfig")

@@ -56,6 +56,11 @@ static SNAPSHOT: Text = Text::new(
     "^[a-z0-9][a-z0-9._-]*$",
     100,
 );
+static BRANCH: Text = Text::new(
+    "a branch's name such as `environments/staging`",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$",
+    200,
+);
 static SUBNET: Text = Text::new(
     "an address range such as `10.244.0.0/16`",
     "^[0-9a-fA-F.:]+/[0-9]{1,3}(,[0-9a-fA-F.:]+/[0-9]{1,3})?$",
@@ -125,6 +130,11 @@ pub(super) static CONFIG: Record = Record {
             "ci",
             Shape::List(&Shape::Record(&CI)),
             "What `devcluster ci` runs against the system, in this order.",
+        ),
+        optional(
+            "environments",
+            Shape::List(&Shape::Record(&ENVIRONMENT)),
+            "Where locks are handed on to, in the order in which they are promoted; each is a branch that Argo CD or Flux follow.",
         ),
         optional(
             "masking",
@@ -301,6 +311,21 @@ static DATA: Record = Record {
         ),
         optional("snapshot", Shape::Text(&SNAPSHOT), "A snapshot of the catalogue in `snapshots`."),
         optional("seed", Shape::Text(&PATH), "A seed.yaml, such as `snapshots/demo/seed.yaml`."),
+    ],
+};
+
+static ENVIRONMENT: Record = Record {
+    name: "environment",
+    doc: "An environment that `devcluster handoff` and `devcluster promote` write manifests for.",
+    one_of: &[],
+    fields: &[
+        required("name", Shape::Text(&LABEL), "Its name."),
+        optional("branch", Shape::Text(&BRANCH), "Its branch; `environments/NAME` by default."),
+        optional(
+            "production",
+            Shape::Bool,
+            "Whether it is production: a lock gets there only when its approval is recorded.",
+        ),
     ],
 };
 

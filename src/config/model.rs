@@ -25,6 +25,8 @@ pub struct Config {
     pub migrations: Vec<String>,
     /// What `devcluster ci` runs against the system, in this order.
     pub ci: Vec<CiCommand>,
+    /// Where locks are handed on to, in the order in which they are promoted.
+    pub environments: Vec<Environment>,
     /// The masking policy's file, absolute; it need not exist where no data comes from elsewhere.
     pub masking: PathBuf,
     /// The profile's settings.
@@ -41,6 +43,17 @@ impl Config {
     pub fn snapshots(&self) -> PathBuf {
         self.directory().join("snapshots")
     }
+}
+
+/// An environment that manifests are handed on to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// The branch that Argo CD or Flux follow.
+    pub branch: String,
+    /// Whether a lock gets there only when its approval is recorded.
+    pub production: bool,
 }
 
 /// Which cluster, and what it is made of.

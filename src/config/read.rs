@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::fault::{ConfigError, Document, Faults};
 use super::model::{
-    Build, Cluster, Config, DataFrom, DataSet, HelmSource, Image, ImageFrom, Production, ProviderKind,
-    Source, SyncRule, Then,
+    Build, Cluster, Config, DataFrom, DataSet, Environment, HelmSource, Image, ImageFrom, Production,
+    ProviderKind, Source, SyncRule, Then,
 };
 use super::paths::Paths;
 use super::profile::Profiles;
@@ -57,9 +57,31 @@ impl<'a> Reader<'a> {
             data,
             migrations: texts(tree, "migrations"),
             ci,
+            environments: self.environments(items(tree, "environments")),
             masking: self.paths.directory.join(masking),
             profile,
         }))
+    }
+
+    fn environments(&self, nodes: &[Spanned]) -> Vec<Environment> {
+        let mut environments: Vec<Environment> = Vec::new();
+        for node in nodes {
+            let Some(name) = text(node, "name") else { continue };
+            let branch = text(node, "branch").unwrap_or_else(|| format!("environments/{name}"));
+            let twice = |key: &str, value: &str| {
+                let help = "environments differ in name and branch; give it one of its own".to_owned();
+                self.faults.add(self.document, node.span(), format!("{key} `{value}` stands twice"), help);
+            };
+            if environments.iter().any(|known| known.name == name) {
+                twice("environment", &name);
+            } else if environments.iter().any(|known| known.branch == branch) {
+                twice("branch", &branch);
+            }
+            let production =
+                matches!(node.get("production").map(|node| &node.value), Some(SpannedValue::Bool(true)));
+            environments.push(Environment { name, branch, production });
+        }
+        environments
     }
 
     fn data(&self, node: &Spanned) -> Option<DataSet> {

@@ -23,12 +23,20 @@
 //! A chart's random passwords and dates come out differently on every machine: such fields count as there, without value.
 
 pub mod amounts;
+pub mod approval;
+pub mod attestation_read;
 pub mod build;
 pub mod canonical;
 pub mod ci;
 pub mod compare;
 pub mod fields;
+pub mod layout;
+pub mod links;
 pub mod lock;
+pub mod marker;
+pub mod message;
+pub mod pin;
+pub mod pipeline;
 #[cfg(test)]
 mod properties;
 pub mod read;

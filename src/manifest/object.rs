@@ -126,6 +126,12 @@ impl Object {
         self.value.pointer(self.pod_template_pointer()?)
     }
 
+    /// The same, to be changed.
+    pub fn pod_template_mut(&mut self) -> Option<&mut Value> {
+        let pointer = self.pod_template_pointer()?;
+        self.value.pointer_mut(pointer)
+    }
+
     /// Whether its kind makes Pods.
     pub fn makes_pods(&self) -> bool {
         self.pod_template_pointer().is_some()

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::ci::CiError;
+use super::handoff_error::HandoffError;
 use super::verify::LockError;
 use crate::apply::ApplyError;
 use crate::apply::pods::EvictError;
@@ -308,6 +309,9 @@ pub enum OperationError {
     /// A run of `devcluster ci`.
     #[error(transparent)]
     Ci(#[from] CiError),
+    /// A lock that cannot be handed on.
+    #[error(transparent)]
+    Handoff(#[from] HandoffError),
     /// Files cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),

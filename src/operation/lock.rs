@@ -12,7 +12,7 @@ use crate::config::{Config, DataFrom, DataSet, ImageFrom};
 use crate::data::snapshot::{Catalogue, SnapshotError, SnapshotName};
 use crate::event::{Event, Reporter};
 use crate::handoff::{self, DataEntry, Facts, Local, LockKey, Present};
-use crate::manifest::{self, RenderContext, Scope};
+use crate::manifest::{self, RenderContext, Rendered, Scope};
 
 /// The variable that has the key for Secrets' values, as 64 hexadecimal digits: a team and its CI share one.
 pub const KEY: &str = "DEVCLUSTER_LOCK_KEY";
@@ -67,6 +67,14 @@ fn persist(file: &Path, text: &str) -> std::io::Result<()> {
 
 /// What is there now. What only explains differences is left out as far as it takes programs to tell.
 pub(super) async fn present(config: &Config, reporter: &dyn Reporter) -> Result<Present, OperationError> {
+    Ok(rendered(config, reporter).await?.1)
+}
+
+/// The same, with the objects as they are applied.
+pub(super) async fn rendered(
+    config: &Config,
+    reporter: &dyn Reporter,
+) -> Result<(Rendered, Present), OperationError> {
     let key = key()?;
     let state = State::open(&config.cluster.name)?;
     let context = RenderContext { state_directory: state.directory().to_owned(), cluster_version: None };
@@ -89,7 +97,8 @@ pub(super) async fn present(config: &Config, reporter: &dyn Reporter) -> Result<
         key,
         ..Facts::default()
     };
-    Ok(handoff::build(&rendered, &facts))
+    let present = handoff::build(&rendered, &facts);
+    Ok((rendered, present))
 }
 
 /// Adds what it takes programs to tell: versions of renderers, the git tree.

@@ -116,7 +116,7 @@ pub(super) async fn moved(engine: &Engine, lock: &Lock) -> Vec<String> {
 }
 
 /// What an image's registry has it as, of `REPOSITORY@DIGEST`s that the engine remembers.
-fn in_registry(reference: &str, remembered: &[String]) -> Option<String> {
+pub(super) fn in_registry(reference: &str, remembered: &[String]) -> Option<String> {
     let wanted = reference.parse::<ImageReference>().ok()?;
     remembered.iter().find_map(|remembered| {
         let remembered = remembered.parse::<ImageReference>().ok()?;

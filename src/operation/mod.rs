@@ -1,6 +1,7 @@
 //! What the verbs do, as operations that report and return values: `cli` prints them, tests call them too.
 
 pub mod address;
+mod branches;
 pub mod ci;
 pub mod data_load;
 pub mod data_write;
@@ -18,9 +19,16 @@ pub mod elsewhere;
 pub mod error;
 pub mod fault;
 pub mod gather;
+mod git;
+pub mod git_receive;
+pub mod git_serve;
 pub mod ground;
+mod handoff_directory;
+pub mod handoff_error;
+pub mod handoff_to;
 pub mod hands;
 pub mod hooks;
+mod image_digests;
 pub mod images;
 pub mod live;
 pub mod lock;
@@ -34,7 +42,11 @@ mod node_reach;
 mod node_watch;
 pub mod outcome;
 pub mod parity;
+pub mod pipeline;
 pub mod plan;
+pub mod promote;
+pub mod promote_approve;
+pub mod promote_list;
 pub mod reach;
 pub mod restart;
 pub mod seed_worker;

@@ -43,19 +43,6 @@ pub enum LockError {
     },
 }
 
-/// Reads a lock; the one beside the configuration where `file` is unset.
-pub fn known(config: &Config, file: Option<&Path>) -> Result<Lock, OperationError> {
-    let path = file.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(LockError::Absent { path }.into());
-        }
-        Err(source) => return Err(LockError::Io { path, source }.into()),
-    };
-    Ok(handoff::read(&text).map_err(|faults| LockError::Faults { path, faults })?)
-}
-
 /// Compares what is rendered now with `known`.
 pub async fn run(
     config: &Config,
@@ -70,4 +57,15 @@ pub async fn run(
     // Asking programs for their versions takes longer than all the rest, and only explains.
     lock::explain(config, &mut present).await;
     Ok(handoff::compare(known, &present))
+}
+
+/// Reads the lock. `file` is beside the configuration where unset.
+pub fn read(config: &Config, file: Option<&Path>) -> Result<Lock, LockError> {
+    let path = file.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(LockError::Absent { path }),
+        Err(source) => return Err(LockError::Io { path, source }),
+    };
+    handoff::read(&text).map_err(|faults| LockError::Faults { path, faults })
 }

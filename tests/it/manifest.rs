@@ -44,6 +44,7 @@ pub fn config(directory: &Path, manifests: Vec<Source>) -> Config {
         data: Vec::new(),
         migrations: Vec::new(),
         ci: Vec::new(),
+        environments: Vec::new(),
         masking: directory.join("masking.yaml"),
         profile: Profile {
             name: "laptop".into(),

@@ -122,7 +122,7 @@ impl<'a> Runner<'a> {
         let config = self.config.clone();
         let compared = self
             .unless_interrupted(LOCK, async {
-                let known = verify::known(&config, Some(&path))?;
+                let known = verify::read(&config, Some(&path))?;
                 verify::run(&config, &known, heard.as_ref()).await
             })
             .await?;

@@ -1,0 +1,133 @@
+//! Approvals: who approved which lock, when, on which attestation. They are files of the environment's branch, with the
+//! attestation beside them, so that they travel with it and git's history keeps them; notes would stay behind at a push.
+
+use std::path::PathBuf;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::branches::Branch;
+use super::git::Git;
+use super::handoff_error::HandoffError;
+use super::verify;
+use crate::config::{Config, Environment};
+use crate::handoff::approval::{self, Approval, Approvals, attestation_path};
+use crate::handoff::attestation_read;
+use crate::handoff::layout::Files;
+use crate::handoff::message::{self, Message, short};
+
+/// An approval that is given.
+#[derive(Debug, Clone)]
+pub struct Approve {
+    /// The attestation that it rests on.
+    pub attestation: PathBuf,
+    /// Who; git's own committer where unset.
+    pub by: Option<String>,
+}
+
+/// The root of the project's lock.
+pub(super) fn own_lock(config: &Config) -> Result<String, HandoffError> {
+    Ok(verify::read(config, None)?.root)
+}
+
+/// Records an approval in the environment's branch, and says whether it was not there yet.
+pub(super) async fn record(
+    git: &Git,
+    branch: &mut Branch,
+    environment: &Environment,
+    lock: &str,
+    approve: &Approve,
+) -> Result<(Approval, bool), HandoffError> {
+    let path = &approve.attestation;
+    let content = std::fs::read(path).map_err(|source| HandoffError::Io { path: path.clone(), source })?;
+    let refused = |reason: String| HandoffError::Attestation { path: path.display().to_string(), reason };
+    let tested = attestation_read::read(&content).map_err(refused)?;
+    if let Some(objection) = tested.objection(lock) {
+        return Err(refused(objection));
+    }
+    let by = who(git, approve.by.as_deref()).await?;
+    let mut approvals = match &branch.base {
+        Some(base) => known(git, base, branch, lock).await?,
+        None => Approvals { lock: lock.to_owned(), approvals: Vec::new() },
+    };
+    let same = |known: &&Approval| known.by == by && known.attestation == tested.digest;
+    if let Some(known) = approvals.approvals.iter().find(same) {
+        return Ok((known.clone(), false));
+    }
+    let at = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default().to_string();
+    let given = Approval { by, at, attestation: tested.digest.clone() };
+    approvals.approvals.push(given.clone());
+    let mut files = Files::new();
+    files.insert(approval::path(lock), approval::write(&approvals).into_bytes());
+    files.insert(attestation_path(&tested.digest), content);
+    let message =
+        Message::new(format!("{}: lock {} approved by {}", environment.name, short(lock), given.by))
+            .trailer(message::APPROVED_BY, &given.by)
+            .trailer(message::ATTESTATION, &format!("sha256:{}", given.attestation));
+    branch.add(git, &files, &message.text()).await?;
+    Ok((given, true))
+}
+
+/// An approval of the lock that holds: its attestation is there, unchanged, about this very lock, and all passed.
+pub(super) async fn required(
+    git: &Git,
+    branch: &Branch,
+    environment: &Environment,
+    lock: &str,
+) -> Result<Approval, HandoffError> {
+    let mut why = String::new();
+    if let Some(base) = &branch.base {
+        for approval in known(git, base, branch, lock).await?.approvals.into_iter().rev() {
+            let Some(objection) = objection(git, base, &approval, lock).await? else { return Ok(approval) };
+            why.push_str("\n  that of ");
+            why.extend(approval.by.chars().filter(|character| !character.is_control()));
+            why.push_str(" does not: ");
+            why.push_str(&objection);
+        }
+    }
+    Err(HandoffError::NotApproved { environment: environment.name.clone(), lock: lock.to_owned(), why })
+}
+
+/// Why an approval does not hold; none where it does.
+async fn objection(
+    git: &Git,
+    base: &str,
+    approval: &Approval,
+    lock: &str,
+) -> Result<Option<String>, HandoffError> {
+    let Some(content) = git.file(base, &attestation_path(&approval.attestation)).await? else {
+        return Ok(Some("its attestation is gone".into()));
+    };
+    Ok(match attestation_read::read(&content) {
+        Ok(tested) if tested.digest == approval.attestation => tested.objection(lock),
+        Ok(_) => Some("its attestation was changed".into()),
+        Err(reason) => Some(format!("its attestation {reason}")),
+    })
+}
+
+async fn known(git: &Git, base: &str, branch: &Branch, lock: &str) -> Result<Approvals, HandoffError> {
+    let path = approval::path(lock);
+    match git.file(base, &path).await? {
+        None => Ok(Approvals { lock: lock.to_owned(), approvals: Vec::new() }),
+        Some(content) => approval::read(&content, lock).map_err(|reason| HandoffError::Record {
+            branch: branch.name.clone(),
+            path,
+            reason,
+        }),
+    }
+}
+
+/// Who approves: as said, or as git calls the user.
+async fn who(git: &Git, by: Option<&str>) -> Result<String, HandoffError> {
+    let by = match by {
+        Some(by) => by.trim().to_owned(),
+        None => {
+            let ident = git.text(&["var", "GIT_COMMITTER_IDENT"]).await?;
+            // `NAME <ADDRESS> SECONDS ZONE`
+            ident.rfind('>').map_or(ident.clone(), |end| ident[..=end].to_owned())
+        }
+    };
+    if by.is_empty() || by.len() > 500 || by.chars().any(char::is_control) {
+        return Err(HandoffError::Nobody { by: by.escape_debug().to_string() });
+    }
+    Ok(by)
+}

@@ -1,0 +1,150 @@
+//! Pipelines that `init --ci` writes, held against the checks of the systems that run them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::repository::Repository;
+
+/// A tool of testbed/tools/ensure; none, with a word of it, where it is not installed.
+fn tool(name: &str) -> Option<PathBuf> {
+    let bed = Path::new(env!("CARGO_MANIFEST_DIR")).join("testbed/bin").join(name);
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&on_path)
+        .map(|directory| directory.join(name))
+        .chain([bed])
+        .find(|path| path.exists());
+    if found.is_none() {
+        eprintln!("skipped: there is no {name}; `testbed/tools/ensure {name}` installs it");
+    }
+    found
+}
+
+/// A project with a chart, a kustomization and three environments, at the top of its repository or below.
+fn project(below: &str) -> Repository {
+    let project = Repository::new();
+    let file = |path: &str| if below.is_empty() { path.to_owned() } else { format!("{below}/{path}") };
+    project.git(&["rm", "--quiet", "-r", "devcluster.yaml", "devcluster.lock"]);
+    project.write(&file("deploy/kustomization.yaml"), "resources: []\n");
+    project.write(&file("chart/Chart.yaml"), "apiVersion: v2\nname: c\nversion: 0.1.0\n");
+    let config = "apiVersion: devcluster.dev/v1alpha1\nname: shop\nmanifests:\n  - kustomize: deploy\n  - helm: {chart: chart, release: c}\n\
+        environments:\n  - name: integration\n  - name: staging\n  - {name: production, production: true}\n";
+    project.write(&file("devcluster.yaml"), config);
+    project
+}
+
+fn init(project: &Repository, below: &str, system: &str, more: &[&str]) -> (i32, String) {
+    let directory = if below.is_empty() { "." } else { below };
+    project.devcluster(&[&["init", directory, "--ci", system], more].concat())
+}
+
+/// What a check says of the pipeline as it is written, and of one that was broken.
+fn checked(system: &str, program: &str, args: &[&str], file: &str, breaks: &[(&str, &str)]) {
+    let Some(program) = tool(program) else { return };
+    for below in ["", "examples/shop"] {
+        let project = project(below);
+        let (code, said) = init(&project, below, system, &[]);
+        assert_eq!(code, 0, "{said}");
+        let check = || {
+            let output = Command::new(&program).args(args).current_dir(&project.directory).output().unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+        };
+        let (passed, said) = check();
+        assert!(passed, "{said}");
+        let text = std::fs::read_to_string(project.directory.join(file)).unwrap();
+        // A check that lets these through says nothing of the rest either.
+        for (from, to) in breaks {
+            assert!(text.contains(from), "{file} has no {from}");
+            project.write(file, &text.replacen(from, to, 1));
+            let (passed, said) = check();
+            assert!(!passed, "{from} to {to}: {said}");
+        }
+    }
+}
+
+#[test]
+fn github_takes_its_workflow_and_action() {
+    let workflow = ".github/workflows/devcluster.yml";
+    let breaks = [
+        ("runs-on: ubuntu-24.04", "runs-on: ubuntu-9"),
+        ("needs: ci", "needs: cd"),
+        ("github.ref ==", "github.rev =="),
+    ];
+    checked("github", "actionlint", &["-no-color"], workflow, &breaks);
+    let action = ".github/actions/devcluster/action.yml";
+    let breaks = [("using: composite", "using: composed"), ("shell: bash", "shel: bash")];
+    checked(
+        "github",
+        "check-jsonschema",
+        &["--builtin-schema", "vendor.github-actions", action],
+        action,
+        &breaks,
+    );
+}
+
+#[test]
+fn gitlab_takes_its_pipeline() {
+    let file = ".gitlab-ci.yml";
+    let breaks =
+        [("when: always", "when: ever"), ("extends: .devcluster", "extends: {a: b}"), ("junit:", "junits:")];
+    checked("gitlab", "check-jsonschema", &["--builtin-schema", "vendor.gitlab-ci", file], file, &breaks);
+}
+
+#[test]
+fn groovy_takes_the_jenkinsfile() {
+    let args = ["--noserver", "--failon", "error", "--files", "**/Jenkinsfile"];
+    checked("jenkins", "npm-groovy-lint", &args, "Jenkinsfile", &[("steps {", "steps (")]);
+}
+
+#[test]
+fn tekton_takes_its_tasks_and_pipelines() {
+    let file = ".tekton/devcluster.yaml";
+    let breaks = [
+        ("runAfter: [ci]", "runAfter: [cd]"),
+        ("onError: continue", "onErrors: continue"),
+        ("$(workspaces.cache.path)", "$(workspaces.cash.path)"),
+        ("name: devcluster-ci", "name: Devcluster_CI"),
+    ];
+    checked("tekton", "tekton-check", &[file], file, &breaks);
+}
+
+#[test]
+fn a_file_that_is_there_stays_unless_forced() {
+    for (system, file) in [
+        ("github", ".github/actions/devcluster/action.yml"),
+        ("gitlab", ".gitlab-ci.yml"),
+        ("jenkins", "Jenkinsfile"),
+        ("tekton", ".tekton/devcluster.yaml"),
+    ] {
+        let project = project("");
+        project.write(file, "mine\n");
+        let before = std::fs::read_to_string(project.directory.join("devcluster.yaml")).unwrap();
+        let (code, said) = init(&project, "", system, &[]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains("is there already"), "{said}");
+        assert_eq!(std::fs::read_to_string(project.directory.join(file)).unwrap(), "mine\n");
+        assert!(!project.directory.join(".github/workflows").exists(), "all or nothing");
+        assert_eq!(init(&project, "", system, &["--force"]).0, 0);
+        assert!(
+            std::fs::read_to_string(project.directory.join(file)).unwrap().starts_with("# Written by")
+                || system == "jenkins"
+        );
+        assert_eq!(std::fs::read_to_string(project.directory.join("devcluster.yaml")).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_new_project_gets_its_configuration_too_and_odd_places_are_refused() {
+    let project = project("");
+    std::fs::remove_file(project.directory.join("devcluster.yaml")).unwrap();
+    let (code, said) = init(&project, "", "gitlab", &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("promotes nothing"), "{said}");
+    assert!(project.directory.join("devcluster.yaml").exists());
+    let text = std::fs::read_to_string(project.directory.join(".gitlab-ci.yml")).unwrap();
+    assert!(text.contains("devcluster ci") && !text.contains("promote"), "{text}");
+    let odd = self::project("a b");
+    let (code, said) = init(&odd, "a b", "github", &[]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("`a b`"), "{said}");
+}
