@@ -3,6 +3,7 @@
 use super::exit::{CliError, Exit};
 use crate::apply::diagnose::render;
 use crate::cluster::{ClusterError, EngineError};
+use crate::handoff::release::ReleaseError;
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
 use crate::operation::error::OperationError;
@@ -43,6 +44,9 @@ fn exit(error: &OperationError) -> Exit {
         | OperationError::Seed(_)
         | OperationError::Lock(LockError::Absent { .. } | LockError::Faults { .. })
         | OperationError::Generate(_)
+        | OperationError::Release(
+            ReleaseError::None | ReleaseError::Unknown { .. } | ReleaseError::Note { .. },
+        )
         | OperationError::Cluster(
             ClusterError::PortTaken { .. } | ClusterError::NotOurs { .. } | ClusterError::Elsewhere { .. },
         ) => Exit::Usage,

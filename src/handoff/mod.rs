@@ -30,6 +30,7 @@ pub mod lock;
 #[cfg(test)]
 mod properties;
 pub mod read;
+pub mod release;
 pub mod secret;
 pub mod text;
 pub mod write;

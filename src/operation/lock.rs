@@ -73,19 +73,27 @@ pub(super) async fn present(config: &Config, reporter: &dyn Reporter) -> Result<
     rendered.settle_namespaces(|gvk| {
         Some(if gvk.kind.starts_with("Cluster") { Scope::Cluster } else { Scope::Namespaced })
     });
-    let facts = Facts {
+    let sources = manifest::source_files(config, &context)?;
+    let facts = Facts { sources, local: local(config), key, ..covered(config, &rendered)? };
+    Ok(handoff::build(&rendered, &facts))
+}
+
+/// What the root covers.
+fn covered(config: &Config, rendered: &Rendered) -> Result<Facts, OperationError> {
+    Ok(Facts {
         directory: config.directory().to_owned(),
         kubernetes: config.production.kubernetes_version.clone(),
         api_versions: config.production.api_versions.clone(),
-        images: images(&rendered),
+        images: images(rendered),
         data: data(config)?,
         migrations: config.migrations.clone(),
-        sources: manifest::source_files(config, &context)?,
-        local: local(config),
-        key,
         ..Facts::default()
-    };
-    Ok(handoff::build(&rendered, &facts))
+    })
+}
+
+/// The root of the lock of what was rendered.
+pub(super) fn root(config: &Config, rendered: &Rendered) -> Result<String, OperationError> {
+    Ok(handoff::build(rendered, &covered(config, rendered)?).lock.root)
 }
 
 /// Adds what it takes programs to tell: versions of renderers, the git tree.
