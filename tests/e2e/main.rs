@@ -12,6 +12,8 @@ mod harness;
 mod image;
 mod kinds;
 mod lifecycle;
+mod release;
+mod requests;
 mod shop;
 mod stores;
 mod volumes;

@@ -38,6 +38,7 @@ mod postgres_spread;
 mod ready_wait;
 mod redis;
 mod redis_server;
+mod release;
 mod rooms;
 mod volume;
 mod volume_freeze;
