@@ -14,10 +14,10 @@ use super::{datasets, fault, lock, release_images, stores, tree};
 use crate::data::discover::{Store, StoreKind};
 use crate::data::{mysql, postgres};
 use crate::event::Event;
-use crate::handoff::release::{Content, Digests, Held, Ledger, Made, Ran, Record};
+use crate::handoff::release::{Content, Digests, Held, Ledger, Made, Ran, Record, takes};
 use crate::image::DeliveryReport;
 use crate::image::name::normalised;
-use crate::manifest::Object;
+use crate::manifest::{Object, Rendered};
 use crate::process::Command;
 use crate::words::counted;
 
@@ -181,24 +181,29 @@ fn ran(
                 release.hooks.iter().map(|hook| &hook.object).collect()
             }
         };
-        Ran { name: name.clone(), hash: fingerprint(&objects, images), reversible: "unknown".into() }
+        let hash = fingerprint(&desired.rendered, &objects, images);
+        Ran { name: name.clone(), hash, reversible: "unknown".into() }
     });
     Ok(ran.collect())
 }
 
-/// Tells what a migration runs: its objects and the bytes behind the names of their images.
-fn fingerprint(objects: &[&Object], images: &BTreeMap<String, Digests>) -> String {
+/// Tells what a migration runs: its objects, the ConfigMaps that they read, and the bytes behind the names of their images.
+fn fingerprint(rendered: &Rendered, objects: &[&Object], images: &BTreeMap<String, Digests>) -> String {
     let mut hasher = blake3::Hasher::new();
     for object in objects {
         hasher.update(object.hash().as_bytes());
-        let spec = object.pod_template().and_then(|template| template.get("spec"));
-        for list in ["initContainers", "containers"] {
-            let containers = spec.and_then(|spec| spec.get(list)).and_then(serde_json::Value::as_array);
-            for container in containers.into_iter().flatten() {
-                let name = container.get("image").and_then(serde_json::Value::as_str).unwrap_or_default();
-                let digests = images.get(&normalised(name));
-                hasher.update(digests.map_or("", |digests| digests.manifest.as_str()).as_bytes());
-            }
+        let Some(spec) = object.pod_template().and_then(|template| template.get("spec")) else { continue };
+        for image in takes::images(spec) {
+            let digests = images.get(&normalised(image));
+            hasher.update(digests.map_or("", |digests| digests.manifest.as_str()).as_bytes());
+        }
+        // No Secret: its hash would stand in a ConfigMap.
+        for (kind, name) in takes::reads(spec).iter().filter(|(kind, _)| *kind == "ConfigMap") {
+            let hooks = rendered.hooks.iter().map(|hook| &hook.object);
+            let read = rendered.objects.iter().chain(hooks).find(|other| {
+                (other.kind(), other.namespace(), other.name()) == (kind, object.namespace(), name)
+            });
+            hasher.update(read.map(Object::hash).unwrap_or_default().as_bytes());
         }
     }
     hasher.finalize().to_hex().to_string()

@@ -17,7 +17,7 @@ use super::{fault, ground, images, release_images, release_view, restart, synced
 use crate::apply::{self, ApplyOptions};
 use crate::event::Event;
 use crate::handoff::release::diff::Changed;
-use crate::handoff::release::takes::{Renames, no_drain, read_at_start};
+use crate::handoff::release::takes::{self, Renames, no_drain, read_at_start};
 use crate::handoff::release::{Content, Kept, Ledger, Made, Record, ReleaseDiff, ReleaseError, crossing};
 use crate::manifest::{Object, ObjectId, Rendered};
 
@@ -187,9 +187,7 @@ fn undrained(session: &Session, way: &Way) -> Vec<String> {
 
 fn image_names(object: &Object) -> Vec<String> {
     let spec = object.pod_template().and_then(|template| template.get("spec"));
-    let lists = ["initContainers", "containers"].into_iter();
-    let containers = lists.filter_map(|list| spec?.get(list)?.as_array()).flatten();
-    containers.filter_map(|one| Some(images::normalised(one.get("image")?.as_str()?))).collect()
+    spec.into_iter().flat_map(takes::images).map(images::normalised).collect()
 }
 
 /// A revert under way.

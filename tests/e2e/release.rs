@@ -201,3 +201,55 @@ fn images_gone(project: &Project, image: &str) {
     assert_eq!((project.numbers(), project.image()), before);
     assert_eq!(get(project.web()).expect("it answers"), NEW);
 }
+
+#[test]
+fn what_lies_between_two_releases_stops_a_revert_until_it_is_told_to_go_on() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/fixture-data");
+    let project = Project::copy_of(&fixture);
+    project.succeed(&["up"]);
+    let content = project.release(&["show", "1"])["release"].clone();
+    assert_eq!(content["migrations"].as_array().map(Vec::len), Some(3), "{content}");
+    assert_eq!(content["data"]["data/orders"]["from"], "seed snapshots/demo/seed.yaml");
+    assert!(content["data"]["data/orders"]["schema"].is_string(), "{content}");
+    project.succeed(&["snapshot", "create", "base", "--store", "data/orders"]);
+    project.succeed(&["snapshot", "load", "base", "--store", "data/orders"]);
+    project.succeed(&["snapshot", "reset", "--store", "data/orders"]);
+    let list = project.release(&["list"]);
+    let made: Vec<&Value> =
+        list["releases"].as_array().expect("a list").iter().map(|one| &one["made"]).collect();
+    assert_eq!(
+        made[1],
+        &serde_json::json!({"what": "load", "store": "data/orders", "from": "snapshot base"})
+    );
+    assert_eq!(made[2], &serde_json::json!({"what": "reset", "store": "data/orders"}));
+
+    project.edit(
+        "deploy/system.yaml",
+        "CREATE INDEX IF",
+        "ALTER TABLE orders DROP COLUMN IF EXISTS total_cents;\n    CREATE INDEX IF",
+    );
+    project.edit("deploy/system.yaml", "--file=/migrations", "--echo-errors, --file=/migrations");
+    project.succeed(&["up"]);
+    let job = || project.kubectl(&["get", "job", "migrate", "-n", "data", "-o", "jsonpath={.metadata.uid}"]);
+    let ran = job();
+    let (text, _) = project.succeed(&["release", "diff", "1"]);
+    for line in ["+ migration data/migrate (", "~ data of data/orders: seed snapshots/demo/seed.yaml ("] {
+        assert!(text.contains(line), "no {line} in {text}");
+    }
+    let (_, said) = project.fail(&["release", "revert", "1"], 1);
+    for part in [
+        "migration data/migrate ran (",
+        "data/orders holds snapshot base (",
+        "nothing was changed; --keep-data",
+    ] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
+    let (said, _) = project.succeed(&["release", "revert", "1", "--keep-data"]);
+    assert!(said.contains("is release 1 again"), "{said}");
+    assert_eq!(job(), ran, "what migrated does not run again, nor backwards");
+    let sql = project.kubectl(&["get", "configmap", "migrations", "-n", "data", "-o", "jsonpath={.data}"]);
+    assert!(!sql.contains("DROP COLUMN"), "{sql}");
+    let (_, said) = project.fail(&["release", "revert", "3"], 1);
+    assert!(said.contains("migration data/migrate ran ("), "{said}");
+    project.succeed(&["release", "revert", "4"]);
+}

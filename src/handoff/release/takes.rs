@@ -64,46 +64,70 @@ pub fn no_drain(object: &Object) -> Option<String> {
     (!why.is_empty()).then(|| why.join(", and "))
 }
 
-/// The ConfigMaps and Secrets, by kind and name, that a Pod's containers read once, when they start: as variables, or as
-/// files below a path of their own. What is mounted whole is kept current by the kubelet.
-pub fn read_at_start(spec: &Value) -> BTreeSet<(&'static str, String)> {
-    let lists = ["initContainers", "containers"].into_iter();
-    let containers = lists.filter_map(|list| spec.get(list)?.as_array()).flatten();
-    let items = |container: &'_ Value, list: &str| {
-        container.get(list).and_then(Value::as_array).cloned().unwrap_or_default()
-    };
+/// A ConfigMap or Secret that a Pod reads, by kind and name.
+pub type Reading = (&'static str, String);
+
+/// What a Pod's containers read once, when they start: as variables, or as files below a path of their own. What is mounted
+/// whole is kept current by the kubelet.
+pub fn read_at_start(spec: &Value) -> BTreeSet<Reading> {
+    let below = containers(spec).flat_map(|container| items(container, "volumeMounts"));
+    let below = below.filter(|mount| mount.get("subPath").is_some());
+    let names: BTreeSet<String> = below.filter_map(|mount| Some(mount.get("name")?.to_string())).collect();
+    let mut found = variables(spec);
+    found.extend(volumes(spec, |name| names.contains(&name.to_string())));
+    found
+}
+
+/// All that a Pod's containers read.
+pub fn reads(spec: &Value) -> BTreeSet<Reading> {
+    let mut found = variables(spec);
+    found.extend(volumes(spec, |_| true));
+    found
+}
+
+fn items<'a>(value: &'a Value, list: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    value.get(list).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
+    items(spec, "initContainers").chain(items(spec, "containers"))
+}
+
+/// The images of a Pod's containers, as they are written.
+pub fn images(spec: &Value) -> impl Iterator<Item = &str> {
+    containers(spec).filter_map(|container| container.get("image")?.as_str())
+}
+
+fn variables(spec: &Value) -> BTreeSet<Reading> {
     let mut found = BTreeSet::new();
-    let mut volumes = BTreeSet::new();
-    for container in containers {
-        for variable in items(container, "env") {
-            found.extend(named(variable.get("valueFrom"), "configMapKeyRef", "name", "ConfigMap"));
-            found.extend(named(variable.get("valueFrom"), "secretKeyRef", "name", "Secret"));
+    for container in containers(spec) {
+        for from in items(container, "env").filter_map(|variable| variable.get("valueFrom")) {
+            found.extend(named(from, "configMapKeyRef", "name", "ConfigMap"));
+            found.extend(named(from, "secretKeyRef", "name", "Secret"));
         }
-        for all in items(container, "envFrom") {
-            found.extend(named(Some(&all), "configMapRef", "name", "ConfigMap"));
-            found.extend(named(Some(&all), "secretRef", "name", "Secret"));
+        for from in items(container, "envFrom") {
+            found.extend(named(from, "configMapRef", "name", "ConfigMap"));
+            found.extend(named(from, "secretRef", "name", "Secret"));
         }
-        let below = items(container, "volumeMounts");
-        let below = below.iter().filter(|mount| mount.get("subPath").is_some());
-        volumes.extend(below.filter_map(|mount| mount.get("name").map(Value::to_string)));
-    }
-    let mounted = spec.get("volumes").and_then(Value::as_array).into_iter().flatten();
-    for volume in
-        mounted.filter(|volume| volume.get("name").is_some_and(|name| volumes.contains(&name.to_string())))
-    {
-        found.extend(named(Some(volume), "configMap", "name", "ConfigMap"));
-        found.extend(named(Some(volume), "secret", "secretName", "Secret"));
     }
     found
 }
 
-fn named(
-    from: Option<&Value>,
-    reference: &str,
-    key: &str,
-    kind: &'static str,
-) -> Option<(&'static str, String)> {
-    Some((kind, from?.get(reference)?.get(key)?.as_str()?.to_owned()))
+fn volumes(spec: &Value, wanted: impl Fn(&Value) -> bool) -> BTreeSet<Reading> {
+    let mut found = BTreeSet::new();
+    for volume in items(spec, "volumes").filter(|volume| volume.get("name").is_some_and(&wanted)) {
+        found.extend(named(volume, "configMap", "name", "ConfigMap"));
+        found.extend(named(volume, "secret", "secretName", "Secret"));
+        for source in volume.get("projected").into_iter().flat_map(|all| items(all, "sources")) {
+            found.extend(named(source, "configMap", "name", "ConfigMap"));
+            found.extend(named(source, "secret", "name", "Secret"));
+        }
+    }
+    found
+}
+
+fn named(from: &Value, reference: &str, key: &str, kind: &'static str) -> Option<Reading> {
+    Some((kind, from.get(reference)?.get(key)?.as_str()?.to_owned()))
 }
 
 #[cfg(test)]
@@ -139,6 +163,7 @@ mod tests {
         let found: Vec<String> =
             read_at_start(&spec).into_iter().map(|(kind, name)| format!("{kind} {name}")).collect();
         assert_eq!(found, ["ConfigMap a", "ConfigMap b", "Secret s", "Secret t", "Secret u"]);
+        assert!(reads(&spec).contains(&("ConfigMap", "whole".to_owned())));
         assert!(read_at_start(&json!(null)).is_empty());
     }
 
