@@ -4,6 +4,7 @@ use super::exit::{CliError, Exit};
 use crate::apply::diagnose::render;
 use crate::cluster::{ClusterError, EngineError};
 use crate::handoff::ci::Redactor;
+use crate::handoff::release::ReleaseError;
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
 use crate::operation::ci::CiError;
@@ -58,6 +59,9 @@ fn exit(error: &OperationError) -> Exit {
         | OperationError::Lock(LockError::Absent { .. } | LockError::Faults { .. })
         | OperationError::Ci(CiError::NotOurs { .. } | CiError::Busy { .. } | CiError::Image { .. })
         | OperationError::Generate(_)
+        | OperationError::Release(
+            ReleaseError::None | ReleaseError::Unknown { .. } | ReleaseError::Note { .. },
+        )
         | OperationError::Cluster(
             ClusterError::PortTaken { .. } | ClusterError::NotOurs { .. } | ClusterError::Elsewhere { .. },
         ) => Exit::Usage,

@@ -19,6 +19,7 @@ mod plan;
 pub mod printer;
 pub mod progress;
 mod promote;
+mod release;
 mod render;
 mod schema;
 mod seed;
@@ -95,6 +96,9 @@ enum Verb {
     /// Snapshots of stores: take, load, compare, move about
     #[command(subcommand)]
     Snapshot(snapshot::Verb),
+    /// The ledger of what ran: list, show, compare, go back, say something
+    #[command(subcommand)]
+    Release(release::Verb),
     /// Look at the machine: engine, disk, memory, tools, ports, and the fix for each
     Doctor(doctor::Args),
     /// Have the engine learn images' layers while nothing else is to do
@@ -176,6 +180,7 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Verb::Seed(verb) => seed::run(&global, verb).await,
         // It is a large future.
         Verb::Snapshot(verb) => Box::pin(snapshot::run(&global, verb)).await,
+        Verb::Release(verb) => Box::pin(release::run(&global, verb)).await,
         Verb::Doctor(args) => doctor::run(&global, args).await,
         Verb::Learn(args) => learn::run(args).await,
         Verb::Completion { shell } => {

@@ -11,12 +11,15 @@ use super::{Global, printer};
 use crate::data::generate::{Format, Locale};
 use crate::data::postgres::Share;
 use crate::data::seed::PlanOptions;
+use crate::handoff::release::Made;
 use crate::operation::data_load::Live;
 use crate::operation::data_write::Kind;
 use crate::operation::elsewhere::Elsewhere;
 use crate::operation::error::OperationError;
 use crate::operation::session::Session;
-use crate::operation::{data_load, data_write, seed_worker, seed_workers, store_mongo, stores};
+use crate::operation::{
+    data_load, data_write, release_record, seed_worker, seed_workers, store_mongo, stores,
+};
 use crate::words::sized;
 
 /// What is done with synthetic data.
@@ -243,12 +246,15 @@ async fn load(
     workers: Option<u16>,
 ) -> Result<(), CliError> {
     let path = path(session, name, "seed.yaml", "seed plan")?;
-    let (_, existing, store) = reach(session, store).await?;
+    let (desired, existing, store) = reach(session, store).await?;
     let _lock = session.lock()?;
     let report = match workers {
         None => data_load::seed(session, &existing, &store, &path).await?,
         Some(workers) => seed_workers::seed(session, &existing, &store, &path, workers.into()).await?,
     };
+    let shown = path.strip_prefix(session.config.directory()).unwrap_or(&path);
+    let made = Made::Load { store: store.name(), from: format!("seed {}", shown.display()) };
+    release_record::after_data(session, &desired, &existing, made).await;
     leave_preparing(session, &store);
     let (part, rows) = (report.words.part, report.words.rows);
     let parts = report.parts.iter().map(|one| {

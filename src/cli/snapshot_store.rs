@@ -7,11 +7,12 @@ use super::store::{StoreArg, leave_preparing, reach, show};
 use super::{Global, printer, snapshot_text};
 use crate::data::discover::StoreKind;
 use crate::data::snapshot::SnapshotName;
+use crate::handoff::release::Made;
 use crate::operation::elsewhere::Elsewhere;
 use crate::operation::session::Session;
 use crate::operation::snapshot_create::Part;
 use crate::operation::snapshot_take::{self, Request};
-use crate::operation::{gather, snapshot_load, store_users, stores};
+use crate::operation::{gather, release_record, snapshot_load, store_users, stores};
 
 /// What `create` takes.
 #[derive(Debug, clap::Args)]
@@ -132,6 +133,8 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
     let value = json!({
         "store": store.name(), "snapshot": args.name, "seconds": held.took.as_secs_f64(), "parts": parts,
     });
+    let made = Made::Load { store: store.name(), from: format!("snapshot {}", args.name) };
+    release_record::after_data(&session, &desired, &existing, made).await;
     store_users::after_change(&session, &desired, &existing, &store, args.restart).await?;
     show(global, &value, || format!("{store} holds {}", args.name));
     leave_preparing(&session, &store);
@@ -145,6 +148,8 @@ pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
     let _lock = session.lock()?;
     let report = snapshot_load::reset(&session, &existing, &store).await?;
     let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64(), "spare": report.spare});
+    let made = Made::Reset { store: store.name() };
+    release_record::after_data(&session, &desired, &existing, made).await;
     store_users::after_change(&session, &desired, &existing, &store, args.restart).await?;
     show(global, &value, || format!("{store} is as it was loaded"));
     leave_preparing(&session, &store);

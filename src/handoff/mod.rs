@@ -40,6 +40,7 @@ pub mod pipeline;
 #[cfg(test)]
 mod properties;
 pub mod read;
+pub mod release;
 pub mod secret;
 pub mod text;
 pub mod write;

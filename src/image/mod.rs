@@ -10,6 +10,7 @@ mod export;
 mod files;
 mod import;
 pub mod inspect;
+pub mod keep;
 pub mod key;
 pub mod load;
 mod memory;

@@ -1,4 +1,4 @@
-//! Just enough of gRPC's framing and protobuf's wire format to read two answers of containerd.
+//! Just enough of gRPC's framing and protobuf's wire format to read two answers of containerd and to ask for names.
 
 /// The messages in a gRPC body: each has a flag byte and a big-endian length before it. `None` where it breaks off or is
 /// compressed.
@@ -73,9 +73,39 @@ fn varint(message: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// A field that holds a string, bytes or a message.
+pub(super) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut size = bytes.len();
+    while size > 0x7f {
+        out.push(u8::try_from(size & 0x7f).unwrap_or_default() | 0x80);
+        size >>= 7;
+    }
+    out.push(u8::try_from(size).unwrap_or_default());
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// A message with gRPC's flag and length before it.
+pub(super) fn framed(message: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    [&[0], &size.to_be_bytes()[..], message].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for size in [0, 1, 0x7f, 0x80, 0x4000] {
+            let value = vec![7; size];
+            let message = framed(&[field(1, &value), field(15, b"x")].concat());
+            let read = messages(&message).unwrap();
+            let read = fields(read[0]).unwrap();
+            assert_eq!(read, [(1, Value::Bytes(&value)), (15, Value::Bytes(b"x"))]);
+        }
+    }
 
     #[test]
     fn frames_and_fields_are_read() {

@@ -21,6 +21,7 @@ use crate::data::seed::SeedFaults;
 use crate::data::snapshot::{NameError, SnapshotError};
 use crate::data::subset::{SubsetFault, SubsetFaults};
 use crate::data::volume::VolumeError;
+use crate::handoff::release::ReleaseError;
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
 use crate::watch::WatchError;
@@ -312,6 +313,9 @@ pub enum OperationError {
     /// A lock that cannot be handed on.
     #[error(transparent)]
     Handoff(#[from] HandoffError),
+    /// A release that cannot be told, compared or brought back.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// Files cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),

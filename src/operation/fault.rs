@@ -17,9 +17,20 @@ pub const POINTS: [&str; 10] = [
 /// The steps of work on a volume after which a test may kill it.
 pub const VOLUME_POINTS: [&str; 3] = ["frozen", "to-change", "changed"];
 
+/// The steps of a revert and of recording a release after which a test may kill it, in their order.
+pub const RELEASE_POINTS: [&str; 6] = [
+    "release-named",
+    "release-applied",
+    "release-let-go",
+    "release-ready",
+    "release-blobs",
+    "release-written",
+];
+
 /// In debug builds, dies here by SIGKILL where `DEVCLUSTER_FAULT_POINT` names this place.
 pub fn point(name: &str) {
-    debug_assert!(POINTS.contains(&name) || VOLUME_POINTS.contains(&name), "unlisted fault point {name}");
+    let listed = [&POINTS[..], &VOLUME_POINTS, &RELEASE_POINTS];
+    debug_assert!(listed.iter().any(|points| points.contains(&name)), "unlisted fault point {name}");
     if cfg!(debug_assertions) && std::env::var("DEVCLUSTER_FAULT_POINT").is_ok_and(|wanted| wanted == name) {
         let _ = std::process::Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
     }

@@ -57,7 +57,8 @@ pub async fn gather(session: &Session) -> Result<Desired, OperationError> {
     desired(session, rendered)
 }
 
-fn desired(session: &Session, rendered: Rendered) -> Result<Desired, OperationError> {
+/// Works out what rendered objects need.
+pub(super) fn desired(session: &Session, rendered: Rendered) -> Result<Desired, OperationError> {
     let profile = &session.config.profile;
     let mut everything = rendered.objects.clone();
     everything.extend(rendered.hooks.iter().map(|hook| hook.object.clone()));

@@ -11,7 +11,7 @@ use crate::cluster::state::State;
 use crate::config::{Config, DataFrom, DataSet, ImageFrom};
 use crate::data::snapshot::{Catalogue, SnapshotError, SnapshotName};
 use crate::event::{Event, Reporter};
-use crate::handoff::{self, DataEntry, Facts, Local, LockKey, Present};
+use crate::handoff::{self, DataEntry, Facts, Local, Lock, LockKey, Present};
 use crate::manifest::{self, RenderContext, Rendered, Scope};
 
 /// The variable that has the key for Secrets' values, as 64 hexadecimal digits: a team and its CI share one.
@@ -35,8 +35,7 @@ pub async fn run(
     reporter: &dyn Reporter,
 ) -> Result<Written, OperationError> {
     let file = out.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
-    let earlier = std::fs::read_to_string(config.directory().join(handoff::FILE));
-    let earlier = earlier.ok().and_then(|text| handoff::read(&text).ok());
+    let earlier = earlier(config);
     let mut present = present(config, reporter).await?;
     explain(config, &mut present).await;
     lock_images::fill(&mut present.lock, earlier.as_ref()).await;
@@ -83,8 +82,16 @@ pub(super) async fn rendered(
     rendered.settle_namespaces(|gvk| {
         Some(if gvk.kind.starts_with("Cluster") { Scope::Cluster } else { Scope::Namespaced })
     });
-    let images = lock_images::images(config, &rendered, state.cache()).await?;
-    let facts = Facts {
+    let sources = manifest::source_files(config, &context)?;
+    let facts = Facts { sources, local: local(config), key, ..covered(config, &rendered, &state).await? };
+    let present = handoff::build(&rendered, &facts);
+    Ok((rendered, present))
+}
+
+/// What the root covers.
+async fn covered(config: &Config, rendered: &Rendered, state: &State) -> Result<Facts, OperationError> {
+    let images = lock_images::images(config, rendered, state.cache()).await?;
+    Ok(Facts {
         directory: config.directory().to_owned(),
         kubernetes: config.production.kubernetes_version.clone(),
         api_versions: config.production.api_versions.clone(),
@@ -92,13 +99,27 @@ pub(super) async fn rendered(
         builds: images.builds,
         data: data(config)?,
         migrations: config.migrations.clone(),
-        sources: manifest::source_files(config, &context)?,
-        local: local(config),
-        key,
         ..Facts::default()
-    };
-    let present = handoff::build(&rendered, &facts);
-    Ok((rendered, present))
+    })
+}
+
+/// The root that a lock of what was rendered has: what registries have images as is taken from the lock that is there.
+pub(super) async fn root(
+    config: &Config,
+    rendered: &Rendered,
+    state: &State,
+) -> Result<String, OperationError> {
+    let mut lock = handoff::build(rendered, &covered(config, rendered, state).await?).lock;
+    if let Some(earlier) = earlier(config) {
+        lock_images::keep(&mut lock, &earlier, &[]);
+    }
+    Ok(lock.computed_root())
+}
+
+/// The lock beside the configuration, where there is one that can be read.
+fn earlier(config: &Config) -> Option<Lock> {
+    let text = std::fs::read_to_string(config.directory().join(handoff::FILE)).ok()?;
+    handoff::read(&text).ok()
 }
 
 /// Adds what it takes programs to tell: versions of renderers, the git tree.

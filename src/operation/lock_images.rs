@@ -125,7 +125,8 @@ pub(super) fn in_registry(reference: &str, remembered: &[String]) -> Option<Stri
     })
 }
 
-fn keep(lock: &mut Lock, earlier: &Lock, asked: &[String]) {
+/// Keeps what an earlier lock says of images that are still there and were not `asked` for (`REFERENCE PLATFORM`).
+pub(super) fn keep(lock: &mut Lock, earlier: &Lock, asked: &[String]) {
     for image in lock.images.iter_mut().filter(|image| image.digest.is_none() && image.source.is_none()) {
         let known = earlier.images.iter().find(|known| known.reference == image.reference);
         image.digest = known.and_then(|known| known.digest.clone());

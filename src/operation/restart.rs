@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::error::OperationError;
 use super::gather::Desired;
 use super::images;
+use super::relieve;
 use super::session::{Existing, Session};
 use super::swap;
 use crate::apply::pods::{RunningContainer, StaleContainer, evict, running_bytes, stale_containers};
@@ -33,6 +34,11 @@ fn running(pods: &[Value]) -> Vec<RunningContainer> {
     let is_mirror =
         |pod: &&Value| pod.pointer("/metadata/annotations/kubernetes.io~1config.mirror").is_some();
     running_bytes(pods.iter().filter(|pod| !is_mirror(pod)))
+}
+
+/// What runs in `pods`, all of it to be started anew.
+pub fn all(pods: &[Value]) -> Vec<StaleContainer> {
+    running(pods).into_iter().map(|running| StaleContainer { running, wanted: BTreeSet::new() }).collect()
 }
 
 /// The containers of `pods` that run other bytes than their image's name now stands for.
@@ -60,14 +66,16 @@ pub fn left_by_dev(
     left.map(|running| StaleContainer { running, wanted: BTreeSet::new() }).collect()
 }
 
-/// Evicts the Pods of stale containers, one Pod an owner at a time as disruption budgets allow.
+/// Replaces the Pods of stale containers: those of Deployments without a gap; the others are evicted, one Pod an owner at a
+/// time as disruption budgets allow.
 pub async fn run(
     session: &Session,
     existing: &Existing,
     stale: &[StaleContainer],
     timeout: Duration,
 ) -> Result<(), OperationError> {
-    let pods: BTreeMap<(&str, &str), &StaleContainer> = stale
+    let others = relieve::run(session, existing, stale, timeout).await?;
+    let pods: BTreeMap<(&str, &str), &StaleContainer> = others
         .iter()
         .map(|stale| ((stale.running.namespace.as_str(), stale.running.pod.as_str()), stale))
         .collect();

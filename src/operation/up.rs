@@ -15,7 +15,7 @@ use super::images::{self, Provided, Provision};
 use super::memory::Memory;
 use super::session::{Existing, Session};
 use super::up_data::{self, Bring};
-use super::{datasets, fault, hooks, restart, synced};
+use super::{datasets, fault, hooks, release_record, relieve, restart, synced};
 use crate::apply::readiness::{Rules, readiness};
 use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
 use crate::apply::{self, ApplyOptions, Checked, Inventory};
@@ -53,6 +53,9 @@ pub struct Report {
     pub addresses: Vec<Tried>,
     /// Declared memory against real memory.
     pub memory: Option<Memory>,
+    /// The release that was recorded; none where nothing changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<u64>,
     /// How long it took, in seconds.
     pub seconds: f64,
     /// Images that were built here and sent, as the engine has them.
@@ -145,12 +148,14 @@ pub async fn raise(session: &Session, options: &Options<'_>) -> Result<Raised, O
     let unchanged = assigned.is_none();
     let addresses = work.addresses(assigned, tried).await?;
     let given = work.given;
+    let release = release_record::after_up(session, &desired, &existing, &delivered, !unchanged).await;
     let report = Report {
         cluster: session.state.cluster().into(),
         unchanged,
         objects: desired.rendered.objects.len(),
         addresses,
         memory,
+        release,
         seconds: started.elapsed().as_secs_f64(),
         sent_builds: images::sent_builds(&provided, &delivered),
         given,
@@ -198,14 +203,15 @@ async fn try_standing(desired: &Desired, existing: &Existing, look: &Look) -> Ve
     address::try_all(&desired.requirements, existing.record.fixed.ports, &standing, Duration::ZERO).await
 }
 
-struct Work<'a> {
-    session: &'a Session,
-    desired: &'a Desired,
-    existing: &'a Existing,
-    options: &'a Options<'a>,
-    objects: &'a [Object],
-    look: Look,
-    given: Vec<Store>,
+/// A live system on its way to what is wanted.
+pub(super) struct Work<'a> {
+    pub session: &'a Session,
+    pub desired: &'a Desired,
+    pub existing: &'a Existing,
+    pub options: &'a Options<'a>,
+    pub objects: &'a [Object],
+    pub look: Look,
+    pub given: Vec<Store>,
 }
 
 impl Work<'_> {
@@ -224,11 +230,12 @@ impl Work<'_> {
         stale.extend(restart::left_by_dev(&self.look.pods, &stands_for, &synced, developing));
         let data = up_data::due(self.session, self.desired, made == Made::Created)?;
         let due = !self.look.checked.changes.is_empty() || !hooks.is_empty() || !data.is_empty();
-        let settled =
-            made == Made::Kept && self.look.dues.is_empty() && delivered.nothing_done() && stale.is_empty();
+        let left = !stale.is_empty() || relieve::is_left(&self.look.pods);
+        let settled = made == Made::Kept && self.look.dues.is_empty() && delivered.nothing_done() && !left;
         if settled && !due && self.unready().is_empty() {
             return Ok(None);
         }
+        release_record::begin(self.session)?;
         for change in ground::shape_nodes(self.session, self.desired, self.existing, &self.look.dues).await? {
             self.session.reporter.report(Event::Note(change));
         }
@@ -252,7 +259,7 @@ impl Work<'_> {
     }
 
     /// Objects that were applied and are not ready now.
-    fn unready(&self) -> Vec<ObjectId> {
+    pub fn unready(&self) -> Vec<ObjectId> {
         let rules = Rules { now: Timestamp::now(), wait_for_jobs: true, ..Rules::default() };
         let live = self.look.checked.live.iter().filter(|(id, _)| !self.is_inert(id));
         live.filter(|(_, value)| !readiness(value, &rules).is_current()).map(|(id, _)| id.clone()).collect()
@@ -319,7 +326,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn assign_addresses(&self) -> Result<Vec<Address>, OperationError> {
+    pub async fn assign_addresses(&self) -> Result<Vec<Address>, OperationError> {
         if !self.session.config.profile.load_balancer || self.desired.requirements.load_balancers.is_empty() {
             return Ok(Vec::new());
         }
@@ -332,7 +339,7 @@ impl Work<'_> {
 
     /// Waits until all is ready. Jobs that completed meanwhile are remembered, also where something else failed: their
     /// TTL removes them, and they are not to run again.
-    async fn wait(&mut self) -> Result<(), OperationError> {
+    pub async fn wait(&mut self) -> Result<(), OperationError> {
         let started = Instant::now();
         let targets: Vec<Target> = self
             .objects
@@ -369,7 +376,7 @@ impl Work<'_> {
     }
 
     /// What controllers wrote since is the state to compare the next run with.
-    async fn settle(&mut self) -> Result<(), OperationError> {
+    pub async fn settle(&mut self) -> Result<(), OperationError> {
         let live =
             apply::live::read(&self.existing.cluster, self.objects, apply::client::CONCURRENCY).await?;
         for (id, value) in &live {

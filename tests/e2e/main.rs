@@ -13,6 +13,8 @@ mod harness;
 mod image;
 mod kinds;
 mod lifecycle;
+mod release;
+mod requests;
 mod shop;
 mod stores;
 mod volumes;

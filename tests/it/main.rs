@@ -42,6 +42,7 @@ mod promote;
 mod ready_wait;
 mod redis;
 mod redis_server;
+mod release;
 mod repository;
 mod rooms;
 mod volume;

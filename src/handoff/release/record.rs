@@ -1,0 +1,243 @@
+//! One release, as the ledger has it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::ObjectId;
+
+/// The format written here.
+pub const VERSION: u32 = 1;
+/// The most bytes that a record may come to: what says it is larger is not read.
+const MOST: usize = 32 << 20;
+
+/// What made a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "camelCase")]
+pub enum Made {
+    /// `up` changed the system.
+    Up,
+    /// The system went back to another release.
+    Revert {
+        /// That release.
+        to: u64,
+    },
+    /// A store was given data.
+    Load {
+        /// The store, `NAMESPACE/NAME`.
+        store: String,
+        /// `snapshot NAME` or `seed PATH`.
+        from: String,
+    },
+    /// A store was put back as it was loaded last.
+    Reset {
+        /// The store, `NAMESPACE/NAME`.
+        store: String,
+    },
+    /// Nothing: somebody said something about a release.
+    Annotation {
+        /// That release.
+        of: u64,
+    },
+}
+
+/// Where a blob is kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// Its hash.
+    pub blob: String,
+    /// The object of ours that holds it.
+    pub pack: String,
+}
+
+/// An object of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The object.
+    pub id: ObjectId,
+    /// Where its text is kept.
+    #[serde(flatten)]
+    pub place: Place,
+}
+
+impl Kept {
+    /// Whether its blob is in a Secret.
+    pub fn is_secret(&self) -> bool {
+        is_secret(&self.id)
+    }
+}
+
+/// Whether an object's text belongs in a Secret.
+pub fn is_secret(id: &ObjectId) -> bool {
+    id.group.is_empty() && id.kind == "Secret"
+}
+
+/// What an image's name stands for on the nodes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Digests {
+    /// The digest of its configuration.
+    pub config: String,
+    /// The digest of its manifest.
+    pub manifest: String,
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// `snapshot NAME` or `seed PATH`.
+    pub from: String,
+    /// The digest of its content.
+    pub digest: String,
+    /// A fingerprint of the schema it stood in, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+}
+
+/// A migration that ran, in this release or one before.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ran {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Tells what it ran: its object and the bytes of its images.
+    pub hash: String,
+    /// Whether it can be undone: `unknown` counts as no.
+    pub reversible: String,
+}
+
+/// What a system is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Content {
+    /// Production's objects, in the order they are applied in.
+    #[serde(default)]
+    pub objects: Vec<Kept>,
+    /// Images by their normalised names.
+    #[serde(default)]
+    pub images: BTreeMap<String, Digests>,
+    /// What stores hold, by `NAMESPACE/NAME`.
+    #[serde(default)]
+    pub data: BTreeMap<String, Held>,
+    /// Every migration that ran up to here.
+    #[serde(default)]
+    pub migrations: Vec<Ran>,
+}
+
+impl Content {
+    /// Adds a migration that ran, unless the same ran before.
+    pub fn ran(&mut self, ran: Ran) {
+        if !self.migrations.iter().any(|known| (&known.name, &known.hash) == (&ran.name, &ran.hash)) {
+            self.migrations.push(ran);
+        }
+    }
+}
+
+/// One record of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The format.
+    pub version: u32,
+    /// Its number, from 1.
+    pub number: u64,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// Who.
+    pub by: String,
+    /// What made it.
+    pub made: Made,
+    /// What somebody said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The root of the lock that these manifests come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
+    /// The git tree of the configuration's directory, where all was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+    /// The git commit, where all was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// What the system is made of; empty where the record only says something.
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+impl Record {
+    /// Whether it is a release, and not something said about one.
+    pub fn is_release(&self) -> bool {
+        !matches!(self.made, Made::Annotation { .. })
+    }
+
+    /// The record as it is kept: its hash, and its text compressed.
+    pub fn seal(&self) -> (String, Vec<u8>) {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let hash = blake3::hash(&text).to_hex().to_string();
+        (hash, zstd::bulk::compress(&text, 3).unwrap_or_default())
+    }
+
+    /// Reads what [`Record::seal`] gave; says in a few words what is wrong with it.
+    pub fn unseal(number: u64, hash: &str, sealed: &[u8]) -> Result<Self, String> {
+        let text = zstd::bulk::decompress(sealed, MOST).map_err(|_| "cannot be uncompressed".to_owned())?;
+        if blake3::hash(&text).to_hex().as_str() != hash {
+            return Err("is not what was written: its hash is another".into());
+        }
+        let value: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|error| format!("is no record: {error}"))?;
+        let version = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
+        if version > u64::from(VERSION) {
+            return Err(format!(
+                "was written by a newer devcluster (format {version}): bring this one up to date"
+            ));
+        }
+        let record: Self = serde_json::from_value(value).map_err(|error| format!("is no record: {error}"))?;
+        if record.number == number {
+            Ok(record)
+        } else {
+            Err(format!("says it is release {}", record.number))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A release with nothing in it.
+    pub(in super::super) fn record(number: u64, made: Made) -> Record {
+        Record {
+            version: VERSION,
+            number,
+            at: "2026-01-01T00:00:00Z".into(),
+            by: "a <a@example.com>".into(),
+            made,
+            note: None,
+            lock: None,
+            tree: None,
+            commit: None,
+            content: Content::default(),
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_is_read_again_and_damage_is_told() {
+        let mut written = record(3, Made::Revert { to: 1 });
+        written.content.images.insert("a:1".into(), Digests { config: "c".into(), manifest: "m".into() });
+        let (hash, sealed) = written.seal();
+        assert_eq!(Record::unseal(3, &hash, &sealed), Ok(written.clone()));
+        assert!(Record::unseal(4, &hash, &sealed).unwrap_err().contains("release 3"));
+        assert!(Record::unseal(3, "other", &sealed).unwrap_err().contains("hash"));
+        assert!(Record::unseal(3, &hash, b"text").unwrap_err().contains("uncompressed"));
+        written.version = 9;
+        let (hash, sealed) = written.seal();
+        assert!(Record::unseal(3, &hash, &sealed).unwrap_err().contains("newer"));
+    }
+
+    #[test]
+    fn a_migration_counts_once_for_what_it_ran() {
+        let mut content = Content::default();
+        for hash in ["a", "a", "b"] {
+            content.ran(Ran { name: "m".into(), hash: hash.into(), reversible: "unknown".into() });
+        }
+        assert_eq!(content.migrations.len(), 2);
+    }
+}
