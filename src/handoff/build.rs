@@ -24,8 +24,8 @@ pub struct Facts {
     pub images: BTreeSet<String>,
     /// What stores hold, in the order of loading.
     pub data: Vec<DataEntry>,
-    /// What migrates, in order, by name.
-    pub migrations: Vec<String>,
+    /// What migrates, in order.
+    pub migrations: Vec<Migration>,
     /// The sources' files.
     pub sources: Vec<SourceFiles>,
     /// Versions of the programs that render, by name.
@@ -57,7 +57,7 @@ pub fn build(rendered: &Rendered, facts: &Facts) -> Present {
             api_versions: facts.api_versions.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
             images: facts.images.iter().cloned().collect(),
             data: facts.data.clone(),
-            migrations: facts.migrations.iter().map(|name| migration(name)).collect(),
+            migrations: facts.migrations.clone(),
             secrets: facts
                 .key
                 .as_ref()
@@ -76,10 +76,6 @@ pub fn build(rendered: &Rendered, facts: &Facts) -> Present {
     }
     builder.lock.root = builder.lock.computed_root();
     Present { lock: builder.lock, objects: builder.objects }
-}
-
-fn migration(name: &str) -> Migration {
-    Migration { name: name.to_owned(), reversible: "unknown".into() }
 }
 
 fn inputs(facts: &Facts) -> Inputs {

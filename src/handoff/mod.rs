@@ -4,7 +4,7 @@
 //! # What the root covers
 //!
 //! Every object's and hook's canonical hash, the images they name, Kubernetes' version as configured, the data sets with
-//! their digests, and the migrations in their order. Inputs (files, renderers' versions, the git tree) stand beside it: a
+//! their digests, and the migrations in their order, each with whether it can be taken back and a digest of its statements. Inputs (files, renderers' versions, the git tree) stand beside it: a
 //! comment changes a file and nothing that runs, so inputs only explain. Local policy (profile, builds, stand-ins) is of
 //! this machine and stands apart.
 //!
@@ -27,6 +27,7 @@ pub mod canonical;
 pub mod compare;
 pub mod fields;
 pub mod lock;
+pub mod migration;
 #[cfg(test)]
 mod properties;
 pub mod read;

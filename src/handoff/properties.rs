@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::handoff::canonical::{canonical_json, hash};
+use crate::handoff::migration::Verdict;
 use crate::manifest::{Object, Origin, Rendered};
 
 fn values() -> impl Strategy<Value = Value> {
@@ -34,7 +35,12 @@ fn present(objects: Vec<Object>) -> Present {
         kubernetes: Some("1.34".into()),
         images: ["docker.io/a:1".to_owned()].into(),
         data: vec![DataEntry { store: "a/b".into(), from: "snapshot x".into(), digest: None }],
-        migrations: vec!["shop/migrate".into()],
+        migrations: vec![Migration {
+            name: "shop/migrate".into(),
+            reversible: Verdict::OneWay,
+            statements: Some("0".repeat(64)),
+            because: vec!["a.sql:1: DROP TABLE \"t\": its rows are lost".into()],
+        }],
         renderers: [("helm".to_owned(), "v4.0.0+g1".to_owned())].into(),
         local: Local {
             profile: "laptop".into(),

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::error::OperationError;
+use super::judged;
 use super::tree;
 use super::verify::LockError;
 use crate::cluster::state::State;
@@ -79,7 +80,7 @@ pub(super) async fn present(config: &Config, reporter: &dyn Reporter) -> Result<
         api_versions: config.production.api_versions.clone(),
         images: images(&rendered),
         data: data(config)?,
-        migrations: config.migrations.clone(),
+        migrations: judged::entries(config, &rendered)?,
         sources: manifest::source_files(config, &context)?,
         local: local(config),
         key,

@@ -1,6 +1,7 @@
 //! What the verbs do, as operations that report and return values: `cli` prints them, tests call them too.
 
 pub mod address;
+pub mod before_migration;
 pub mod data_load;
 pub mod data_write;
 pub mod datasets;
@@ -21,12 +22,14 @@ pub mod ground;
 pub mod hands;
 pub mod hooks;
 pub mod images;
+pub mod judged;
 pub mod live;
 pub mod lock;
 pub mod logs;
 pub mod masking;
 pub mod memory;
 mod meter;
+pub mod migrated;
 pub mod migrations;
 mod node_reach;
 mod node_watch;
