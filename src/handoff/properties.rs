@@ -175,7 +175,8 @@ fn inputs_that_changed_are_named() {
         text,
         format!(
             "~ Thing.x.io a:b/t\n    ~ /spec now 2\n    from a.yaml\n+ Thing.x.io a:b/u\n    from a.yaml\n\
-             2 differences from the lock ({}) among 2 objects\nnote: snapshot x is not here: its data was not compared\n",
+             2 differences from the lock ({}) among 2 objects\nnote: snapshot x is not here: its data was not compared\n\
+             note: migration shop/migrate cannot be taken back (one-way): a.sql:1: DROP TABLE \"t\": its rows are lost\n",
             &was.lock.root[..12]
         )
     );

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::data_load::{self, Fresh};
 use super::error::OperationError;
+use super::fault;
 use super::gather::Desired;
 use super::judged;
 use super::migrated::{self, Taken, Unfinished};
@@ -183,7 +184,9 @@ pub async fn secure(
         );
         session.reporter.report(Event::Note(back));
     }
-    migrated::record(session, &known)
+    migrated::record(session, &known)?;
+    fault::point("secured");
+    Ok(())
 }
 
 /// Remembers that they have come to their end.

@@ -17,9 +17,13 @@ pub const POINTS: [&str; 10] = [
 /// The steps of work on a volume after which a test may kill it.
 pub const VOLUME_POINTS: [&str; 3] = ["frozen", "to-change", "changed"];
 
+/// The steps before migrations after which a test may kill it.
+pub const MIGRATION_POINTS: [&str; 1] = ["secured"];
+
 /// In debug builds, dies here by SIGKILL where `DEVCLUSTER_FAULT_POINT` names this place.
 pub fn point(name: &str) {
-    debug_assert!(POINTS.contains(&name) || VOLUME_POINTS.contains(&name), "unlisted fault point {name}");
+    let mut known = POINTS.iter().chain(&VOLUME_POINTS).chain(&MIGRATION_POINTS);
+    debug_assert!(known.any(|known| *known == name), "unlisted fault point {name}");
     if cfg!(debug_assertions) && std::env::var("DEVCLUSTER_FAULT_POINT").is_ok_and(|wanted| wanted == name) {
         let _ = std::process::Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
     }

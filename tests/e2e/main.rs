@@ -12,6 +12,7 @@ mod harness;
 mod image;
 mod kinds;
 mod lifecycle;
+mod migrate;
 mod shop;
 mod stores;
 mod volumes;

@@ -301,10 +301,7 @@ mod tests {
     fn an_entry_is_as_bad_as_its_worst_statement() {
         let container = json!({"name": "m", "image": "postgres:15", "command": ["psql", "-1", "-f", "/sql/a.sql"], "volumeMounts": [{"name": "sql", "mountPath": MOUNTS}]});
         let good = told(&container, &json!({"a.sql": "CREATE TABLE t (id int);"}), &[]);
-        assert_eq!(
-            (good.verdict, good.reasons(), good.undo()),
-            (Verdict::Additive, vec![], Some(vec![]))
-        );
+        assert_eq!((good.verdict, good.reasons(), good.undo()), (Verdict::Additive, vec![], Some(vec![])));
         let bad = told(&container, &json!({"a.sql": "CREATE TABLE t (id int);\nDROP TABLE u;"}), &[]);
         assert_eq!(bad.verdict, Verdict::OneWay);
         assert_eq!(bad.reasons(), ["/sql/a.sql:2: DROP TABLE u: its rows are lost"]);
