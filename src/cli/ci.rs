@@ -65,6 +65,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
             timeout: args.raising.timeout(&config),
             prune_volumes: false,
             developing: false,
+            snapshot: true,
         },
         after: if args.down || (is_ci && !args.keep) { After::TakenDown } else { After::Kept },
         fail_fast: args.fail_fast,

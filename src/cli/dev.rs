@@ -64,7 +64,13 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     };
     let addresses = Mutex::default();
     let options = Options {
-        up: up::Options { confirm: &confirm, timeout, prune_volumes: false, developing: true },
+        up: up::Options {
+            confirm: &confirm,
+            timeout,
+            prune_volumes: false,
+            snapshot: !args.raising.no_snapshot,
+            developing: true,
+        },
         style: Style {
             grace: args.grace,
             one_at_a_time: args.one_at_a_time,

@@ -24,6 +24,9 @@ pub(super) struct Raising {
     /// How long to wait for everything to be ready, such as 90s or 10m; the profile's where unset
     #[arg(long, value_parser = super::settings::duration, value_name = "TIME")]
     timeout: Option<Duration>,
+    /// Take no snapshot before a migration that cannot be taken back
+    #[arg(long)]
+    pub no_snapshot: bool,
 }
 
 impl Raising {
@@ -53,8 +56,13 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let progress = global.progress();
     let session = Session::open(config, progress.clone()).await?;
     let confirm = confirm(progress.clone(), args.raising.yes);
-    let options =
-        Options { confirm: &confirm, timeout, prune_volumes: args.prune_volumes, developing: false };
+    let options = Options {
+        confirm: &confirm,
+        timeout,
+        prune_volumes: args.prune_volumes,
+        snapshot: !args.raising.no_snapshot,
+        developing: false,
+    };
     let result = up::run(&session, &options).await;
     progress.clear();
     let report = result?;

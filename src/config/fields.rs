@@ -123,7 +123,7 @@ pub(super) static CONFIG: Record = Record {
         ),
         optional(
             "migrations",
-            Shape::List(&Shape::Text(&MIGRATION)),
+            Shape::List(&Shape::Either(&[Shape::Text(&MIGRATION), Shape::Record(&MIGRATION_FIELDS)])),
             "What migrates the databases, after a snapshot is loaded and before a seed is: Jobs and charts' hooks (`NAMESPACE/NAME`), init containers (`NAMESPACE/WORKLOAD/CONTAINER`).",
         ),
         optional(
@@ -145,6 +145,26 @@ pub(super) static CONFIG: Record = Record {
             "profiles",
             Shape::Map(&PROFILE_NAME, &Shape::Record(&PROFILE)),
             "Profiles of this project's own, by name.",
+        ),
+    ],
+};
+
+static MIGRATION_FIELDS: Record = Record {
+    name: "migration",
+    doc: "What migrates a database.",
+    one_of: &[],
+    fields: &[
+        required("name", Shape::Text(&MIGRATION), "The Job, hook or init container."),
+        optional(
+            "statements",
+            Shape::List(&Shape::Text(&PATH)),
+            "The SQL files that it runs, each once, in the order of their names: files, directories (their .sql files) or globs. \
+             What they do tells whether it can be taken back.",
+        ),
+        optional(
+            "store",
+            Shape::Text(&NAMESPACED),
+            "The store that it migrates, of which a snapshot is taken before; every database where unset.",
         ),
     ],
 };

@@ -22,7 +22,7 @@ pub struct Config {
     /// What the stores hold before the rest of the system starts, in this order.
     pub data: Vec<DataSet>,
     /// What migrates: Jobs and hooks (`NAMESPACE/NAME`), init containers (`NAMESPACE/WORKLOAD/CONTAINER`).
-    pub migrations: Vec<String>,
+    pub migrations: Vec<Migration>,
     /// What `devcluster ci` runs against the system, in this order.
     pub ci: Vec<CiCommand>,
     /// Where locks are handed on to, in the order in which they are promoted.
@@ -195,6 +195,18 @@ pub struct DataSet {
     pub store: String,
     /// Where its data comes from.
     pub from: DataFrom,
+}
+
+/// What migrates a database.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Migration {
+    /// A Job or hook (`NAMESPACE/NAME`), or an init container (`NAMESPACE/WORKLOAD/CONTAINER`).
+    pub name: String,
+    /// The SQL files that it runs, each once: files, directories or globs, as written; none where the manifests tell.
+    pub statements: Option<Vec<String>>,
+    /// The store that it migrates; every database where unset.
+    pub store: Option<String>,
 }
 
 /// Where data comes from.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::fault::{ConfigError, Document, Faults};
 use super::model::{
-    Build, Cluster, Config, DataFrom, DataSet, Environment, HelmSource, Image, ImageFrom, Production,
-    ProviderKind, Source, SyncRule, Then,
+    Build, Cluster, Config, DataFrom, DataSet, Environment, HelmSource, Image, ImageFrom, Migration,
+    Production, ProviderKind, Source, SyncRule, Then,
 };
 use super::paths::Paths;
 use super::profile::Profiles;
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
             production: production(tree.get("production")),
             images,
             data,
-            migrations: texts(tree, "migrations"),
+            migrations: items(tree, "migrations").iter().filter_map(|node| self.migration(node)).collect(),
             ci,
             environments: self.environments(items(tree, "environments")),
             masking: self.paths.directory.join(masking),
@@ -90,6 +90,16 @@ impl<'a> Reader<'a> {
             None => DataFrom::Seed(self.paths.file(node.get("seed")?)?),
         };
         Some(DataSet { store: text(node, "store")?, from })
+    }
+
+    fn migration(&self, node: &Spanned) -> Option<Migration> {
+        if let Some(name) = node.text() {
+            return Some(Migration { name: name.to_owned(), statements: None, store: None });
+        }
+        let statements = node
+            .get("statements")
+            .map(|_| items(node, "statements").iter().filter_map(|path| self.paths.files(path)).collect());
+        Some(Migration { name: text(node, "name")?, statements, store: text(node, "store") })
     }
 
     fn cluster(&self, node: Option<&Spanned>, project: &str) -> Cluster {

@@ -26,8 +26,8 @@ pub struct Facts {
     pub builds: BTreeMap<String, BTreeMap<String, String>>,
     /// What stores hold, in the order of loading.
     pub data: Vec<DataEntry>,
-    /// What migrates, in order, by name.
-    pub migrations: Vec<String>,
+    /// What migrates, in order.
+    pub migrations: Vec<Migration>,
     /// The sources' files.
     pub sources: Vec<SourceFiles>,
     /// Versions of the programs that render, by name.
@@ -59,7 +59,7 @@ pub fn build(rendered: &Rendered, facts: &Facts) -> Present {
             api_versions: facts.api_versions.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
             images: facts.images.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
             data: facts.data.clone(),
-            migrations: facts.migrations.iter().map(|name| migration(name)).collect(),
+            migrations: facts.migrations.clone(),
             secrets: facts
                 .key
                 .as_ref()
@@ -86,10 +86,6 @@ const BUILD_FILES: usize = 300;
 /// What the files of a build are listed under.
 pub(super) fn build_source(name: &str) -> String {
     format!("build {name}")
-}
-
-fn migration(name: &str) -> Migration {
-    Migration { name: name.to_owned(), reversible: "unknown".into() }
 }
 
 fn inputs(facts: &Facts) -> Inputs {

@@ -63,6 +63,14 @@ pub fn compare(lock: &Lock, now: &Present) -> Comparison {
     settings(lock, &now.lock, &mut comparison.differences);
     data(lock, &now.lock, &mut comparison);
     sources(lock, &now.lock, &changed, &mut comparison.differences);
+    comparison.notes.extend(now.lock.migrations.iter().filter(|one| one.reversible.may_lose()).map(|one| {
+        format!(
+            "migration {} cannot be taken back ({}){}",
+            one.name,
+            one.reversible.word(),
+            listed_after(&one.because)
+        )
+    }));
     let mut values = secret_values(lock, &now.lock, &mut comparison.notes);
     let keys: BTreeSet<&String> = lock.objects.keys().chain(now.lock.objects.keys()).collect();
     for key in keys {
@@ -120,12 +128,28 @@ fn settings(lock: &Lock, now: &Lock, into: &mut Vec<Difference>) {
         into.push(differs("Kubernetes' version", now.kubernetes.clone().unwrap_or_else(|| "unset".into())));
     }
     let names = |lock: &Lock| lock.migrations.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
-    if lock.migrations != now.migrations {
-        into.push(differs("migrations", names(now).join(", ")));
+    if lock.migrations.len() != now.migrations.len()
+        || !lock.migrations.iter().zip(&now.migrations).all(|(was, is)| was.is_as(is))
+    {
+        if names(lock) == names(now) {
+            into.extend(lock.migrations.iter().zip(&now.migrations).filter(|(was, is)| !was.is_as(is)).map(
+                |(_, is)| {
+                    let now = format!("{}{}", is.reversible.word(), listed_after(&is.because));
+                    Difference { causes: Vec::new(), ..differs(&format!("migration {}", is.name), now) }
+                },
+            ));
+        } else {
+            into.push(differs("migrations", names(now).join(", ")));
+        }
     }
     if lock.api_versions != now.api_versions {
         into.push(differs("API versions", now.api_versions.join(", ")));
     }
+}
+
+/// Reasons behind what they are for.
+fn listed_after(reasons: &[String]) -> String {
+    if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
 }
 
 fn data(lock: &Lock, now: &Lock, into: &mut Comparison) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::canonical::hash;
+use super::migration::Verdict;
 
 /// The format written here.
 pub const VERSION: i64 = 1;
@@ -77,8 +78,19 @@ pub struct DataEntry {
 pub struct Migration {
     /// Its name in `devcluster.yaml`.
     pub name: String,
-    /// Whether it can be undone: `unknown`, which counts as no.
-    pub reversible: String,
+    /// Whether it can be taken back.
+    pub reversible: Verdict,
+    /// SHA-256 over its statements, hex; none where not all are known.
+    pub statements: Option<String>,
+    /// Why, the first few reasons. Not part of the root.
+    pub because: Vec<String>,
+}
+
+impl Migration {
+    /// Whether it is the same migration: why it can or cannot be taken back may be said in other words.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        (&self.name, self.reversible, &self.statements) == (&other.name, other.reversible, &other.statements)
+    }
 }
 
 /// An object or a hook. Its key is `KIND.GROUP NAMESPACE/NAME`; a hook's has `hook NAMESPACE/RELEASE: ` before it.
@@ -142,8 +154,11 @@ impl Lock {
         let objects: BTreeMap<&str, &str> =
             self.objects.iter().map(|(key, entry)| (key.as_str(), entry.hash.as_str())).collect();
         let data: Vec<_> = self.data.iter().map(|data| json!([data.store, data.from, data.digest])).collect();
-        let migrations: Vec<_> =
-            self.migrations.iter().map(|migration| json!([migration.name, migration.reversible])).collect();
+        let migrations: Vec<_> = self
+            .migrations
+            .iter()
+            .map(|migration| json!([migration.name, migration.reversible, migration.statements]))
+            .collect();
         let images = self.images.iter().map(|image| json!([image.reference, image.digest, image.source]));
         hash(&json!({
             "version": VERSION,

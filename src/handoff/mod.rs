@@ -5,7 +5,8 @@
 //!
 //! Every object's and hook's canonical hash, the images they name (those that are built with a digest of what they are built
 //! from, the others with what their registry has them as, where an engine told that), Kubernetes' version as configured, the
-//! data sets with their digests, and the migrations in their order. Inputs (files, renderers' versions, the git tree) stand beside it: a
+//! data sets with their digests, and the migrations in their order, each with whether it can be taken back and a digest of
+//! its statements. Inputs (files, renderers' versions, the git tree) stand beside it: a
 //! comment changes a file and nothing that runs, so inputs only explain. Local policy (profile, builds, stand-ins) is of
 //! this machine and stands apart.
 //!
@@ -35,6 +36,7 @@ pub mod links;
 pub mod lock;
 pub mod marker;
 pub mod message;
+pub mod migration;
 pub mod pin;
 pub mod pipeline;
 #[cfg(test)]

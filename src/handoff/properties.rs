@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::handoff::canonical::{canonical_json, hash};
+use crate::handoff::migration::Verdict;
 use crate::manifest::{Object, Origin, Rendered};
 
 fn values() -> impl Strategy<Value = Value> {
@@ -38,7 +39,12 @@ fn present(objects: Vec<Object>) -> Present {
         ],
         builds: [("b".to_owned(), [("app/x y".to_owned(), "3+x".to_owned())].into())].into(),
         data: vec![DataEntry { store: "a/b".into(), from: "snapshot x".into(), digest: None }],
-        migrations: vec!["shop/migrate".into()],
+        migrations: vec![Migration {
+            name: "shop/migrate".into(),
+            reversible: Verdict::OneWay,
+            statements: Some("0".repeat(64)),
+            because: vec!["a.sql:1: DROP TABLE \"t\": its rows are lost".into()],
+        }],
         renderers: [("helm".to_owned(), "v4.0.0+g1".to_owned())].into(),
         local: Local {
             profile: "laptop".into(),
@@ -173,7 +179,8 @@ fn inputs_that_changed_are_named() {
         text,
         format!(
             "~ Thing.x.io a:b/t\n    ~ /spec now 2\n    from a.yaml\n+ Thing.x.io a:b/u\n    from a.yaml\n\
-             2 differences from the lock ({}) among 2 objects\nnote: snapshot x is not here: its data was not compared\n",
+             2 differences from the lock ({}) among 2 objects\nnote: snapshot x is not here: its data was not compared\n\
+             note: migration shop/migrate cannot be taken back (one-way): a.sql:1: DROP TABLE \"t\": its rows are lost\n",
             &was.lock.root[..12]
         )
     );

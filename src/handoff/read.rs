@@ -7,6 +7,7 @@ use super::lock::{
     DataEntry, Entry, InputFile, Inputs, Local, Lock, LockedImage, Migration, SecretValues, SeenImage,
     VERSION,
 };
+use super::migration::Verdict;
 use crate::yaml::{Spanned, SpannedValue, parse_spanned};
 
 const ANEW: &str = "write it anew with `devcluster lock`";
@@ -184,10 +185,20 @@ impl Reader {
 
     fn migration(&mut self, value: &Spanned) -> Migration {
         let mut fields = self.fields(value, "a migration");
-        let migration = Migration {
-            name: self.text(&mut fields, "name"),
-            reversible: self.text(&mut fields, "reversible"),
+        let name = self.text(&mut fields, "name");
+        let word = self.text(&mut fields, "reversible");
+        let reversible = Verdict::of(&word).unwrap_or_else(|| {
+            self.fault(value.start.line, format!("`reversible: {word}` is not known here; {ANEW}"));
+            Verdict::Unknown
+        });
+        let statements = fields.take("statements").and_then(|value| self.as_text(value, "statements"));
+        let because = match fields.take("because").map(|value| &value.value) {
+            Some(SpannedValue::Seq(reasons)) => {
+                reasons.iter().filter_map(|reason| self.as_text(reason, "because")).collect()
+            }
+            _ => Vec::new(),
         };
+        let migration = Migration { name, reversible, statements, because };
         self.end(fields);
         migration
     }

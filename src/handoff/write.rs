@@ -31,7 +31,18 @@ pub fn write(lock: &Lock) -> String {
     });
     list(&mut out, "data", data);
     let migrations = lock.migrations.iter().map(|migration| {
-        format!("{{name: {}, reversible: {}}}", scalar(&migration.name), scalar(&migration.reversible))
+        let mut item =
+            format!("name: {}\n  reversible: {}", scalar(&migration.name), migration.reversible.word());
+        if let Some(statements) = &migration.statements {
+            let _ = write!(item, "\n  statements: {}", scalar(statements));
+        }
+        if !migration.because.is_empty() {
+            item.push_str("\n  because:");
+            for reason in &migration.because {
+                let _ = write!(item, "\n    - {}", scalar(reason));
+            }
+        }
+        item
     });
     list(&mut out, "migrations", migrations);
     let objects = lock.objects.iter().map(|(key, entry)| {

@@ -78,6 +78,27 @@ pub(super) fn find(written: &str, directory: &Path) -> Result<Vec<PathBuf>, Stri
     if found.is_empty() { Err("matches no file".into()) } else { Ok(found) }
 }
 
+/// The SQL files that paths stand for, in order: files and globs as manifests' are, of directories the `.sql` files. The error
+/// is a message that names the path.
+pub fn sql_files(paths: &[String], directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let is_sql = |file: &Path| file.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("sql"));
+    let mut all = BTreeSet::new();
+    for written in paths {
+        let path = directory.join(written);
+        if path.is_dir() {
+            let mut take = |file: &Path| {
+                if is_sql(file) {
+                    all.insert(file.to_owned());
+                }
+            };
+            walk(&path, &mut take).map_err(|error| format!("{written} cannot be read: {error}"))?;
+        } else {
+            all.extend(find(written, directory).map_err(|message| format!("{written} {message}"))?);
+        }
+    }
+    Ok(all.into_iter().collect())
+}
+
 /// A glob and the directory that its first component with wild cards is in.
 fn glob(path: &Path) -> Result<(PathBuf, GlobMatcher), String> {
     let base = literal_part(path);

@@ -18,6 +18,7 @@ mod tool;
 mod volatile;
 
 pub use error::{Duplicate, Fault, ManifestError, Warning};
+pub use files::sql_files;
 pub use hook::{DeletePolicy, Hook, HookEvent};
 pub use inputs::{SourceFile, SourceFiles, renderers, source_files};
 pub use object::{Gvk, Object, ObjectId, Origin};

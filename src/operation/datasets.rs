@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::OperationError;
+use super::migrated;
 use super::session::Session;
 use super::stores;
 use crate::config::{DataFrom, DataSet};
@@ -48,7 +49,9 @@ fn record(session: &Session, store: &str, loaded: Loaded) -> Result<(), Operatio
         file.persist(directory.join(RECORD)).map_err(|error| error.error)?;
         Ok(())
     };
-    write().map_err(|source: std::io::Error| OperationError::Data { path: directory.join(RECORD), source })
+    write()
+        .map_err(|source: std::io::Error| OperationError::Data { path: directory.join(RECORD), source })?;
+    migrated::forget(session)
 }
 
 /// What of the configuration's data a store is to get, and what it is.

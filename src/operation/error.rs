@@ -242,6 +242,26 @@ pub enum OperationError {
         /// What looks as if it migrated.
         there: Vec<String>,
     },
+    /// SQL files of a migration that are not there, or not text.
+    #[error("migrations: the statements of {name}: {why}")]
+    Statements {
+        /// The migration's name in the configuration.
+        name: String,
+        /// What is wrong, with the path.
+        why: String,
+    },
+    /// The snapshot before a migration could not be taken.
+    #[error(
+        "no snapshot of {store} could be taken before migration {name}: {source}; `--no-snapshot` goes on without one"
+    )]
+    BeforeMigration {
+        /// The migration's name in the configuration.
+        name: String,
+        /// The store.
+        store: String,
+        /// Why.
+        source: Box<OperationError>,
+    },
     /// A migration that failed.
     #[error("migration {name}: {why}{}", listed(.log))]
     Migration {

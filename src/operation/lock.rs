@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::OperationError;
 use super::verify::LockError;
-use super::{lock_images, tree};
+use super::{judged, lock_images, tree};
 use crate::cluster::state::State;
 use crate::config::{Config, DataFrom, DataSet, ImageFrom};
 use crate::data::snapshot::{Catalogue, SnapshotError, SnapshotName};
@@ -98,7 +98,7 @@ async fn covered(config: &Config, rendered: &Rendered, state: &State) -> Result<
         images: images.locked,
         builds: images.builds,
         data: data(config)?,
-        migrations: config.migrations.clone(),
+        migrations: judged::entries(config, rendered)?,
         ..Facts::default()
     })
 }

@@ -32,6 +32,17 @@ pub enum Migration {
 }
 
 impl Migration {
+    /// The Jobs and Pods that it runs.
+    pub fn objects(&self) -> Vec<&Object> {
+        match self {
+            Self::Job(job) => vec![job],
+            Self::Hooks(release, _) | Self::InitContainer(release) => {
+                let runs = release.hooks.iter().map(|hook| &hook.object);
+                runs.filter(|object| matches!(object.kind(), "Job" | "Pod")).collect()
+            }
+        }
+    }
+
     /// The charts' hooks that it runs.
     pub fn hooks(&self) -> Vec<ObjectId> {
         match self {
@@ -54,10 +65,10 @@ pub fn failed(name: &str, error: ApplyError) -> OperationError {
 /// What the configuration names, in its order. All names that nothing has are told at once.
 pub fn named(session: &Session, rendered: &Rendered) -> Result<Vec<Migration>, OperationError> {
     let (mut found, mut names) = (Vec::new(), Vec::new());
-    for name in &session.config.migrations {
-        match one(name, rendered)? {
+    for named in &session.config.migrations {
+        match one(&named.name, rendered)? {
             Some(migration) => found.push(migration),
-            None => names.push(name.clone()),
+            None => names.push(named.name.clone()),
         }
     }
     if names.is_empty() {
@@ -97,7 +108,8 @@ fn event(events: &[HookEvent]) -> Option<HookEvent> {
     [HookEvent::PreInstall, HookEvent::PostInstall].into_iter().find(|event| events.contains(event))
 }
 
-fn one(name: &str, rendered: &Rendered) -> Result<Option<Migration>, OperationError> {
+/// What is called so; none where nothing is.
+pub(super) fn one(name: &str, rendered: &Rendered) -> Result<Option<Migration>, OperationError> {
     let parts: Vec<&str> = name.split('/').collect();
     match parts.as_slice() {
         [namespace, workload, container] => init_container(rendered, namespace, workload, container),

@@ -1,6 +1,7 @@
 //! What the verbs do, as operations that report and return values: `cli` prints them, tests call them too.
 
 pub mod address;
+pub mod before_migration;
 mod branches;
 pub mod ci;
 pub mod data_load;
@@ -30,6 +31,7 @@ pub mod hands;
 pub mod hooks;
 mod image_digests;
 pub mod images;
+pub mod judged;
 pub mod live;
 pub mod lock;
 mod lock_images;
@@ -37,6 +39,7 @@ pub mod logs;
 pub mod masking;
 pub mod memory;
 mod meter;
+pub mod migrated;
 pub mod migrations;
 mod node_reach;
 mod node_watch;

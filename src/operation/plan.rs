@@ -1,8 +1,10 @@
 //! Everything that `up` would do, worked out without doing any of it.
 
+use super::before_migration::{self, Changes, Coming};
 use super::datasets::Wanted;
 use super::error::OperationError;
 use super::gather::{Desired, gather};
+use super::migrations::Migration;
 use super::session::{Existing, Session};
 use super::up::{Look, look};
 use super::{ground, hooks, images, migrations, up_data};
@@ -10,7 +12,7 @@ use crate::apply::{Difference, Inventory};
 use crate::cluster::Node;
 use crate::cluster::identity::{self, Found};
 use crate::manifest::Object;
-use crate::parity::{ClusterAction, DataAction, ObjectAction, ObjectWork, Plan};
+use crate::parity::{ClusterAction, DataAction, MigrationAction, ObjectAction, ObjectWork, Plan};
 
 /// Works the plan out.
 pub async fn run(session: &Session) -> Result<Plan, OperationError> {
@@ -33,8 +35,11 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
         objects: all_new(&desired),
         data: data(&anew_data),
         hooks: hooks::planned(&desired.rendered, &Inventory::new(super::up::INVENTORY)),
+        migrations: actions(session, &desired, |_| true),
         addresses: addresses(&desired),
     };
+    // A fault in their statements is told here, and not where the plan is made.
+    before_migration::coming(session, &desired, |_| true)?;
     match found {
         Found::Absent => Ok(anew(ClusterAction::Create { nodes: count, reason: "there is none yet".into() })),
         Found::Unfinished => {
@@ -49,17 +54,39 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
             identity::verify(&session.state, &record, &cluster.client).await?;
             let existing = Existing { record, nodes: provided, cluster };
             let look = look(&desired, &existing, &desired.objects()).await?;
+            let data_due = up_data::due(session, &desired, false)?;
+            let hooks_due = hooks::due(&desired.rendered, &look.inventory);
+            let changing = Changes {
+                objects: &look.checked.changes,
+                releases: &hooks_due,
+                pods: Vec::new(),
+                bringing: !data_due.is_empty(),
+            };
             Ok(Plan {
                 cluster: ClusterAction::Keep,
                 shape_changes: look.dues.iter().map(ToString::to_string).collect(),
                 images,
-                data: data(&up_data::due(session, &desired, false)?),
+                data: data(&data_due),
                 hooks: hooks::planned(&desired.rendered, &look.inventory),
+                migrations: actions(session, &desired, |migration| changing.run(migration)),
                 objects: changes(&desired, &look),
                 addresses: addresses(&desired),
             })
         }
     }
+}
+
+/// The migrations that would run. That all can be judged has been seen before.
+fn actions(session: &Session, desired: &Desired, runs: impl Fn(&Migration) -> bool) -> Vec<MigrationAction> {
+    let coming = before_migration::coming(session, desired, runs).unwrap_or_default();
+    let action = |one: Coming| MigrationAction {
+        reversible: one.told.verdict.word().to_owned(),
+        because: one.told.reasons(),
+        undo: one.told.undo().filter(|_| !one.told.verdict.may_lose()),
+        snapshot: one.told.verdict.may_lose(),
+        name: one.told.name,
+    };
+    coming.into_iter().map(action).collect()
 }
 
 fn data(due: &[Wanted]) -> Vec<DataAction> {

@@ -10,7 +10,7 @@ use super::migrations::{self, Migration};
 use super::release::{Book, Draft};
 use super::session::{Existing, Session};
 use super::up::INVENTORY;
-use super::{datasets, fault, lock, release_images, stores, tree};
+use super::{datasets, fault, judged, lock, release_images, stores, tree};
 use crate::data::discover::{Store, StoreKind};
 use crate::data::{mysql, postgres};
 use crate::event::Event;
@@ -174,7 +174,8 @@ fn ran(
     images: &BTreeMap<String, Digests>,
 ) -> Result<Vec<Ran>, OperationError> {
     let named = migrations::named(session, &desired.rendered)?;
-    let ran = session.config.migrations.iter().zip(&named).map(|(name, migration)| {
+    let told = judged::all(&session.config, &desired.rendered, &|_| false)?;
+    let ran = told.into_iter().zip(&named).map(|(told, migration)| {
         let objects: Vec<&Object> = match migration {
             Migration::Job(job) => vec![job],
             Migration::Hooks(release, _) | Migration::InitContainer(release) => {
@@ -182,7 +183,7 @@ fn ran(
             }
         };
         let hash = fingerprint(&desired.rendered, &objects, images);
-        Ran { name: name.clone(), hash, reversible: "unknown".into() }
+        Ran { name: told.name, hash, reversible: told.verdict.word().into() }
     });
     Ok(ran.collect())
 }

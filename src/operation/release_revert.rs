@@ -76,8 +76,13 @@ pub async fn run(session: &Session, options: &Options) -> Result<Reverted, Opera
     let look = up::look(&way.desired, &existing, &objects).await?;
     let undrained = undrained(session, &way);
     let confirm = |_: &[String]| false;
-    let up_options =
-        up::Options { confirm: &confirm, timeout: options.timeout, prune_volumes: false, developing: false };
+    let up_options = up::Options {
+        confirm: &confirm,
+        timeout: options.timeout,
+        prune_volumes: false,
+        developing: false,
+        snapshot: false,
+    };
     let work = Work {
         session,
         desired: &way.desired,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::datasets;
 use super::error::OperationError;
 use super::meter::Meter;
+use super::migrated;
 use super::outcome::{self, Held, Part, Reset, Words};
 use super::session::{Existing, Session};
 use super::snapshot_redis;
@@ -160,6 +161,7 @@ pub async fn reset(session: &Session, existing: &Existing, store: &Store) -> Res
         StoreKind::Volume => return snapshot_volume::reset(session, existing, store).await,
         StoreKind::Redis => return Err(OperationError::Unable { store: store.to_string(), what: NO_COPY }),
     };
+    migrated::forget(session)?;
     let what = format!("{store} is as it was loaded, {}", sized(bytes));
     session.reporter.report(Event::Done { step: "reset".into(), what, took: reset.took });
     Ok(reset)

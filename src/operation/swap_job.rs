@@ -10,8 +10,10 @@ use kube::api::DeleteParams;
 use kube::runtime::{conditions, wait::await_condition};
 use serde_json::Value;
 
+use super::before_migration;
 use super::error::OperationError;
 use super::images;
+use super::migrations::Migration;
 use super::swap::{Stage, is_named};
 use super::up::INVENTORY;
 use crate::apply::{self, ApplyOptions, Inventory};
@@ -29,6 +31,13 @@ pub async fn recreate(stage: Stage<'_>, names: &BTreeSet<String>) -> Result<Vec<
     }
     let cluster = &stage.existing.cluster;
     let mut inventory = Inventory::load(cluster, INVENTORY).await?;
+    let coming = before_migration::coming(
+        stage.session,
+        stage.desired,
+        |migration| matches!(migration, Migration::Job(one) if jobs.iter().any(|job| job.id() == one.id())),
+    )?;
+    before_migration::tell(stage.session, &coming);
+    before_migration::secure(stage.session, stage.existing, stage.desired, &coming, &[]).await?;
     // First of all they are no longer ones that have run: whatever ends this, the next `up` makes them.
     inventory.entries.retain(|id, _| !jobs.iter().any(|job| job.id() == *id));
     inventory.save(cluster).await?;
@@ -37,6 +46,7 @@ pub async fn recreate(stage: Stage<'_>, names: &BTreeSet<String>) -> Result<Vec<
     }
     let reporter = stage.session.reporter.as_ref();
     apply::apply(cluster, &jobs, &ApplyOptions::default(), &mut inventory, reporter).await?;
+    before_migration::done(stage.session, &coming)?;
     Ok(jobs.iter().map(|job| job.id().to_string()).collect())
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::address::{self, Tried};
+use super::before_migration::{self, Coming};
 use super::error::OperationError;
 use super::gather::{self, Desired};
 use super::ground::{self, Confirm, Due, Made};
@@ -16,9 +17,10 @@ use super::memory::Memory;
 use super::session::{Existing, Session};
 use super::up_data::{self, Bring};
 use super::{datasets, fault, hooks, release_record, relieve, restart, synced};
+use crate::apply::pods::StaleContainer;
 use crate::apply::readiness::{Rules, readiness};
 use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
-use crate::apply::{self, ApplyOptions, Checked, Inventory};
+use crate::apply::{self, ApplyOptions, Checked, Difference, Inventory, ReleaseHooks};
 use crate::cluster::address::{self as balancer, Address};
 use crate::cluster::identity::Found;
 use crate::data::discover::Store;
@@ -35,6 +37,8 @@ pub struct Options<'a> {
     pub timeout: Duration,
     /// Whether volumes that left the manifests may be pruned.
     pub prune_volumes: bool,
+    /// Whether a snapshot is taken before a migration that cannot be taken back.
+    pub snapshot: bool,
     /// Whether containers that `dev` swapped stay where they run the right bytes.
     pub developing: bool,
 }
@@ -236,15 +240,20 @@ impl Work<'_> {
             return Ok(None);
         }
         release_record::begin(self.session)?;
+        let coming = self.coming(&hooks, &stale, !data.is_empty())?;
+        before_migration::tell(self.session, &coming);
         for change in ground::shape_nodes(self.session, self.desired, self.existing, &self.look.dues).await? {
             self.session.reporter.report(Event::Note(change));
         }
         images::mirror(self.existing, self.desired).await?;
         fault::point("shaped");
+        if data.is_empty() {
+            self.secure(&coming).await?;
+        }
         if due {
             self.name();
             restart::free_volumes(self.existing).await?;
-            let ran = if data.is_empty() { BTreeSet::new() } else { self.bring(&data).await? };
+            let ran = if data.is_empty() { BTreeSet::new() } else { self.bring(&data, &coming).await? };
             self.apply(&ran).await?;
         }
         fault::point("applied");
@@ -252,6 +261,7 @@ impl Work<'_> {
         restart::run(self.session, self.existing, &stale, self.options.timeout).await?;
         synced::forget(self.session)?;
         self.wait().await?;
+        before_migration::done(self.session, &coming)?;
         self.remember_images(provided)?;
         self.settle().await?;
         fault::point("ready");
@@ -285,17 +295,65 @@ impl Work<'_> {
         }
     }
 
-    /// Brings data to the stores before what uses them is applied. Gives the hooks that ran for that.
-    async fn bring(&mut self, data: &[datasets::Wanted]) -> Result<BTreeSet<ObjectId>, OperationError> {
-        let bring = Bring {
+    /// The migrations that are about to run: with data to bring all but those that stand.
+    fn coming(
+        &self,
+        hooks: &[ReleaseHooks],
+        stale: &[StaleContainer],
+        bringing: bool,
+    ) -> Result<Vec<Coming>, OperationError> {
+        let changes = before_migration::Changes {
+            objects: &self.look.checked.changes,
+            releases: hooks,
+            pods: stale
+                .iter()
+                .map(|one| (one.running.namespace.as_str(), one.running.pod.as_str()))
+                .collect(),
+            bringing,
+        };
+        before_migration::coming(self.session, self.desired, |migration| changes.run(migration))
+    }
+
+    /// Takes the snapshots that going back from migrations would need. Stores that hold files and do not stand are brought first.
+    async fn secure(&mut self, coming: &[Coming]) -> Result<(), OperationError> {
+        if !self.options.snapshot || !before_migration::may_lose(coming) {
+            return Ok(());
+        }
+        let absent = |store: &Store| {
+            self.look.checked.changes.iter().any(|change| {
+                let gone = matches!(change.what, Difference::New | Difference::Absent | Difference::Deleting);
+                gone && change.id == store.workload
+            })
+        };
+        let away: Vec<Store> = super::stores::all(self.desired).into_iter().filter(absent).collect();
+        let mut spared = Vec::new();
+        if away.iter().any(|store| before_migration::holds_files(self.session, store)) {
+            self.bringer(coming).stores().await?;
+        } else {
+            spared = away;
+        }
+        before_migration::secure(self.session, self.existing, self.desired, coming, &spared).await
+    }
+
+    fn bringer<'b>(&'b mut self, coming: &'b [Coming]) -> Bring<'b> {
+        Bring {
             session: self.session,
             desired: self.desired,
             existing: self.existing,
             objects: self.objects,
             inventory: &mut self.look.inventory,
             timeout: self.options.timeout,
-        };
-        let brought = bring.run(data).await?;
+            coming: if self.options.snapshot { coming } else { &[] },
+        }
+    }
+
+    /// Brings data to the stores before what uses them is applied. Gives the hooks that ran for that.
+    async fn bring(
+        &mut self,
+        data: &[datasets::Wanted],
+        coming: &[Coming],
+    ) -> Result<BTreeSet<ObjectId>, OperationError> {
+        let brought = self.bringer(coming).run(data).await?;
         self.given = brought.given;
         Ok(brought.hooks)
     }

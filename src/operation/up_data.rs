@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::before_migration::{self, Coming};
 use super::data_load::{self, Fresh};
 use super::datasets::{self, Wanted};
 use super::error::OperationError;
@@ -26,6 +27,8 @@ pub(super) struct Bring<'a> {
     pub objects: &'a [Object],
     pub inventory: &'a mut Inventory,
     pub timeout: Duration,
+    /// The migrations before which snapshots are taken.
+    pub coming: &'a [Coming],
 }
 
 /// What was brought.
@@ -83,10 +86,6 @@ impl Bring<'_> {
     /// Brings all that is due, in the order in which it has to be.
     pub async fn run(mut self, due: &[Wanted]) -> Result<Brought, OperationError> {
         let migrations = migrations::named(self.session, &self.desired.rendered)?;
-        let stores = super::stores::all(self.desired);
-        let first = |object: &&Object| datasets::comes_first(object, &stores);
-        let runs_store = |object: &Object| stores.iter().any(|store| store.workload == object.id());
-        let own: Vec<Object> = self.objects.iter().filter(first).cloned().collect();
         // Files are there before anything that mounts them, stores among it.
         let (volumes, due): (Vec<&Wanted>, Vec<&Wanted>) =
             due.iter().partition(|wanted| wanted.store.kind == StoreKind::Volume);
@@ -95,7 +94,7 @@ impl Bring<'_> {
             let fresh = data_load::fresh(self.existing, &wanted.store).await?;
             given.extend(self.give(wanted, fresh).await?);
         }
-        self.stand(&own, runs_store, "the stores", "the stores are ready".into()).await?;
+        self.stores().await?;
         let mut fresh = Vec::new();
         for wanted in &due {
             fresh.push(data_load::fresh(self.existing, &wanted.store).await?);
@@ -105,8 +104,9 @@ impl Bring<'_> {
                 given.extend(self.give(wanted, *fresh).await?);
             }
         }
-        for (name, migration) in self.session.config.migrations.iter().zip(&migrations) {
-            self.migrate(name, migration).await?;
+        before_migration::secure(self.session, self.existing, self.desired, self.coming, &given).await?;
+        for (named, migration) in self.session.config.migrations.iter().zip(&migrations) {
+            self.migrate(&named.name, migration).await?;
         }
         // What it is reset to is what the application runs on: as the migrations left it.
         for store in &given {
@@ -119,6 +119,15 @@ impl Bring<'_> {
         }
         let hooks = migrations.iter().flat_map(Migration::hooks).collect();
         Ok(Brought { given, hooks })
+    }
+
+    /// Brings the stores, and all that makes no Pods.
+    pub async fn stores(&mut self) -> Result<(), OperationError> {
+        let stores = super::stores::all(self.desired);
+        let first = |object: &&Object| datasets::comes_first(object, &stores);
+        let runs_store = |object: &Object| stores.iter().any(|store| store.workload == object.id());
+        let own: Vec<Object> = self.objects.iter().filter(first).cloned().collect();
+        self.stand(&own, runs_store, "the stores", "the stores are ready".into()).await
     }
 
     /// Gives a store its data, unless it holds some: nobody's work is replaced unasked.

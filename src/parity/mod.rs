@@ -47,8 +47,8 @@ pub use inert::{ClusterFacts, Inert, inert};
 pub use live::{PodDifference, Rule, pod_differences};
 pub use network::{FixedAddress, IngressClassNeed, IngressNeed, IngressPath, LoadBalancer};
 pub use plan::{
-    ClusterAction, DataAction, HookAction, ImageAction, ImageWork, ObjectAction, ObjectWork, Plan,
-    plan_to_text,
+    ClusterAction, DataAction, HookAction, ImageAction, ImageWork, MigrationAction, ObjectAction, ObjectWork,
+    Plan, plan_to_text,
 };
 pub use provided::{Provided, provided};
 pub use quantity::{Quantity, Resources};

@@ -24,6 +24,8 @@ pub struct Plan {
     pub data: Vec<DataAction>,
     /// Hooks of charts that will run, in order.
     pub hooks: Vec<HookAction>,
+    /// Migrations that will run, in order.
+    pub migrations: Vec<MigrationAction>,
     /// Where the system will answer.
     pub addresses: Vec<String>,
 }
@@ -127,6 +129,22 @@ pub struct HookAction {
     pub event: String,
     /// Why it runs now.
     pub why: String,
+}
+
+/// A migration that will run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationAction {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Whether it can be taken back: `additive`, `undoable`, `one-way`, `unknown`.
+    pub reversible: String,
+    /// Why, without a value of its statements.
+    pub because: Vec<String>,
+    /// The statements that undo it, in order, where all are known.
+    pub undo: Option<Vec<String>>,
+    /// Whether a snapshot is taken before it of the databases that hold data.
+    pub snapshot: bool,
 }
 
 impl Plan {

@@ -51,6 +51,14 @@ pub fn plan_to_text(plan: &Plan) -> String {
     for hook in &plan.hooks {
         add("+", "hook", format!("{} ({})", hook.id, hook.event), hook.why.clone());
     }
+    for migration in &plan.migrations {
+        let first = migration.because.first().map(|why| format!(": {why}")).unwrap_or_default();
+        let after = if migration.snapshot { "; a snapshot of what holds data is taken before" } else { "" };
+        add("+", "migrate", migration.name.clone(), format!("{}{first}{after}", migration.reversible));
+        for why in migration.because.iter().skip(1) {
+            add("", "", String::new(), why.clone());
+        }
+    }
     let mut out = columns(&rows);
     let _ = writeln!(out, "{}{}", if rows.is_empty() { "" } else { "\n" }, summary(plan));
     for address in &plan.addresses {

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::inert::Inert;
 use super::live::{PodDifference, Rule};
 use super::plan::{
-    ClusterAction, DataAction, HookAction, ImageAction, ImageWork, ObjectAction, ObjectWork, Plan,
-    plan_to_text,
+    ClusterAction, DataAction, HookAction, ImageAction, ImageWork, MigrationAction, ObjectAction, ObjectWork,
+    Plan, plan_to_text,
 };
 use super::report::{
     Developed, Evidence, ImageBytes, ImageReport, Patch, Report, VolatileField, report, to_markdown, to_text,
@@ -144,6 +144,13 @@ fn plan() -> Plan {
             event: "pre-install".into(),
             why: "the release is new".into(),
         }],
+        migrations: vec![MigrationAction {
+            name: "shop/migrate".into(),
+            reversible: "one-way".into(),
+            because: vec!["002.sql:4: DROP TABLE old: its rows are lost".into(), "and 1 more".into()],
+            undo: None,
+            snapshot: true,
+        }],
         addresses: vec!["http://shop.localhost".into()],
     }
 }
@@ -168,6 +175,7 @@ fn a_cluster_made_anew_says_why() {
         objects: vec![],
         data: vec![],
         hooks: vec![],
+        migrations: vec![],
         addresses: vec![],
         ..plan()
     };
@@ -181,7 +189,15 @@ fn nothing_to_do_is_said() {
     let plan = plan();
     let objects = plan.objects.into_iter().filter(|object| object.action == ObjectWork::Unchanged).collect();
     let images = plan.images.into_iter().filter(|image| image.action == ImageWork::Skip).collect();
-    let idle = Plan { objects, images, data: vec![], hooks: vec![], shape_changes: vec![], ..self::plan() };
+    let idle = Plan {
+        objects,
+        images,
+        data: vec![],
+        hooks: vec![],
+        migrations: vec![],
+        shape_changes: vec![],
+        ..self::plan()
+    };
     assert!(idle.is_empty());
     insta::assert_snapshot!(plan_to_text(&idle));
 }

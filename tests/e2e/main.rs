@@ -13,6 +13,7 @@ mod harness;
 mod image;
 mod kinds;
 mod lifecycle;
+mod migrate;
 mod release;
 mod requests;
 mod shop;

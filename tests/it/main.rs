@@ -32,6 +32,7 @@ mod postgres_connect;
 mod postgres_disk;
 mod postgres_learn;
 mod postgres_load;
+mod postgres_migrations;
 mod postgres_random;
 mod postgres_reset;
 mod postgres_schemas;

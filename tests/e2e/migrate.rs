@@ -1,0 +1,139 @@
+//! Migrations in a real cluster: what cannot be taken back is told before it runs, and a snapshot of then brings it back.
+
+use crate::harness::Project;
+
+const SYSTEM: &str = "deploy/system.yaml";
+/// The statement that a release's migration ends with.
+const FIRST: &str = "SELECT 'release 1';";
+
+impl Project {
+    fn items(&self, statement: &str) -> String {
+        let output =
+            self.kubectl(&["exec", "-n", "m", "items-0", "--", "psql", "-U", "items", "-Atqc", statement]);
+        output.trim().to_owned()
+    }
+
+    /// A release whose migration ends with another statement.
+    fn deploy(&self, statement: &str, number: u32) {
+        let file = self.directory().join(SYSTEM);
+        let text = std::fs::read_to_string(&file).expect("a manifest");
+        let lines = text.lines().map(|line| match line {
+            line if line.starts_with("    ") && line.ends_with(&format!("-- release {}", number - 1)) => {
+                format!("    {statement} -- release {number}")
+            }
+            line => line.replace(&format!("\"release {}\"", number - 1), &format!("\"release {number}\"")),
+        });
+        std::fs::write(&file, lines.collect::<Vec<_>>().join("\n")).expect("written");
+    }
+
+    /// The snapshots that were taken by themselves, the oldest first.
+    fn taken(&self) -> Vec<String> {
+        let (text, _) = self.succeed(&["snapshot", "list", "-o", "json"]);
+        let listed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let all = listed["snapshots"].as_array().expect("snapshots").iter();
+        let mut names: Vec<(String, String)> = all
+            .map(|one| (one["created"].to_string(), one["name"].as_str().unwrap_or_default().to_owned()))
+            .filter(|(_, name)| name.starts_with("before-"))
+            .collect();
+        names.sort();
+        names.into_iter().map(|(_, name)| name).collect()
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_told_before_and_brought_back() {
+    let project =
+        Project::copy_of(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/fixture-migrate"));
+    project.edit(SYSTEM, FIRST, "SELECT 1; -- release 1");
+    let (plan, _) = project.succeed(&["plan"]);
+    assert!(plan.contains("m/migrate") && plan.contains("additive"), "{plan}");
+    project.succeed(&["up"]);
+    assert_eq!(project.taken(), Vec::<String>::new(), "nothing was there to be lost");
+    project.items("INSERT INTO items SELECT n, 'name ' || n, 'note ' || n FROM generate_series(1, 500) n");
+    told_and_brought_back(&project);
+    additive_ones_take_none(&project);
+    an_init_container_is_one_too(&project);
+    three_are_kept(&project);
+    a_cluster_made_anew_is_no_excuse(&project);
+}
+
+fn told_and_brought_back(project: &Project) {
+    let before = project.items("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM items i");
+    project.deploy("ALTER TABLE items DROP COLUMN IF EXISTS note;", 2);
+    let (plan, _) = project.succeed(&["plan"]);
+    assert!(plan.contains("one-way: /migrations/schema.sql:2: ALTER TABLE items DROP COLUMN note"), "{plan}");
+    // Killed once the snapshot stands: the column is there still, and the next run keeps the snapshot.
+    let killed = project.command(&["up"]).env("DEVCLUSTER_FAULT_POINT", "secured").output().expect("it runs");
+    assert!(!killed.status.success());
+    let said = String::from_utf8_lossy(&killed.stderr).into_owned();
+    assert!(said.contains("migration m/migrate is one-way"), "{said}");
+    assert_eq!(project.items("SELECT count(note) FROM items"), "500");
+    let taken = project.taken();
+    assert_eq!(taken.len(), 1);
+    let (_, said) = project.succeed(&["up"]);
+    assert!(said.contains("from the run that was cut short"), "{said}");
+    assert_eq!(project.items("SELECT count(*) FROM information_schema.columns WHERE table_name = 'items' AND column_name = 'note'"), "0");
+    assert_eq!(project.taken(), taken);
+    let command = format!("devcluster snapshot load {} --store m/items", taken[0]);
+    assert!(said.contains(&command), "{said}");
+    project.succeed(&["snapshot", "load", &taken[0], "--store", "m/items"]);
+    assert_eq!(project.items("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM items i"), before);
+    let (_, said) = project.succeed(&["up"]);
+    assert!(said.contains("nothing to do"), "{said}");
+}
+
+fn additive_ones_take_none(project: &Project) {
+    let taken = project.taken();
+    project.deploy("ALTER TABLE items ADD COLUMN price int;", 3);
+    let (_, said) = project.succeed(&["up"]);
+    assert!(!said.contains("one-way") && !said.contains("snapshot load"), "{said}");
+    assert_eq!(project.items("SELECT count(*) FROM items WHERE price IS NULL"), "500");
+    project.deploy("ALTER TABLE items RENAME COLUMN price TO cents;", 4);
+    let (_, said) = project.succeed(&["up"]);
+    assert!(
+        said.contains("ALTER TABLE items RENAME COLUMN cents TO price"),
+        "what undoes it is named: {said}"
+    );
+    assert_eq!(project.taken(), taken);
+}
+
+fn an_init_container_is_one_too(project: &Project) {
+    project.edit(
+        SYSTEM,
+        "--command=CREATE TABLE IF NOT EXISTS prepared (id integer PRIMARY KEY)",
+        "--command=DELETE FROM items WHERE id > 400",
+    );
+    let (_, said) = project.succeed(&["up"]);
+    assert!(said.contains("migration m/web/prepare is one-way"), "{said}");
+    assert_eq!(project.items("SELECT count(*) FROM items"), "400");
+    let taken = project.taken();
+    let name =
+        taken.iter().find(|name| name.starts_with("before-m-web-prepare-")).expect("a snapshot of its own");
+    project.succeed(&["snapshot", "load", name, "--store", "m/items"]);
+    assert_eq!(project.items("SELECT count(*) FROM items"), "500");
+}
+
+fn three_are_kept(project: &Project) {
+    for number in 5..8 {
+        project.deploy(&format!("UPDATE items SET name = 'release {number}';"), number);
+        project.succeed(&["up"]);
+    }
+    assert_eq!(project.taken().len(), 3);
+    project.deploy("UPDATE items SET name = 'none';", 8);
+    let (_, said) = project.succeed(&["up", "--no-snapshot"]);
+    assert!(said.contains("is one-way") && !said.contains("snapshot load"), "{said}");
+    assert_eq!(project.taken().len(), 3);
+}
+
+/// The volumes are found again, and with them data that a migration may take.
+fn a_cluster_made_anew_is_no_excuse(project: &Project) {
+    project.succeed(&["down", "--yes"]);
+    project.deploy("DELETE FROM items;", 9);
+    let before = project.taken();
+    project.succeed(&["up"]);
+    assert_eq!(project.items("SELECT count(*) FROM items"), "0");
+    let taken = project.taken();
+    let new = taken.iter().find(|name| !before.contains(name)).expect("a snapshot before it");
+    project.succeed(&["snapshot", "load", new, "--store", "m/items"]);
+    assert_eq!(project.items("SELECT count(*) FROM items WHERE name = 'none'"), "500");
+}
