@@ -1,5 +1,6 @@
 //! `devcluster ci`
 
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ const PROFILE: &str = "ci";
 
 /// What `ci` takes.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct Args {
     #[command(flatten)]
     raising: Raising,
@@ -143,11 +145,11 @@ fn text(report: &Report) -> String {
     for step in &report.steps {
         let line = format!("{:width$}  {}", step.name, step.outcome().replace('\n', " "));
         out.push_str(line.trim_end());
-        out.push_str(&format!(" ({:.1} s)\n", step.seconds));
+        let _ = writeln!(out, " ({:.1} s)", step.seconds);
     }
     let verdict = report.verdict();
     let verdict = if bold { format!("\x1b[1m{verdict}\x1b[0m") } else { verdict.to_owned() };
-    out.push_str(&format!("{verdict}: {}\n", report.counts()));
+    let _ = writeln!(out, "{verdict}: {}", report.counts());
     out
 }
 

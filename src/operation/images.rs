@@ -105,9 +105,9 @@ pub async fn build_alone(session: &Session, image: &Image) -> Result<String, Ope
     let ImageFrom::Build(build) = &image.from else {
         return Err(OperationError::Images(vec![format!("{} is not built here", image.name)]));
     };
-    let built = workshop(session).build_all(&[BuildJob { name: &image.name, build }]).await?;
-    let built = built.into_iter().next().map(|built| built.reference);
-    built.ok_or_else(|| OperationError::Images(vec![format!("{} was not built", image.name)]))
+    let made = workshop(session).build_all(&[BuildJob { name: &image.name, build }]).await?;
+    let reference = made.into_iter().next().map(|made| made.reference);
+    reference.ok_or_else(|| OperationError::Images(vec![format!("{} was not built", image.name)]))
 }
 
 /// The images of the manifests that the configuration builds as `name`, with what the engine calls that.

@@ -202,9 +202,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_value_stays(values in prop::collection::vec("[a-z0-9=/\"'&<\\\\ ]{4,12}", 1..4), around in prop::collection::vec("[ A-Z:]{0,6}", 4)) {
+        fn no_value_stays(
+            values in prop::collection::vec("[a-z0-9=/\"'&<\\\\ ]{4,12}", 1..4),
+            around in prop::collection::vec("[ A-Z:]{0,6}", 4),
+        ) {
             let redactor = Redactor::new(values.iter().map(|value| value.clone().into_bytes()));
-            let text: String = around.iter().zip(values.iter().cycle()).map(|(around, value)| format!("{around}{value}")).collect();
+            let parts = around.iter().zip(values.iter().cycle()).flat_map(|(around, value)| [around, value]);
+            let text: String = parts.map(String::as_str).collect();
             let out = redactor.text(&text);
             for value in values.iter().filter(|value| value.trim().len() >= SHORTEST) {
                 prop_assert!(!out.contains(value.as_str()), "{out}");

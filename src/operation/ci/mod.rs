@@ -106,7 +106,7 @@ pub async fn run(
     let directory = options.out.map_or_else(|| config.directory().join(DEFAULT), Path::to_owned);
     let out = Out::take(directory)?;
     let mut runner = Runner::new(config, options, out, reporter);
-    let end = match runner.run().await {
+    let end = match Box::pin(runner.run()).await {
         Ok(()) => End::Passed,
         Err(end) => end,
     };

@@ -92,7 +92,7 @@ impl<'a> Runner<'a> {
     pub(super) async fn run(&mut self) -> Result<(), End> {
         self.learn().await?;
         self.lock().await?;
-        let raised = self.up().await?;
+        let raised = Box::pin(self.up()).await?;
         let addresses = self.reach(&raised).await?;
         self.commands(&raised, &addresses).await
     }
@@ -156,7 +156,8 @@ impl<'a> Runner<'a> {
         let (session, is_first) = opened.map_err(|error| self.broken(UP, begun, error))?;
         self.session = Some(session.clone());
         self.is_first = is_first;
-        let raised = self.unless_interrupted(UP, up::raise(&session, &self.options.up)).await?;
+        let raising = Box::pin(up::raise(&session, &self.options.up));
+        let raised = self.unless_interrupted(UP, raising).await?;
         let data = self.heard.data();
         self.report.steps[DATA].seconds = data.as_secs_f64();
         let raised = match raised {
