@@ -7,8 +7,12 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::process::{Pid, Signal};
+use tokio::process::Child;
 
 use super::git::{Git, SURROUNDING};
 use super::git_serve::{CHECK_KEY, Check, FILE_KEY, REPOSITORY};
@@ -86,7 +90,23 @@ async fn turn(home: &Path, reporter: &dyn Reporter) -> Result<File, HandoffError
     }
     reporter.report(Event::Note("another push is being tested; this one waits for it".into()));
     let waiting = tokio::task::spawn_blocking(move || file.lock().map(|()| file));
-    waiting.await.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)
+    tokio::select! {
+        file = waiting => file.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed),
+        () = left() => Err(HandoffError::Left),
+    }
+}
+
+/// Ends when nobody reads what we say any more: the push was killed. Git looks after its pusher every five seconds.
+async fn left() {
+    let stderr = std::io::stderr();
+    loop {
+        let mut asked = [PollFd::new(&stderr, PollFlags::empty())];
+        let now = rustix::event::poll(&mut asked, Some(&Timespec::default()));
+        if now.is_ok() && asked[0].revents().contains(PollFlags::ERR) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Leaves the commit's files in `checkout`, whole or not at all. No hook runs, no submodule is followed, and a commit
@@ -185,9 +205,25 @@ async fn test(git: &Git, home: &Path, commit: &str, turn: &File) -> Result<Teste
     for variable in SURROUNDING {
         started.env_remove(variable);
     }
-    let status = started.status().await.map_err(|source| command.start_error(source))?;
+    let mut child = started.spawn().map_err(|source| command.start_error(source))?;
+    let status = tokio::select! {
+        status = child.wait() => status.map_err(io)?,
+        () = left() => {
+            stop(&child);
+            child.wait().await.map_err(io)?;
+            return Err(HandoffError::Left);
+        }
+    };
     let results = Some(results).filter(|results| results.is_dir());
     Ok(Tested { commit: commit.to_owned(), check: check.name(), code: status.code(), results })
+}
+
+/// Politely, so that it leaves a state from which the next one goes on.
+fn stop(child: &Child) {
+    if let Some(id) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+        // One that has ended already needs no stopping.
+        let _ = rustix::process::kill_process(id, Signal::TERM);
+    }
 }
 
 /// Makes room for the results of `commit`.
