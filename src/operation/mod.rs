@@ -45,6 +45,7 @@ pub mod plan;
 pub mod promote;
 pub mod promote_approve;
 pub mod promote_list;
+mod pusher;
 pub mod reach;
 pub mod restart;
 pub mod seed_worker;
