@@ -41,8 +41,7 @@ fn exit(error: &OperationError) -> Exit {
     match error {
         OperationError::NotReady(_) => Exit::NotReady,
         OperationError::Manifest(error) => of_manifest(error),
-        OperationError::Handoff(HandoffError::Process(ProcessError::Missing { .. })) => Exit::Missing,
-        OperationError::Handoff(error) if error.is_users() => Exit::Usage,
+        OperationError::Handoff(error) => of_handoff(error),
         OperationError::Engine(error)
         | OperationError::Cluster(ClusterError::Engine(error))
         | OperationError::Image(ImageError::Engine(error)) => of_engine(error),
@@ -76,6 +75,14 @@ fn of_manifest(error: &ManifestError) -> Exit {
         Exit::Missing
     } else {
         Exit::Failed
+    }
+}
+
+fn of_handoff(error: &HandoffError) -> Exit {
+    match error {
+        HandoffError::Process(ProcessError::Missing { .. }) => Exit::Missing,
+        error if error.is_users() => Exit::Usage,
+        _ => Exit::Failed,
     }
 }
 

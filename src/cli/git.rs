@@ -8,6 +8,7 @@ use super::{Global, printer};
 use crate::operation::error::OperationError;
 use crate::operation::git_receive::{self, Tested};
 use crate::operation::git_serve::{self, Check};
+use crate::operation::handoff_error::HandoffError;
 use crate::words::shown;
 
 /// What `git` can do.
@@ -68,8 +69,12 @@ async fn receive(global: &Global, home: PathBuf) -> Result<(), CliError> {
     std::io::stdin()
         .read_to_string(&mut updates)
         .map_err(|error| CliError::message(Exit::Failed, format!("git's list of refs: {error}")))?;
-    let tested =
-        git_receive::run(&home, &updates, global.progress().as_ref()).await.map_err(OperationError::from)?;
+    let tested = match git_receive::run(&home, &updates, global.progress().as_ref()).await {
+        Ok(tested) => tested,
+        // Nobody reads it, and a full pipe would hold us here.
+        Err(HandoffError::Left) => return Err(CliError::told(Exit::Failed)),
+        Err(error) => return Err(OperationError::from(error).into()),
+    };
     for one in &tested {
         printer::talk(&told(one));
     }

@@ -32,11 +32,11 @@ pub(super) fn pin(object: &mut Object, pins: &Pins) {
     let Some(pod) = template.get_mut("spec") else { return };
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for container in items(pod, list) {
-            pin_field(container.get_mut("image"), pins);
+            container.get_mut("image").into_iter().for_each(|image| pin_text(image, pins));
         }
     }
     for volume in items(pod, "volumes") {
-        pin_field(volume.pointer_mut("/image/reference"), pins);
+        volume.pointer_mut("/image/reference").into_iter().for_each(|image| pin_text(image, pins));
     }
 }
 
@@ -44,8 +44,8 @@ fn items<'v>(pod: &'v mut Value, list: &str) -> impl Iterator<Item = &'v mut Val
     pod.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-fn pin_field(field: Option<&mut Value>, pins: &Pins) {
-    let Some(Value::String(written)) = field else { return };
+fn pin_text(image: &mut Value, pins: &Pins) {
+    let Value::String(written) = image else { return };
     if let Some(digest) = pins.digests.get(written.as_str()) {
         *written = format!("{written}@{digest}");
     }

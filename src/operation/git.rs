@@ -106,8 +106,8 @@ impl Git {
                 wanted.push((path.to_owned(), id.to_owned()));
             }
         }
-        let asked: String = wanted.iter().map(|(_, id)| format!("{id}\n")).collect();
-        let out = self.command(&["cat-file", "--batch"]).stdin(asked.into_bytes()).output().await?;
+        let asked: Vec<&str> = wanted.iter().flat_map(|(_, id)| [id.as_str(), "\n"]).collect();
+        let out = self.command(&["cat-file", "--batch"]).stdin(asked.concat().into_bytes()).output().await?;
         let contents = batch(&out).ok_or(HandoffError::Batch)?;
         Ok(wanted.into_iter().map(|(path, _)| path).zip(contents).collect())
     }

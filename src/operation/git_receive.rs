@@ -7,17 +7,22 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tokio::process::Child;
 
 use super::git::{Git, SURROUNDING};
 use super::git_serve::{CHECK_KEY, Check, FILE_KEY, REPOSITORY};
 use super::handoff_error::HandoffError;
+use super::pusher::Pusher;
 use crate::event::{Event, Reporter};
 use crate::handoff::links::{Links, leading_out};
 use crate::process::Command;
 use crate::words::{counted, shown};
 
+/// How long a check has to end when nobody waits for it any more.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How many pushes' results are kept.
 const KEPT: usize = 10;
 
@@ -41,12 +46,13 @@ pub async fn run(home: &Path, updates: &str, reporter: &dyn Reporter) -> Result<
     if commits.is_empty() {
         return Ok(Vec::new());
     }
-    let turn = turn(home, reporter).await?;
+    let pusher = Pusher::find();
+    let turn = turn(home, &pusher, reporter).await?;
     let mut all = Vec::new();
     for commit in commits {
         reporter.report(Event::Note(format!("testing {}", &commit[..commit.len().min(12)])));
         check_out(&git, home, &commit, reporter).await?;
-        let tested = test(&git, home, &commit, &turn).await?;
+        let tested = test(&git, home, &commit, &turn, &pusher).await?;
         let passed = tested.code == Some(0);
         all.push(tested);
         if !passed {
@@ -77,7 +83,7 @@ async fn commits(git: &Git, updates: &str) -> Result<Vec<String>, HandoffError> 
 }
 
 /// Waits until no other push is being tested. What is tested has the lock, too: one whose push was killed still counts.
-async fn turn(home: &Path, reporter: &dyn Reporter) -> Result<File, HandoffError> {
+async fn turn(home: &Path, pusher: &Pusher, reporter: &dyn Reporter) -> Result<File, HandoffError> {
     let path = home.join("lock");
     let failed = |source| HandoffError::Io { path: path.clone(), source };
     let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
@@ -86,7 +92,10 @@ async fn turn(home: &Path, reporter: &dyn Reporter) -> Result<File, HandoffError
     }
     reporter.report(Event::Note("another push is being tested; this one waits for it".into()));
     let waiting = tokio::task::spawn_blocking(move || file.lock().map(|()| file));
-    waiting.await.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed)
+    tokio::select! {
+        file = waiting => file.map_err(|error| failed(std::io::Error::other(error)))?.map_err(failed),
+        () = pusher.left() => Err(HandoffError::Left),
+    }
 }
 
 /// Leaves the commit's files in `checkout`, whole or not at all. No hook runs, no submodule is followed, and a commit
@@ -157,7 +166,13 @@ fn remove(path: &Path) -> std::io::Result<()> {
 }
 
 /// Runs the check in the check-out; what it says goes to the pusher as it comes.
-async fn test(git: &Git, home: &Path, commit: &str, turn: &File) -> Result<Tested, HandoffError> {
+async fn test(
+    git: &Git,
+    home: &Path,
+    commit: &str,
+    turn: &File,
+    pusher: &Pusher,
+) -> Result<Tested, HandoffError> {
     let setting = async |key: &str| git.text(&["config", "--get", key]).await;
     let file = setting(FILE_KEY).await?;
     let check = Check::parse(&setting(CHECK_KEY).await?).unwrap_or(Check::Ci);
@@ -185,9 +200,28 @@ async fn test(git: &Git, home: &Path, commit: &str, turn: &File) -> Result<Teste
     for variable in SURROUNDING {
         started.env_remove(variable);
     }
-    let status = started.status().await.map_err(|source| command.start_error(source))?;
+    let mut child = started.spawn().map_err(|source| command.start_error(source))?;
+    let status = tokio::select! {
+        status = child.wait() => status.map_err(io)?,
+        () = pusher.left() => {
+            stop(&mut child).await.map_err(io)?;
+            return Err(HandoffError::Left);
+        }
+    };
     let results = Some(results).filter(|results| results.is_dir());
     Ok(Tested { commit: commit.to_owned(), check: check.name(), code: status.code(), results })
+}
+
+/// Politely at first.
+async fn stop(child: &mut Child) -> std::io::Result<()> {
+    if let Some(id) = child.id() {
+        // One that has ended already needs no stopping.
+        let _ = Command::new("kill").args(["-TERM".to_owned(), id.to_string()]).output().await;
+    }
+    match tokio::time::timeout(PATIENCE, child.wait()).await {
+        Ok(ended) => ended.map(drop),
+        Err(_) => child.kill().await,
+    }
 }
 
 /// Makes room for the results of `commit`.

@@ -174,6 +174,9 @@ pub enum HandoffError {
         /// The work tree.
         worktree: PathBuf,
     },
+    /// Whoever pushed is gone.
+    #[error("the push was broken off; nothing was taken")]
+    Left,
     /// A push that cannot be tested.
     #[error("{name}: {reason}")]
     Push {
@@ -189,7 +192,12 @@ impl HandoffError {
     pub fn is_users(&self) -> bool {
         !matches!(
             self,
-            Self::Process(_) | Self::Batch | Self::Io { .. } | Self::NotApproved { .. } | Self::Push { .. }
+            Self::Process(_)
+                | Self::Batch
+                | Self::Io { .. }
+                | Self::NotApproved { .. }
+                | Self::Left
+                | Self::Push { .. }
         )
     }
 }

@@ -50,6 +50,7 @@ pub mod plan;
 pub mod promote;
 pub mod promote_approve;
 pub mod promote_list;
+mod pusher;
 pub mod reach;
 pub mod release;
 pub mod release_images;

@@ -118,13 +118,12 @@ async fn known(git: &Git, base: &str, branch: &Branch, lock: &str) -> Result<App
 
 /// Who approves: as said, or as git calls the user.
 async fn who(git: &Git, by: Option<&str>) -> Result<String, HandoffError> {
-    let by = match by {
-        Some(by) => by.trim().to_owned(),
-        None => {
-            let ident = git.text(&["var", "GIT_COMMITTER_IDENT"]).await?;
-            // `NAME <ADDRESS> SECONDS ZONE`
-            ident.rfind('>').map_or(ident.clone(), |end| ident[..=end].to_owned())
-        }
+    let by = if let Some(by) = by {
+        by.trim().to_owned()
+    } else {
+        let ident = git.text(&["var", "GIT_COMMITTER_IDENT"]).await?;
+        // `NAME <ADDRESS> SECONDS ZONE`
+        ident.rfind('>').map_or(ident.clone(), |end| ident[..=end].to_owned())
     };
     if by.is_empty() || by.len() > 500 || by.chars().any(char::is_control) {
         return Err(HandoffError::Nobody { by: by.escape_debug().to_string() });

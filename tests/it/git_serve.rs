@@ -3,8 +3,9 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use crate::repository::Repository;
 
@@ -140,6 +141,16 @@ fn what_is_no_commit_of_the_project_is_refused() {
     assert_eq!(served.heads(), "");
 }
 
+/// Whether a hook of the served repository runs.
+fn is_received(home: &Path) -> bool {
+    let wanted = home.to_str().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok()).any(|line| {
+        let line = String::from_utf8_lossy(&line);
+        line.contains("receive\0") && line.contains(wanted)
+    })
+}
+
 #[test]
 fn pushes_wait_for_their_turn_and_a_killed_one_leaves_nothing() {
     let served = served();
@@ -157,6 +168,12 @@ fn pushes_wait_for_their_turn_and_a_killed_one_leaves_nothing() {
     killed.kill().unwrap();
     killed.wait().unwrap();
     drop(lines);
+    // Git tells its hook that nobody listens any more.
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while is_received(&served.home) {
+        assert!(Instant::now() < deadline, "the hook of a killed push goes on");
+        std::thread::sleep(Duration::from_millis(200));
+    }
     assert_eq!(served.heads(), "");
     let (mut waiting, lines) = start();
     turn.unlock().unwrap();

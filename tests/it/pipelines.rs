@@ -19,7 +19,7 @@ fn tool(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// A project with a chart, a kustomization and three environments, at the top of its repository or below.
+/// A project with a chart, a kustomization and four environments, at the top of its repository or below.
 fn project(below: &str) -> Repository {
     let project = Repository::new();
     let file = |path: &str| if below.is_empty() { path.to_owned() } else { format!("{below}/{path}") };
@@ -27,7 +27,7 @@ fn project(below: &str) -> Repository {
     project.write(&file("deploy/kustomization.yaml"), "resources: []\n");
     project.write(&file("chart/Chart.yaml"), "apiVersion: v2\nname: c\nversion: 0.1.0\n");
     let config = "apiVersion: devcluster.dev/v1alpha1\nname: shop\nmanifests:\n  - kustomize: deploy\n  - helm: {chart: chart, release: c}\n\
-        environments:\n  - name: integration\n  - name: staging\n  - {name: production, production: true}\n";
+        environments:\n  - name: integration\n  - name: staging\n  - {name: production, production: true}\n  - name: archive\n";
     project.write(&file("devcluster.yaml"), config);
     project
 }
@@ -102,7 +102,7 @@ fn tekton_takes_its_tasks_and_pipelines() {
     let breaks = [
         ("runAfter: [ci]", "runAfter: [cd]"),
         ("onError: continue", "onErrors: continue"),
-        ("$(workspaces.cache.path)", "$(workspaces.cash.path)"),
+        ("$(params.run)", "$(params.ran)"),
         ("name: devcluster-ci", "name: Devcluster_CI"),
     ];
     checked("tekton", "tekton-check", &[file], file, &breaks);

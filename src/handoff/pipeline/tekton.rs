@@ -21,9 +21,9 @@ pub(super) fn files(facts: &Facts) -> Vec<(&'static str, String)> {
     };
     let carries = facts.carries(APPROVER, ATTESTATION);
     // What comes behind a gate is started by a person, too.
-    let gated = carries.iter().position(|carry| carry.production).unwrap_or(carries.len());
-    let tasks: String = carries[..gated].iter().map(|carry| task(facts, carry)).collect();
-    let gates: String = carries[gated..].iter().map(|carry| gate(facts, carry)).collect();
+    let first_gate = carries.iter().position(|carry| carry.production).unwrap_or(carries.len());
+    let tasks: String = carries[..first_gate].iter().map(|carry| task(facts, carry, false)).collect();
+    let gates: String = carries[first_gate..].iter().map(|carry| gate(facts, carry)).collect();
     let text = fill(
         include_str!("tekton.yml"),
         &[
@@ -40,15 +40,15 @@ pub(super) fn files(facts: &Facts) -> Vec<(&'static str, String)> {
 }
 
 fn gate(facts: &Facts, carry: &Carry<'_>) -> String {
-    let alone = task(facts, carry);
+    let alone = task(facts, carry, true);
     fill(
         include_str!("tekton-gate.yml"),
         &[("ID", &carry.id), ("NAME", carry.name), ("TASK", alone.trim_end())],
     )
 }
 
-fn task(facts: &Facts, carry: &Carry<'_>) -> String {
-    let is_automatic = !carry.production;
+/// Of the Pipeline that follows the branch, or of one that a person starts.
+fn task(facts: &Facts, carry: &Carry<'_>, is_started: bool) -> String {
     let when = format!(
         "      when:\n        - input: $(params.branch)\n          operator: in\n          values: [{}]\n",
         facts.branch
@@ -59,11 +59,11 @@ fn task(facts: &Facts, carry: &Carry<'_>) -> String {
         &[
             ("ID", &carry.id),
             ("NEEDS", &carry.needs),
-            ("WHEN", if is_automatic { &when } else { "" }),
+            ("WHEN", if is_started { "" } else { &when }),
             ("COMMANDS", &indented(&carry.commands, 12)),
-            ("APPROVAL", if is_automatic { "" } else { approval }),
+            ("APPROVAL", if is_started { approval } else { "" }),
         ],
     );
     let without = format!("      runAfter: [{}]\n", carry.needs);
-    if is_automatic { text } else { text.replace(&without, "") }
+    if is_started { text.replace(&without, "") } else { text }
 }

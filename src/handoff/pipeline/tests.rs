@@ -15,7 +15,7 @@ fn shop(directory: &str) -> Facts {
 
 fn text(system: System, facts: &Facts) -> String {
     let files = files(system, facts).into_iter();
-    files.map(|(path, text)| format!("==> {path}\n{text}")).collect()
+    files.flat_map(|(path, text)| ["==> ".to_owned(), path.to_owned(), "\n".to_owned(), text]).collect()
 }
 
 #[test]
