@@ -35,6 +35,7 @@ pub mod parity;
 pub mod plan;
 pub mod reach;
 pub mod release;
+mod release_carry;
 pub mod release_images;
 pub mod release_record;
 pub mod release_revert;
