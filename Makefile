@@ -38,7 +38,7 @@ test-cluster: bed
 # Side by side with what people use today; prints ratios.
 bench: bed build
 	testbed/tools/ensure skaffold postgresql tpchgen-cli
-	source $(ENV) && benches/run && benches/dev && cargo bench --bench data && cargo bench --bench volume
+	source $(ENV) && benches/run && benches/dev && benches/revert && cargo bench --bench data && cargo bench --bench volume
 
 build:
 	cargo build --release --bin devcluster

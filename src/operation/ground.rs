@@ -13,6 +13,7 @@ use kube::api::ListParams;
 use super::error::OperationError;
 use super::fault;
 use super::gather::Desired;
+use super::release_carry;
 use super::session::{Existing, Session};
 use crate::cluster::capacity::{self, Capacity};
 use crate::cluster::containerd;
@@ -63,8 +64,11 @@ pub async fn prepare(
                         reasons: reasons.join("; "),
                     });
                 }
+                let ledger = release_carry::take(session, &record).await;
                 delete(session).await?;
-                return create(session, desired, Some(record.fixed.ports)).await;
+                let (existing, made) = create(session, desired, Some(record.fixed.ports)).await?;
+                release_carry::put(session, &existing, ledger).await;
+                return Ok((existing, made));
             }
             let stopped = nodes.iter().any(|node| !node.running);
             if stopped {

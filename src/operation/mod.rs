@@ -53,6 +53,7 @@ pub mod promote_list;
 mod pusher;
 pub mod reach;
 pub mod release;
+mod release_carry;
 pub mod release_images;
 pub mod release_record;
 pub mod release_revert;

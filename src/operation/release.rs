@@ -69,6 +69,9 @@ pub struct Book {
     name: String,
 }
 
+/// All objects of a ledger, to be put into another cluster: blobs before records. Not to be shown, for Secrets are among it.
+pub struct Whole(Vec<(bool, Value)>);
+
 fn kind(secret: bool) -> Resource {
     let (kind, plural) = if secret { ("Secret", "secrets") } else { ("ConfigMap", "configmaps") };
     Resource { gvk: Gvk::new("v1", kind), plural: plural.into(), namespaced: true }
@@ -291,6 +294,33 @@ impl Book {
             }
             record.number += 1;
         }
+    }
+
+    /// Everything that the ledger is made of.
+    pub async fn whole(&self) -> Result<Whole, OperationError> {
+        let mut all = Vec::new();
+        for (secret, part) in [(true, BLOBS), (false, BLOBS), (false, RECORD)] {
+            for mut object in self.list(secret, part).await? {
+                let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+                let mut bare = self.object(secret, name, part);
+                for key in ["data", "binaryData", "type"] {
+                    if let Some(value) = object.get_mut(key).map(Value::take) {
+                        bare[key] = value;
+                    }
+                }
+                all.push((secret, bare));
+            }
+        }
+        Ok(Whole(all))
+    }
+
+    /// Adds everything that another cluster's ledger was made of. What is there already stays.
+    pub async fn put(&self, whole: &Whole) -> Result<(), OperationError> {
+        for (secret, object) in &whole.0 {
+            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            self.create(*secret, name, object).await?;
+        }
+        Ok(())
     }
 
     fn object(&self, secret: bool, name: &str, part: &str) -> Value {

@@ -210,6 +210,30 @@ async fn killed_before_its_record_a_release_is_recorded_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn a_ledger_comes_along_into_another_cluster() {
+    let place = place("release-carried").await;
+    let book = Book::new(&place.cluster, &place.namespace);
+    let (blue, red) = (system(&place, "blue"), system(&place, "red"));
+    for objects in [&blue, &red] {
+        release(&book, objects).await;
+    }
+    let (ledger, whole) = (book.load().await.unwrap(), book.whole().await.unwrap());
+    for kind in ["ConfigMap", "Secret"] {
+        for name in ours(&place, kind).await.into_keys() {
+            delete(&place, kind, &name).await;
+        }
+    }
+    assert_eq!(book.load().await.unwrap(), Ledger::default());
+    // Twice, as after an interruption.
+    book.put(&whole).await.unwrap();
+    book.put(&whole).await.unwrap();
+    assert_eq!(book.load().await.unwrap(), ledger);
+    assert_eq!(texts(&book, &ledger, 1).await.unwrap(), values(&blue));
+    assert_eq!(texts(&book, &ledger, 2).await.unwrap(), values(&red));
+    assert_eq!(release(&book, &red).await.number, 3);
+}
+
+#[tokio::test]
 async fn a_thousand_objects_are_one_release() {
     let place = place("release-large").await;
     let book = Book::new(&place.cluster, &place.namespace);
