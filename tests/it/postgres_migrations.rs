@@ -77,7 +77,7 @@ fn script(text: &str) -> Script {
 
 async fn state(database: &Database) -> (String, String) {
     let server = database.server().await;
-    (fingerprint(&schema(&server).await.unwrap()).to_string(), database.digest())
+    (fingerprint(&schema(&server).await.unwrap()), database.digest())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,9 +231,9 @@ fn what_is_called_lossless_never_loses() {
         database.sql(&again);
         let mut seen = seen_at.borrow_mut();
         if ran.is_ok() {
-            seen.0 += 1
+            seen.0 += 1;
         } else {
-            seen.1 += 1
+            seen.1 += 1;
         }
         prop_assert_eq!(after.as_ref(), Ok(&rows), "{}", text);
         prop_assert!(runs.is_ok(), "the old code does not run: {:?}\n{}", runs, text);
