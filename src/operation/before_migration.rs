@@ -229,7 +229,9 @@ fn targets(desired: &Desired, losing: &[&Coming]) -> Result<Vec<Store>, Operatio
 
 fn mark(losing: &[&Coming]) -> String {
     let mut all = Sha256::new();
-    losing.iter().for_each(|one| all.update(one.mark.as_bytes()));
+    for one in losing {
+        all.update(one.mark.as_bytes());
+    }
     format!("{:x}", all.finalize())
 }
 
@@ -286,7 +288,7 @@ async fn drop_old(session: &Session, taken: &mut Vec<Taken>, store: &str) -> Res
         for name in &old {
             let Ok(name) = name.parse::<SnapshotName>() else { continue };
             match catalogue.remove(&name) {
-                Ok(_) | Err(SnapshotError::Unknown { .. }) => {}
+                Ok(()) | Err(SnapshotError::Unknown { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }

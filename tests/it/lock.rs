@@ -464,3 +464,56 @@ fn edits_of_the_boutique_that_matter_are_caught_and_no_others() {
         edits(&project, "deploy", false, wanted_edits(24), 0x2545_f491_4f6c_dd1d);
     }
 }
+
+/// Whether a migration can be taken back is in the lock, with why, and what changes that is a difference.
+#[test]
+fn what_a_migration_takes_is_in_the_lock() {
+    let project = empty();
+    let write = |name: &str, text: &str| {
+        let file = project.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    write(
+        "devcluster.yaml",
+        "apiVersion: devcluster.dev/v1alpha1\nname: a\nmanifests: [{files: deploy}]\n\
+         migrations: [{name: shop/migrate, statements: [db]}]\n",
+    );
+    write(
+        "deploy/job.yaml",
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, namespace: shop}\nspec: {template: {spec: \
+         {restartPolicy: Never, containers: [{name: m, image: shop/web, command: [bin/rails, 'db:migrate']}]}}}\n",
+    );
+    write("db/1.sql", "CREATE TABLE t (id int);\n");
+    let text = project.lock();
+    assert!(text.contains("- name: shop/migrate\n  reversible: additive\n  statements: "), "{text}");
+    // A comment, and another place of the same: no statement is another.
+    write("db/1.sql", "-- the first\nCREATE TABLE t (id int);\n");
+    assert_eq!(project.devcluster(&["verify"]).0, 0);
+    write("db/2.sql", "ALTER TABLE t DROP COLUMN id; -- 'hunter2'\nINSERT INTO t VALUES ('hunter2');\n");
+    let (code, said) = project.devcluster(&["verify"]);
+    assert_eq!(code, 4, "{said}");
+    assert!(
+        said.contains(
+            "~ migration shop/migrate\n    ~ now one-way: db/2.sql:1: ALTER TABLE t DROP COLUMN id"
+        ),
+        "{said}"
+    );
+    let text = project.lock();
+    assert!(text.contains("reversible: one-way") && text.contains("its values are lost"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    let (code, said) = project.devcluster(&["verify"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("note: migration shop/migrate cannot be taken back (one-way)"), "{said}");
+    // Without its statements' files, nobody can tell.
+    write(
+        "devcluster.yaml",
+        "apiVersion: devcluster.dev/v1alpha1\nname: a\nmanifests: [{files: deploy}]\nmigrations: [shop/migrate]\n",
+    );
+    let text = project.lock();
+    assert!(text.contains("reversible: unknown\n  because:\n    - "), "{text}");
+    write("devcluster.lock", &text.replace("reversible: unknown", "reversible: perhaps"));
+    let (code, said) = project.devcluster(&["verify"]);
+    assert!(code == 1 || code == 2, "{code}");
+    assert!(said.contains("`reversible: perhaps` is not known here"), "{said}");
+}

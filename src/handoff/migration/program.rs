@@ -79,7 +79,7 @@ fn psql(arguments: &[String]) -> Client {
         match (name.as_str(), value) {
             ("c" | "command", Some(text)) => client.runs.push(Run::Text(text)),
             ("f" | "file", Some(file)) => {
-                client.runs.push(if file == "-" { Run::Input } else { Run::File(file) })
+                client.runs.push(if file == "-" { Run::Input } else { Run::File(file) });
             }
             ("v" | "set" | "variable", Some(text)) => {
                 let (name, value) = text.split_once('=').unwrap_or((&text, ""));

@@ -74,14 +74,12 @@ fn parsed(text: &str, dialect: Dialect, scope: &mut Scope) -> Vec<Judgement> {
         scope.forget();
         return unknown("a variable stands in it");
     }
-    match statements(text, dialect) {
-        Some(statements) => statements.iter().flat_map(|one| statement::judge(one, dialect, scope)).collect(),
-        None => {
-            // Whatever it did, it may have been to what the script made.
-            scope.forget();
-            unknown("it cannot be read")
-        }
+    if let Some(statements) = statements(text, dialect) {
+        return statements.iter().flat_map(|one| statement::judge(one, dialect, scope)).collect();
     }
+    // Whatever it did, it may have been to what the script made.
+    scope.forget();
+    unknown("it cannot be read")
 }
 
 fn statements(text: &str, dialect: Dialect) -> Option<Vec<Statement>> {

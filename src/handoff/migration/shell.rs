@@ -105,7 +105,7 @@ impl Shell<'_> {
     fn pipelines(&mut self, pipelines: &[Vec<Stage>]) -> Result<(), Unread> {
         for stages in pipelines {
             let Some((last, before)) = stages.split_last() else { continue };
-            if !before.is_empty() && self.reads_input(last) {
+            if !before.is_empty() && reads_input(last) {
                 let mut texts = Vec::new();
                 for stage in before {
                     // Of several before it only the first says what comes; the others would change that.
@@ -114,46 +114,20 @@ impl Shell<'_> {
                     }
                     texts = self.output(stage)?;
                 }
-                self.simple(&last.words, Some(texts))?;
+                self.simple(&last.words, Some(&texts))?;
                 continue;
             }
             for stage in stages {
-                match &stage.group {
-                    Some(group) => self.pipelines(group)?,
-                    None => {
-                        let input = stage.input.as_ref().map(|input| self.input(input)).transpose();
-                        let input = if self.reads_input(stage) { input? } else { None };
-                        self.simple(&stage.words, input)?;
-                    }
+                if let Some(group) = &stage.group {
+                    self.pipelines(group)?;
+                    continue;
                 }
+                let reads = stage.input.as_ref().filter(|_| reads_input(stage));
+                let input = reads.map(|input| self.input(input)).transpose()?;
+                self.simple(&stage.words, input.as_deref())?;
             }
         }
         Ok(())
-    }
-
-    fn reads_input(&self, stage: &Stage) -> bool {
-        let words: Vec<String> = self.plain(&stage.words).into_iter().map(|word| word.text).collect();
-        client(&words).is_some_and(|client| client.runs.contains(&Run::Input))
-    }
-
-    /// A command's words without what stands before it: assignments, `exec`, words that order.
-    fn plain(&self, words: &[Word]) -> Vec<Word> {
-        let mut words = words;
-        while let Some((first, rest)) = words.split_first() {
-            let text = first.text.as_str();
-            let assigns = text.split_once('=').is_some_and(|(name, _)| {
-                !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
-            });
-            if assigns
-                || (!first.quoted && ORDER.contains(&text))
-                || matches!(text, "exec" | "env" | "command")
-            {
-                words = rest;
-            } else {
-                break;
-            }
-        }
-        words.to_vec()
     }
 
     fn input(&self, input: &Input) -> Result<Vec<(String, String)>, Unread> {
@@ -176,7 +150,7 @@ impl Shell<'_> {
             }
             return Ok(texts);
         }
-        let words = self.plain(&stage.words);
+        let words = plain(&stage.words);
         let Some((program, arguments)) = words.split_first() else {
             return Err("its script changes statements as they pass".into());
         };
@@ -235,8 +209,8 @@ impl Shell<'_> {
         Ok(found)
     }
 
-    fn simple(&mut self, words: &[Word], input: Option<Vec<(String, String)>>) -> Result<(), Unread> {
-        let words = self.plain(words);
+    fn simple(&mut self, words: &[Word], input: Option<&[(String, String)]>) -> Result<(), Unread> {
+        let words = plain(words);
         let Some((program, arguments)) = words.split_first() else { return Ok(()) };
         let texts: Vec<String> = words.iter().map(|word| word.text.clone()).collect();
         if program.dynamic {
@@ -275,7 +249,7 @@ impl Shell<'_> {
         &mut self,
         client: Client,
         words: &[Word],
-        input: Option<Vec<(String, String)>>,
+        input: Option<&[(String, String)]>,
     ) -> Result<(), Unread> {
         let mut given = Vec::new();
         for run in &client.runs {
@@ -291,7 +265,7 @@ impl Shell<'_> {
                     let dynamic = words.iter().any(|word| word.dynamic && word.text.ends_with(path.as_str()));
                     given.extend(self.find(&Word { text: path.clone(), dynamic, quoted: true })?);
                 }
-                Run::Input => match &input {
+                Run::Input => match input {
                     Some(texts) => given.extend(texts.iter().cloned()),
                     None => {
                         return Err("what it reads from its standard input is not in the manifests".into());
@@ -332,6 +306,29 @@ impl Shell<'_> {
     }
 }
 
+/// Whether a part of a pipeline is a client that reads statements from its standard input.
+fn reads_input(stage: &Stage) -> bool {
+    let words: Vec<String> = plain(&stage.words).into_iter().map(|word| word.text).collect();
+    client(&words).is_some_and(|client| client.runs.contains(&Run::Input))
+}
+
+/// A command's words without what stands before it: assignments, `exec`, words that order.
+fn plain(words: &[Word]) -> Vec<Word> {
+    let mut words = words;
+    while let Some((first, rest)) = words.split_first() {
+        let text = first.text.as_str();
+        let assigns = text.split_once('=').is_some_and(|(name, _)| {
+            !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+        });
+        if assigns || (!first.quoted && ORDER.contains(&text)) || matches!(text, "exec" | "env" | "command") {
+            words = rest;
+        } else {
+            break;
+        }
+    }
+    words.to_vec()
+}
+
 /// Pipelines up to a bracket's end.
 fn list(tokens: &[Token], at: &mut usize, depth: usize) -> Result<Vec<Vec<Stage>>, Unread> {
     if depth > 16 {
@@ -361,15 +358,9 @@ fn list(tokens: &[Token], at: &mut usize, depth: usize) -> Result<Vec<Vec<Stage>
     }
     stages.push(stage);
     pipelines.push(stages);
-    pipelines.iter_mut().for_each(|stages: &mut Vec<Stage>| {
-        if let [only] = stages.as_slice()
-            && only.words.is_empty()
-            && only.group.is_none()
-        {
-            stages.clear();
-        }
-    });
-    pipelines.retain(|stages| !stages.is_empty());
+    let is_nothing =
+        |stages: &[Stage]| matches!(stages, [only] if only.words.is_empty() && only.group.is_none());
+    pipelines.retain(|stages: &Vec<Stage>| !is_nothing(stages));
     Ok(pipelines)
 }
 

@@ -22,8 +22,16 @@ pub enum Part {
 
 /// Cuts it. Whoever reads a statement after this may find that it is several: cutting too little hides nothing.
 pub fn split(text: &str, dialect: Dialect) -> Vec<Piece> {
-    let mut cutter =
-        Cutter { text, at: 0, start: 0, line: 1, dialect, delimiter: ";".to_owned(), pieces: Vec::new() };
+    let mut cutter = Cutter {
+        text,
+        at: 0,
+        start: 0,
+        dialect,
+        delimiter: ";".to_owned(),
+        blank: true,
+        counted: (0, 1),
+        pieces: Vec::new(),
+    };
     cutter.run();
     cutter.pieces
 }
@@ -32,21 +40,23 @@ struct Cutter<'t> {
     text: &'t str,
     at: usize,
     start: usize,
-    /// The line that `start` is on.
-    line: usize,
     dialect: Dialect,
     delimiter: String,
+    /// Whether nothing but white space and comments stands since `start`.
+    blank: bool,
+    /// A place and the line that it is on.
+    counted: (usize, usize),
     pieces: Vec<Piece>,
 }
 
-impl Cutter<'_> {
-    fn rest(&self) -> &str {
+impl<'t> Cutter<'t> {
+    fn rest(&self) -> &'t str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
     fn run(&mut self) {
         while self.at < self.text.len() {
-            if self.is_blank() && self.client_command() {
+            if self.blank && self.client_command() {
                 continue;
             }
             if self.rest().starts_with(&self.delimiter) {
@@ -58,12 +68,6 @@ impl Cutter<'_> {
             self.step();
         }
         self.finish(self.text.len());
-    }
-
-    /// Whether nothing but white space and comments stands since the last statement's end.
-    fn is_blank(&self) -> bool {
-        code(self.text.get(self.start..self.at).unwrap_or_default(), self.dialect).trim().is_empty()
-            && !self.text[self.start..self.at].contains("/*!")
     }
 
     /// Takes a line that is the client's own; says whether there was one.
@@ -90,19 +94,26 @@ impl Cutter<'_> {
             (Dialect::MySql, Some("delimiter"), Some(delimiter)) => delimiter.clone_into(&mut self.delimiter),
             _ => self.pieces.push(Piece { line, part: Part::Command(words) }),
         }
-        self.line = self.line_of(self.at);
+        self.blank = true;
         true
     }
 
-    fn line_of(&self, at: usize) -> usize {
-        self.text.as_bytes()[..at.min(self.text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+    /// The line of a place that is not before the one asked for last.
+    fn line_of(&mut self, at: usize) -> usize {
+        let (from, line) = self.counted;
+        let passed = self.text.get(from..at).unwrap_or_default();
+        self.counted = (at.max(from), line + passed.matches('\n').count());
+        self.counted.1
     }
 
     /// One character, or a whole string, quoted name or comment.
     fn step(&mut self) {
         let rest = self.rest();
-        let length =
-            token(rest, self.dialect, self.text.get(..self.at).and_then(|text| text.chars().next_back()));
+        let before = self.text.get(..self.at).and_then(|text| text.chars().next_back());
+        let length = token(rest, self.dialect, before);
+        let runs = self.dialect == Dialect::MySql && rest.starts_with("/*!");
+        let is_comment = (is_line_comment(rest, self.dialect) || rest.starts_with("/*")) && !runs;
+        self.blank &= is_comment || rest.starts_with(char::is_whitespace);
         self.at += length.max(1).min(rest.len());
         while !self.text.is_char_boundary(self.at) {
             self.at += 1;
@@ -123,6 +134,7 @@ impl Cutter<'_> {
             self.pieces.push(Piece { line, part: Part::Statement(statement) });
         }
         self.start = self.at;
+        self.blank = true;
     }
 
     /// The rows that follow `COPY … FROM stdin;`, up to the line `\.`.
@@ -218,11 +230,11 @@ fn quoted(text: &str, quote: u8, escaped: bool) -> usize {
 
 /// `$tag$ … $tag$`, or the dollar alone.
 fn dollar(text: &str) -> usize {
-    let Some(end) = text[1..].find('$').map(|end| end + 2) else { return 1 };
-    let tag = &text[..end];
-    if !tag[1..tag.len() - 1].chars().all(|letter| letter.is_alphanumeric() || letter == '_') {
+    let inner = text[1..].find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let Some(end) = inner.filter(|inner| text[1 + inner..].starts_with('$')).map(|inner| inner + 2) else {
         return 1;
-    }
+    };
+    let tag = &text[..end];
     text[end..].find(tag).map_or(text.len(), |at| end + at + tag.len())
 }
 

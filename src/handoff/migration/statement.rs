@@ -427,9 +427,8 @@ fn truncated(truncate: &Truncate, scope: &Scope) -> Vec<Judgement> {
 }
 
 fn inserted(insert: &Insert, scope: &Scope) -> Judgement {
-    let table = match &insert.table {
-        TableObject::TableName(name) => name,
-        _ => return Judgement::unknown("INSERT", "what it writes to is not in the statement"),
+    let TableObject::TableName(table) = &insert.table else {
+        return Judgement::unknown("INSERT", "what it writes to is not in the statement");
     };
     let overwrites = insert.on.is_some() || insert.replace_into || insert.or.is_some() || insert.overwrite;
     let (verb, why) = if overwrites {
