@@ -34,7 +34,7 @@ pub async fn create(session: &Session, server: &Server, taking: Taking<'_>) -> R
     let writer = taking.begin(session, tool).await?;
     let options = DumpOptions { mask, ..DumpOptions::whole(&taking.prefix) };
     let meter = Meter::new("snapshot", session.reporter.clone());
-    let dumped = mysql::dump(server, &writer, &options, &|progress| meter.tell_mysql(progress)).await?;
+    let dumped = mysql::dump(server, &writer, &options, &|progress| meter.tell(progress)).await?;
     let parts = dumped
         .tables
         .iter()
@@ -59,7 +59,7 @@ pub async fn load(
     let prefix = own_prefix(manifest, store, &prefix(store))?;
     let meter = Meter::new("data", session.reporter.clone());
     let options = RestoreOptions { prefix, sessions: 2, keep_pristine: keep };
-    let tell = |progress: mysql::Progress<'_>| meter.tell_mysql(progress);
+    let tell = |progress: mysql::Progress<'_>| meter.tell(progress);
     let report = mysql::restore(server, catalogue, manifest, &options, &tell).await?;
     tell_ended(session, report.sessions_ended);
     let parts = report.tables.iter().map(|(table, rows)| Part::counted(table, *rows)).collect();
@@ -74,7 +74,7 @@ pub async fn seed(
     generator: &Generator,
 ) -> Result<Seeded, OperationError> {
     let meter = Meter::new("data", session.reporter.clone());
-    let tell = |progress: mysql::Progress<'_>| meter.tell_mysql(progress);
+    let tell = |progress: mysql::Progress<'_>| meter.tell(progress);
     let report = mysql::load(server, schema, generator, &LoadOptions::default(), &tell).await?;
     tell_ended(session, report.sessions_ended);
     let parts = report.tables.iter().map(|table| Part {

@@ -13,7 +13,7 @@ use super::definitions::Definitions;
 use super::dump_moment::{Moment, query};
 use super::dump_rows::{Reading, drain, read_rows, store, write};
 use super::error::MysqlError;
-use super::progress::{OnProgress, Progress};
+use crate::data::progress::{OnProgress, Progress};
 use super::streams;
 use crate::data::mask::{LeakSearch, Masking, Treatment, lock};
 use crate::data::schema::{Schema, TableName};
