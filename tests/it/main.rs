@@ -27,6 +27,7 @@ mod mysql_reset;
 mod mysql_schemas;
 mod mysql_server;
 mod mysql_snapshot;
+mod parquet;
 mod postgres_connect;
 mod postgres_disk;
 mod postgres_learn;
