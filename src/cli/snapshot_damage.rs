@@ -57,10 +57,8 @@ fn text(damage: &Damage) -> String {
     }
     if !damage.lacking.is_empty() {
         let names: Vec<String> = damage.lacking.iter().map(ToString::to_string).collect();
-        parts.push(format!(
-            "not whole without their chunks, until those are created, imported or pulled again:{}",
-            listed(&names)
-        ));
+        let until = "until those are created, imported or pulled again";
+        parts.push(format!("snapshots that then lack chunks, {until}:{}", listed(&names)));
     }
     parts.join("\n")
 }

@@ -176,7 +176,7 @@ async fn what_the_server_refuses_is_told_without_values() {
     grant("parents");
     grant("canaries");
     // A view is no table, and not read.
-    database.sql("CREATE VIEW told AS SELECT CAST(j AS INT) FROM canaries");
+    database.sql("CREATE VIEW told AS SELECT CAST(j AS INT) AS number FROM canaries");
     let password = Password::new("only-for-tests");
     let credentials = Credentials { user: user.clone(), password, database: database.name.clone() };
     let reader = Server::connect(reach(), credentials).await.unwrap();

@@ -26,7 +26,9 @@ async fn compared(schema: &Schema) -> (usize, Vec<String>) {
         .arg(here.join("tests/it/parquet_alike.py"))
         .arg(directory.path())
         .output()
-        .unwrap_or_else(|error| panic!("{}: {error}: testbed/tools/ensure pyarrow installs it", python.display()));
+        .unwrap_or_else(|error| {
+            panic!("{}: {error}: testbed/tools/ensure pyarrow installs it", python.display())
+        });
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let mut lines = text.lines().map(str::to_owned);
@@ -39,7 +41,8 @@ async fn pyarrow_reads_what_the_csv_files_have() {
     let schema = devcluster::data::postgres::schema(&postgres.server().await).await.unwrap();
     let (count, kinds) = compared(&schema).await;
     assert!(count > 10_000, "{count}");
-    for kind in ["binary", "bool", "date32[day]", "int64", "string", "timestamp[us]", "timestamp[us, tz=UTC]"] {
+    for kind in ["binary", "bool", "date32[day]", "int64", "string", "timestamp[us]", "timestamp[us, tz=UTC]"]
+    {
         assert!(kinds.iter().any(|known| known == kind), "{kind}: {kinds:?}");
     }
     assert!(kinds.iter().any(|kind| kind.starts_with("decimal128(18")), "{kinds:?}");
