@@ -27,7 +27,7 @@ test-fast: bed
 	source $(ENV) && cargo test --lib && cargo test --test it -- $(STORES:%=--skip %)
 
 test-stores: bed
-	testbed/tools/ensure postgresql redis mariadb attr ferretdb
+	testbed/tools/ensure postgresql redis mariadb attr ferretdb pyarrow
 	source $(ENV) && cargo test --test it -- $(STORES)
 
 test-cluster: bed

@@ -25,6 +25,7 @@ mod schema;
 mod seed;
 mod settings;
 mod snapshot;
+mod snapshot_damage;
 mod snapshot_files;
 mod snapshot_store;
 mod snapshot_text;

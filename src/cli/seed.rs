@@ -15,11 +15,8 @@ use crate::handoff::release::Made;
 use crate::operation::data_load::Live;
 use crate::operation::data_write::Kind;
 use crate::operation::elsewhere::Elsewhere;
-use crate::operation::error::OperationError;
 use crate::operation::session::Session;
-use crate::operation::{
-    data_load, data_write, release_record, seed_worker, seed_workers, store_mongo, stores,
-};
+use crate::operation::{data_load, data_write, release_record, seed_worker, seed_workers, store_mongo};
 use crate::words::sized;
 
 /// What is done with synthetic data.
@@ -53,8 +50,8 @@ pub enum Verb {
         name: String,
         #[command(flatten)]
         store: StoreArg,
-        /// A PostgreSQL elsewhere: `postgres://USER@HOST:PORT/DATABASE`, with the password in PGPASSWORD, or a context of
-        /// kubeconfig whose cluster runs the store
+        /// A database elsewhere: `postgres://USER@HOST:PORT/DATABASE`, with the password in PGPASSWORD, `mysql://` (MYSQL_PWD),
+        /// or a context of kubeconfig whose cluster runs the store
         #[arg(long, value_name = "ADDRESS|CONTEXT")]
         from: Option<String>,
         /// A column whose values may be named, as `schema.table.column`
@@ -165,23 +162,21 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             Ok(())
         }
         Verb::Learn { name, store, from, allow, force } => {
-            let server = if let Some(from) = from {
-                match elsewhere(&session, &from, &store).await? {
-                    Elsewhere::Postgres(server) => server,
-                    other => return Err(OperationError::OtherStore { store: other.name().to_owned() }.into()),
-                }
+            let database = if let Some(from) = from {
+                elsewhere(&session, &from, &store).await?
             } else {
                 let (_, existing, store) = reach(&session, &store).await?;
-                stores::postgres(&existing, &store).await?
+                Elsewhere::own(&existing, &store).await?
             };
-            let text = data_load::learn(&session, &server, allow.into_iter().collect()).await?;
+            let text = data_load::learn(&session, &database, allow.into_iter().collect()).await?;
             keep(global, &session, &name, "profile.yaml", &text, force)
         }
         Verb::Load { name, store, workers } => load(global, &session, &name, &store, workers).await,
         Verb::Write { name, store, format, out } => {
             let (_, existing, store) = reach(&session, &store).await?;
             let path = path(&session, &name, "seed.yaml", "seed plan")?;
-            let (_, generator) = data_load::generator(&existing, &store, &path).await?;
+            let text = data_load::seed_text(&path)?;
+            let (_, generator) = data_load::generator(&existing, &store, &path, &text).await?;
             let (kind, ending) = format.kind();
             let reporter = session.reporter.clone();
             let written = data_write::write(generator, kind, ending, out, reporter).await?;

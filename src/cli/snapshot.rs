@@ -46,8 +46,14 @@ pub enum Verb {
     /// Take snapshots away, and what only they needed
     Rm {
         /// The snapshots
-        #[arg(required = true)]
+        #[arg(required_unless_present = "damaged")]
         names: Vec<SnapshotName>,
+        /// Take away what is damaged instead, and nothing else: snapshots and packs that cannot be read, and damaged chunks
+        #[arg(long, conflicts_with = "names")]
+        damaged: bool,
+        /// Do not ask
+        #[arg(long, requires = "damaged")]
+        yes: bool,
     },
     /// Write a snapshot to one .tar.gz file
     Export {
@@ -125,7 +131,10 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             Ok(())
         }
         Verb::Diff { first, second } => diff(global, catalogue()?, first, second).await,
-        Verb::Rm { names } => {
+        Verb::Rm { damaged: true, yes, .. } => {
+            super::snapshot_damage::remove(global, catalogue()?, yes).await
+        }
+        Verb::Rm { names, .. } => {
             let removed = names.len();
             let collected = snapshots::remove(catalogue()?, names).await?;
             let value = json!({"removed": removed, "freed": collected.bytes});

@@ -85,7 +85,8 @@ pub async fn create(global: &Global, args: CreateArgs) -> Result<(), CliError> {
         let (_, existing, store) = reach(&session, &args.store).await?;
         if store.kind == StoreKind::Volume {
             if !part.is_whole() {
-                let text = format!("{store} is taken whole: --where and --percent are for PostgreSQL");
+                let text =
+                    format!("{store} is taken whole: --where and --percent are for databases with tables");
                 return Err(CliError::message(Exit::Usage, text));
             }
             let (name, replace, live) = (request.name, request.replace, args.live);

@@ -9,6 +9,7 @@ pub mod mongo;
 pub mod mysql;
 pub mod password;
 pub mod postgres;
+pub mod progress;
 pub mod reach;
 pub mod redis;
 pub mod schema;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::datasets;
+use super::elsewhere::Elsewhere;
 use super::error::OperationError;
 use super::meter::Meter;
 use super::outcome::{self, Part, Seeded, Words};
@@ -16,6 +17,7 @@ use crate::data::learn::{self, LearnOptions, Profile};
 use crate::data::mongo::{self, Shapes};
 use crate::data::mysql;
 use crate::data::postgres::{self, LoadOptions, LoadReport, Server};
+use crate::data::progress::Progress;
 use crate::data::schema::Schema;
 use crate::data::seed::{self, PlanOptions};
 use crate::event::Event;
@@ -129,30 +131,42 @@ pub fn plan(
 /// Measures a database without taking a value from it, and gives the profile's text.
 pub async fn learn(
     session: &Session,
-    server: &Server,
+    database: &Elsewhere,
     allow: BTreeSet<String>,
 ) -> Result<String, OperationError> {
     let started = Instant::now();
-    let reporter = &session.reporter;
-    reporter.report(Event::Started { step: "learn".into(), what: format!("measuring {}", server.name()) });
+    let (reporter, name) = (&session.reporter, database.name());
+    reporter.report(Event::Started { step: "learn".into(), what: format!("measuring {name}") });
     let meter = Meter::new("learn", reporter.clone());
     let options = LearnOptions { allow, ..LearnOptions::default() };
-    let profile = learn::learn(server, &options, &|progress| meter.tell(progress)).await?;
-    let what = format!("{} of {} measured", counted(profile.tables.len(), "table"), server.name());
+    let tell = |progress: Progress<'_>| meter.tell(progress);
+    let profile = match database {
+        Elsewhere::Postgres(server) => postgres::learn(server, &options, &tell).await?,
+        Elsewhere::MySql(server) => mysql::learn(server, &options, &tell).await?,
+        Elsewhere::Mongo(_) => {
+            let what = "what is measured are tables: of PostgreSQL, MySQL and MariaDB";
+            return Err(OperationError::Unable { store: name.to_owned(), what });
+        }
+    };
+    let what = format!("{} of {name} measured", counted(profile.tables.len(), "table"));
     reporter.report(Event::Done { step: "learn".into(), what, took: started.elapsed() });
     Ok(profile.to_yaml())
 }
 
-/// A seed.yaml held against what a store is like.
+/// A seed.yaml's text.
+pub fn seed_text(path: &Path) -> Result<String, OperationError> {
+    std::fs::read_to_string(path).map_err(|source| OperationError::Data { path: path.to_owned(), source })
+}
+
+/// A seed.yaml, whose text was read from `path`, held against what a store is like.
 pub async fn generator(
     existing: &Existing,
     store: &Store,
     path: &Path,
+    text: &str,
 ) -> Result<(Live, Generator), OperationError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| OperationError::Data { path: path.to_owned(), source })?;
     let live = Live::look(existing, store, Some(path)).await?;
-    let seed = seed::read(&text, &path.display().to_string(), live.schema())?;
+    let seed = seed::read(text, &path.display().to_string(), live.schema())?;
     let generator = Generator::new(live.schema(), &seed)?;
     Ok((live, generator))
 }
@@ -168,7 +182,7 @@ pub async fn seed(
     let shown = path.strip_prefix(session.config.directory()).unwrap_or(path);
     let what = format!("{} into {store}", shown.display());
     reporter.report(Event::Started { step: STEP.into(), what });
-    let (live, generator) = generator(existing, store, path).await?;
+    let (live, generator) = generator(existing, store, path, &seed_text(path)?).await?;
     let seeded = match &live {
         Live::Postgres(server, schema) => seed_postgres(session, server, schema, &generator).await?,
         Live::MySql(server, schema) => store_mysql::seed(session, server, schema, &generator).await?,

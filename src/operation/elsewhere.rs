@@ -8,6 +8,7 @@ use kube::{Client, Config};
 
 use super::direct;
 use super::error::OperationError;
+use super::session::Existing;
 use super::stores;
 use crate::data::discover::{Store, StoreKind};
 use crate::data::password::Password;
@@ -67,15 +68,25 @@ impl Elsewhere {
         let config = Config::from_custom_kubeconfig(kubeconfig, &options);
         let config = config.await.map_err(|error| failed(error.to_string()))?;
         let client = Client::try_from(config).map_err(|error| failed(error.to_string()))?;
-        Ok(match store.kind {
-            StoreKind::Postgres => Self::Postgres(stores::postgres_of(&client, store).await?),
-            StoreKind::MySql => Self::MySql(stores::mysql_of(&client, store).await?),
-            StoreKind::Mongo => Self::Mongo(stores::mongo_of(&client, store).await?),
-            StoreKind::Redis | StoreKind::Volume => {
-                let what = "what is not masked cannot be taken from another cluster";
-                return Err(OperationError::Unable { store: store.to_string(), what });
-            }
-        })
+        let what = "what is not masked cannot be taken from another cluster";
+        let unable = || OperationError::Unable { store: store.to_string(), what };
+        Self::of(&client, store).await?.ok_or_else(unable)
+    }
+
+    /// A store of the project's own cluster.
+    pub async fn own(existing: &Existing, store: &Store) -> Result<Self, OperationError> {
+        let what = "it is no database of tables or documents";
+        let unable = || OperationError::Unable { store: store.to_string(), what };
+        Self::of(&existing.cluster.client, store).await?.ok_or_else(unable)
+    }
+
+    async fn of(client: &Client, store: &Store) -> Result<Option<Self>, OperationError> {
+        Ok(Some(match store.kind {
+            StoreKind::Postgres => Self::Postgres(stores::postgres_of(client, store).await?),
+            StoreKind::MySql => Self::MySql(stores::mysql_of(client, store).await?),
+            StoreKind::Mongo => Self::Mongo(stores::mongo_of(client, store).await?),
+            StoreKind::Redis | StoreKind::Volume => return Ok(None),
+        }))
     }
 
     /// What its streams begin with.

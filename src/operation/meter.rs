@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::data::postgres::Progress;
-use crate::data::{mongo, mysql};
+use crate::data::mongo;
+use crate::data::progress::Progress;
 use crate::event::{Event, SharedReporter};
 
 /// Tells of progress with its rate.
@@ -23,14 +23,6 @@ impl Meter {
         match progress {
             Progress::Table { table, done, total } => self.part(&table.to_string(), done, total),
             Progress::Step(what) => self.step(what),
-        }
-    }
-
-    /// As [`Meter::tell`], of a MySQL.
-    pub fn tell_mysql(&self, progress: mysql::Progress<'_>) {
-        match progress {
-            mysql::Progress::Table { table, done, total } => self.part(&table.to_string(), done, total),
-            mysql::Progress::Step(what) => self.step(what),
         }
     }
 

@@ -58,9 +58,9 @@ pub async fn seed(
     let shown = path.strip_prefix(session.config.directory()).unwrap_or(path).display().to_string();
     let what = format!("{shown} into {store} by {}", counted(workers, "worker"));
     reporter.report(Event::Started { step: STEP.into(), what });
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| OperationError::Data { path: path.to_owned(), source })?;
-    let (Live::Postgres(server, schema), generator) = data_load::generator(existing, store, path).await?
+    let text = data_load::seed_text(path)?;
+    let (Live::Postgres(server, schema), generator) =
+        data_load::generator(existing, store, path, &text).await?
     else {
         return Err(OperationError::OtherStore { store: store.to_string() });
     };

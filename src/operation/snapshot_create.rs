@@ -17,7 +17,7 @@ use super::snapshots::blocking;
 use crate::data::postgres::{self, DumpOptions, DumpedTable, Server};
 use crate::data::schema::Schema;
 use crate::data::snapshot::{Catalogue, CreateOptions, SnapshotName, Writer};
-use crate::data::subset::{self, Cap, Request, Root};
+use crate::data::subset::{self, Cap, Request, Root, SubsetFault};
 use crate::event::Event;
 use crate::words::{counted, sized};
 
@@ -78,7 +78,7 @@ pub async fn create(
     let reporter = &session.reporter;
     let schema = postgres::schema(server).await?;
     let mask = if taking.masked { Some(Arc::new(masking(session, &schema)?)) } else { None };
-    let subset = plan(&schema, taking.part)?;
+    let subset = plan(&schema, taking.part, Root::condition)?;
     if let Some(subset) = &subset {
         show(&subset.to_string());
     }
@@ -149,13 +149,18 @@ pub(super) async fn begin(
     blocking(move || Ok(Catalogue::open(directory).create(name, options)?)).await
 }
 
-fn plan(schema: &Schema, part: &Part) -> Result<Option<subset::Plan>, OperationError> {
+/// Which rows are taken, where not all are; `condition` reads a condition as the store does.
+pub(super) fn plan(
+    schema: &Schema,
+    part: &Part,
+    condition: fn(&Schema, &str) -> Result<Root, SubsetFault>,
+) -> Result<Option<subset::Plan>, OperationError> {
     if part.is_whole() {
         return Ok(None);
     }
     let mut roots = Vec::new();
-    for condition in &part.conditions {
-        roots.push(Root::condition(schema, condition)?);
+    for text in &part.conditions {
+        roots.push(condition(schema, text)?);
     }
     for percent in &part.percent {
         roots.push(Root::percent(schema, percent)?);

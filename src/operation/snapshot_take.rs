@@ -29,8 +29,8 @@ pub async fn own(
     store: &Store,
     request: Request<'_>,
 ) -> Result<Taken, OperationError> {
-    if store.kind != StoreKind::Postgres && !request.part.is_whole() {
-        let what = "it is taken whole: --where and --percent are for PostgreSQL";
+    if !matches!(store.kind, StoreKind::Postgres | StoreKind::MySql) && !request.part.is_whole() {
+        let what = "it is taken whole: --where and --percent are for PostgreSQL, MySQL and MariaDB";
         return Err(OperationError::Unable { store: store.to_string(), what });
     }
     let Request { name, replace, part, show } = request;
@@ -49,7 +49,7 @@ pub async fn own(
             snapshot_create::create(session, &server, taking, show).await
         }
         StoreKind::MySql => {
-            store_mysql::create(session, &stores::mysql_of(client, store).await?, taking).await
+            store_mysql::create(session, &stores::mysql_of(client, store).await?, taking, show).await
         }
         StoreKind::Mongo => {
             store_mongo::create(session, &stores::mongo_of(client, store).await?, taking).await
@@ -74,11 +74,11 @@ pub async fn elsewhere(
     let taking = Taking { name, prefix: database.prefix(), replace, masked: true, part };
     match database {
         Elsewhere::Postgres(server) => snapshot_create::create(session, server, taking, show).await,
-        _ if !part.is_whole() => {
-            let what = "it is taken whole: --where and --percent are for PostgreSQL";
+        Elsewhere::MySql(server) => store_mysql::create(session, server, taking, show).await,
+        Elsewhere::Mongo(_) if !part.is_whole() => {
+            let what = "it is taken whole: --where and --percent are for PostgreSQL, MySQL and MariaDB";
             Err(OperationError::Unable { store: database.name().to_owned(), what })
         }
-        Elsewhere::MySql(server) => store_mysql::create(session, server, taking).await,
         Elsewhere::Mongo(server) => store_mongo::create(session, server, taking).await,
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::error::OperationError;
 use crate::data::snapshot::{
-    Bucket, Catalogue, Collected, Inspection, Manifest, ReceiveOptions, Received, SnapshotName, Verified,
+    Bucket, Catalogue, Collected, Damage, Inspection, Manifest, ReceiveOptions, Received, SnapshotName,
+    Verified,
 };
 
 /// Does something that reads and writes files, on a thread that may wait for them.
@@ -59,6 +60,16 @@ pub async fn remove(catalogue: Catalogue, names: Vec<SnapshotName>) -> Result<Co
         Ok(catalogue.collect_garbage()?)
     })
     .await
+}
+
+/// What is damaged in a catalogue.
+pub async fn damage(catalogue: Catalogue) -> Result<Damage, OperationError> {
+    blocking(move || Ok(catalogue.damage()?)).await
+}
+
+/// Takes away what is damaged in a catalogue, and says what that was.
+pub async fn drop_damaged(catalogue: Catalogue) -> Result<Damage, OperationError> {
+    blocking(move || Ok(catalogue.drop_damaged()?)).await
 }
 
 /// Writes a snapshot to one file, which is there once it is whole.

@@ -10,13 +10,15 @@ use super::masking::masking;
 use super::meter::Meter;
 use super::outcome::{Held, Part, Reset, Seeded, Taken, Words};
 use super::session::Session;
-use super::snapshot_create::{Taking, finish};
+use super::snapshot_create::{Taking, finish, plan};
 use super::snapshot_load::{own_prefix, say_cost, tell_ended};
 use crate::data::discover::Store;
 use crate::data::generate::Generator;
 use crate::data::mysql::{self, DumpOptions, LoadOptions, MysqlError, RestoreOptions, Server};
+use crate::data::progress::Progress;
 use crate::data::schema::Schema;
 use crate::data::snapshot::{Catalogue, Manifest};
+use crate::data::subset::Root;
 use crate::event::Event;
 
 /// What a store's streams begin with.
@@ -24,17 +26,26 @@ pub fn prefix(store: &Store) -> String {
     format!("mysql/{}", store.name())
 }
 
-/// Takes a snapshot.
-pub async fn create(session: &Session, server: &Server, taking: Taking<'_>) -> Result<Taken, OperationError> {
+/// Takes a snapshot. `show` is shown which rows would be taken, where not all are, before any is.
+pub async fn create(
+    session: &Session,
+    server: &Server,
+    taking: Taking<'_>,
+    show: &dyn Fn(&str),
+) -> Result<Taken, OperationError> {
     let started = Instant::now();
-    let mask =
-        if taking.masked { Some(Arc::new(masking(session, &mysql::schema(server).await?)?)) } else { None };
+    let schema = mysql::schema(server).await?;
+    let mask = if taking.masked { Some(Arc::new(masking(session, &schema)?)) } else { None };
     let rules = mask.as_ref().map(|mask| mask.rules());
+    let subset = plan(&schema, taking.part, Root::mysql_condition)?;
+    if let Some(subset) = &subset {
+        show(&subset.to_string());
+    }
     let tool = (server.flavour().to_string(), server.release().to_owned());
     let writer = taking.begin(session, tool).await?;
-    let options = DumpOptions { mask, ..DumpOptions::whole(&taking.prefix) };
+    let options = DumpOptions { mask, subset, ..DumpOptions::whole(&taking.prefix) };
     let meter = Meter::new("snapshot", session.reporter.clone());
-    let dumped = mysql::dump(server, &writer, &options, &|progress| meter.tell_mysql(progress)).await?;
+    let dumped = mysql::dump(server, &writer, &options, &|progress| meter.tell(progress)).await?;
     let parts = dumped
         .tables
         .iter()
@@ -59,7 +70,7 @@ pub async fn load(
     let prefix = own_prefix(manifest, store, &prefix(store))?;
     let meter = Meter::new("data", session.reporter.clone());
     let options = RestoreOptions { prefix, sessions: 2, keep_pristine: keep };
-    let tell = |progress: mysql::Progress<'_>| meter.tell_mysql(progress);
+    let tell = |progress: Progress<'_>| meter.tell(progress);
     let report = mysql::restore(server, catalogue, manifest, &options, &tell).await?;
     tell_ended(session, report.sessions_ended);
     let parts = report.tables.iter().map(|(table, rows)| Part::counted(table, *rows)).collect();
@@ -74,7 +85,7 @@ pub async fn seed(
     generator: &Generator,
 ) -> Result<Seeded, OperationError> {
     let meter = Meter::new("data", session.reporter.clone());
-    let tell = |progress: mysql::Progress<'_>| meter.tell_mysql(progress);
+    let tell = |progress: Progress<'_>| meter.tell(progress);
     let report = mysql::load(server, schema, generator, &LoadOptions::default(), &tell).await?;
     tell_ended(session, report.sessions_ended);
     let parts = report.tables.iter().map(|table| Part {

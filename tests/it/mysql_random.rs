@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use devcluster::data::mysql::{DumpOptions, LoadOptions};
+use devcluster::data::mysql::{DumpOptions, LoadOptions, schema};
+use devcluster::data::subset::{self, Cap, Request, Root};
 
 use super::mysql_load::{seeded, shape, violations};
 use super::mysql_server::Database;
@@ -170,4 +171,66 @@ async fn whatever_the_schema_rows_hold_and_come_back() {
         let again = kept.dump(&server, "again", &DumpOptions::whole("shop")).await.unwrap().0;
         assert_eq!(again.content, first.content, "{text}");
     }
+}
+
+/// What refers to rows that are not there.
+fn dangling(database: &Database) -> Vec<String> {
+    let keys = database.sql(
+        "SELECT concat('SELECT count(*) FROM `', table_name, '` c LEFT JOIN `', referenced_table_name, '` p ON ',
+           group_concat('c.`', column_name, '` = p.`', referenced_column_name, '`' SEPARATOR ' AND '), ' WHERE ',
+           group_concat('c.`', column_name, '` IS NOT NULL' SEPARATOR ' AND '), ' AND p.`', max(referenced_column_name), '` IS NULL')
+         FROM information_schema.key_column_usage WHERE table_schema = database() AND referenced_table_name IS NOT NULL
+         GROUP BY table_name, constraint_name, referenced_table_name",
+    );
+    keys.lines().filter(|query| database.sql(query) != "0").map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_the_schema_no_key_of_a_subset_dangles() {
+    let seeds = std::env::var("DEVCLUSTER_RANDOM_SCHEMAS").ok().and_then(|count| count.parse().ok());
+    let mut smaller = 0;
+    for seed in 0..seeds.unwrap_or(10) {
+        let text = random(seed);
+        let (database, kept) = (Database::new(&text), Kept::new());
+        let server = database.server().await;
+        seeded(&server, 40, &LoadOptions::default()).await.unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let known = schema(&server).await.unwrap();
+        let with_key = known.tables.iter().find(|table| !table.primary_key.is_empty());
+        let Some(root) = with_key.map(|table| format!("{}=20", table.name)) else { continue };
+        let (rows, before) = (count(&database), shape(&database));
+        let mut taken = Vec::new();
+        for (name, cap) in
+            [("all", Cap::All), ("again", Cap::All), ("capped", Cap::Most(2)), ("up", Cap::Most(0))]
+        {
+            let roots = vec![Root::percent(&known, &root).unwrap()];
+            let request = Request { roots, whole: Vec::new(), cap, caps: Vec::new(), seed: 7 };
+            let plan = subset::plan(&known, &request).unwrap();
+            let options = DumpOptions { subset: Some(plan), ..DumpOptions::whole("shop") };
+            let dumped = kept.dump(&server, name, &options).await;
+            taken.push(dumped.unwrap_or_else(|error| panic!("{error}\n{text}")).0);
+        }
+        assert_eq!(taken[0].content, taken[1].content, "the same request takes the same rows\n{text}");
+        let mut counts = Vec::new();
+        for manifest in [&taken[0], &taken[2], &taken[3]] {
+            kept.restore(&server, manifest).await.unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert_eq!((dangling(&database), shape(&database) == before), (Vec::new(), true), "{text}");
+            counts.push(count(&database));
+        }
+        assert!(
+            counts[0] <= rows && counts[1] <= counts[0] && counts[2] <= counts[1],
+            "{counts:?} of {rows}\n{text}"
+        );
+        smaller += u32::from(counts[2] < rows && counts[2] > 0);
+    }
+    assert!(smaller > 3, "{smaller}");
+}
+
+/// Rows of all tables.
+fn count(database: &Database) -> u64 {
+    let tables =
+        database.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = database()");
+    tables
+        .lines()
+        .map(|table| database.sql(&format!("SELECT count(*) FROM `{table}`")).parse::<u64>().unwrap())
+        .sum()
 }

@@ -1,7 +1,5 @@
 //! Turns counts into rounded figures that rest on enough rows.
 
-use tokio_postgres::Row;
-
 use super::kind::{Kind, Times};
 use super::profile::{
     ColumnProfile, Distinct, FanOutProfile, NumberShape, Rules, Seasons, Share, Widths, ratio, two_digits,
@@ -13,67 +11,33 @@ const TAIL: u64 = 20;
 /// Fewer points are no curve.
 const POINTS: usize = 5;
 
-/// What [`super::queries::column`] counts.
+/// What is counted in a column.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Counts {
-    pub(super) rows: u64,
+pub(in crate::data) struct Counts {
+    pub(in crate::data) rows: u64,
     /// Rows that are not null.
-    pub(super) filled: u64,
-    pub(super) distinct: u64,
+    pub(in crate::data) filled: u64,
+    pub(in crate::data) distinct: u64,
     /// Values that one row has.
-    lone: u64,
+    pub(in crate::data) lone: u64,
     /// Rows of the rarest value.
-    rarest: u64,
+    pub(in crate::data) rarest: u64,
     /// Rows of the most frequent values.
-    top: Vec<u64>,
+    pub(in crate::data) top: Vec<u64>,
     /// Rows of the 1st, 2nd, 4th, 8th most frequent value, and so on.
-    doubling: Vec<u64>,
-    most_width: Option<u64>,
-    average_width: Option<u64>,
+    pub(in crate::data) doubling: Vec<u64>,
+    pub(in crate::data) most_width: Option<u64>,
+    pub(in crate::data) average_width: Option<u64>,
     /// Rows that lie on the line.
-    placed: u64,
-    negative: u64,
-    zero: u64,
-    quartiles: Option<Vec<f64>>,
+    pub(in crate::data) placed: u64,
+    pub(in crate::data) negative: u64,
+    pub(in crate::data) zero: u64,
+    pub(in crate::data) quartiles: Option<[f64; 3]>,
     /// The spread's logarithm to base 2.
-    span: Option<u64>,
-    halves: [u64; 2],
-    days: Vec<u64>,
-    hours: Vec<u64>,
-}
-
-impl Counts {
-    pub(super) fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
-        let maybe = |at: usize| {
-            row.try_get::<_, Option<i64>>(at).map(|found| found.and_then(|found| u64::try_from(found).ok()))
-        };
-        let count = |at: usize| maybe(at).map(Option::unwrap_or_default);
-        let counts = |at: usize| {
-            let found = row.try_get::<_, Option<Vec<i64>>>(at)?.unwrap_or_default();
-            Ok::<_, tokio_postgres::Error>(
-                found.into_iter().map(|count| u64::try_from(count).unwrap_or(0)).collect::<Vec<_>>(),
-            )
-        };
-        Ok(Self {
-            rows: count(0)?,
-            filled: count(1)?,
-            distinct: count(2)?,
-            lone: count(3)?,
-            rarest: count(4)?,
-            top: counts(5)?,
-            doubling: counts(6)?,
-            most_width: maybe(7)?,
-            average_width: maybe(8)?,
-            placed: count(9)?,
-            negative: count(10)?,
-            zero: count(11)?,
-            quartiles: row.try_get(12)?,
-            span: maybe(13)?,
-            halves: [count(14)?, count(15)?],
-            days: counts(16)?,
-            hours: counts(17)?,
-        })
-    }
+    pub(in crate::data) span: Option<u64>,
+    pub(in crate::data) halves: [u64; 2],
+    pub(in crate::data) days: Vec<u64>,
+    pub(in crate::data) hours: Vec<u64>,
 }
 
 /// A column's figures, but for labels. `rows_in_all` is given where the counts are those of a sample.
@@ -144,11 +108,11 @@ fn zipf(doubling: &[u64], least: u64) -> Option<f64> {
 }
 
 fn lies(counts: &Counts, kind: Kind, least: u64) -> Option<NumberShape> {
-    let [first, second, third] = counts.quartiles.as_deref()? else { return None };
+    let quartiles = counts.quartiles?;
     let is_number = matches!(kind, Kind::Whole | Kind::Number(_) | Kind::Time(Times::Span));
     let share = |count| if is_number { Share::of(count, counts.placed, least) } else { Share::None };
     (counts.placed >= TAIL * least).then(|| NumberShape {
-        quartiles: [*first, *second, *third],
+        quartiles,
         negative: share(counts.negative),
         zero: share(counts.zero),
     })

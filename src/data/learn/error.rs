@@ -1,16 +1,16 @@
 //! Why a database could not be measured. No message holds a value of its rows.
 
-use tokio_postgres::error::DbError;
-
-use crate::data::postgres::PostgresError;
 use crate::words::listed;
+
+/// What a store's own driver or catalogue says.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a database could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum LearnError {
     /// The server could not be reached or its catalogue not be read.
     #[error(transparent)]
-    Postgres(Box<PostgresError>),
+    Store(Cause),
     /// Columns are allowed that are not there.
     #[error("no such columns to allow:{}\nname them as `schema.table.column`", listed(.0))]
     NoColumns(Vec<String>),
@@ -24,7 +24,7 @@ pub enum LearnError {
         what: String,
         /// What the server said, where that cannot hold a value.
         message: String,
-        /// The five characters of SQLSTATE.
+        /// The five characters of SQLSTATE, or the server's own number.
         code: String,
     },
     /// The connection broke, or what came over it was not understood.
@@ -33,62 +33,41 @@ pub enum LearnError {
         /// The table, column or key.
         what: String,
         /// What the driver said.
-        source: tokio_postgres::Error,
+        source: Cause,
     },
 }
 
-impl From<PostgresError> for LearnError {
-    fn from(error: PostgresError) -> Self {
-        Self::Postgres(Box::new(error))
-    }
+/// What is told of a message that a server gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::data) enum Telling {
+    /// It speaks of names and states alone.
+    AsItIs,
+    /// The query took longer than it may.
+    TooLong,
+    /// It may quote a value.
+    Nothing,
 }
 
 impl LearnError {
-    pub(super) fn new(what: impl Into<String>, error: tokio_postgres::Error) -> Self {
-        let what = what.into();
-        match error.as_db_error() {
-            Some(fault) => Self::Server {
-                what,
-                message: told(fault.code().code(), || fault.message().to_owned()),
-                code: code(fault),
-            },
-            None => Self::Connection { what, source: error },
-        }
+    pub(in crate::data) fn server(
+        what: impl Into<String>,
+        code: impl Into<String>,
+        message: &str,
+        telling: Telling,
+    ) -> Self {
+        let message = match telling {
+            Telling::AsItIs => message,
+            Telling::TooLong => "it took too long; allow more time or a smaller sample",
+            Telling::Nothing => "the server failed; its message may quote a value and is not shown",
+        };
+        Self::Server { what: what.into(), message: message.to_owned(), code: code.into() }
     }
-}
 
-fn code(fault: &DbError) -> String {
-    fault.code().code().to_owned()
-}
-
-/// A server's message where its class speaks of names and states alone; others may quote a value.
-fn told(code: &str, message: impl FnOnce() -> String) -> String {
-    // Connections, transactions, sessions, syntax and rights, resources, objects in use, interventions, systems.
-    let safe = ["08", "25", "28", "40", "42", "53", "55", "57", "58"];
-    if code == "57014" {
-        "it took too long; allow more time or a smaller sample".to_owned()
-    } else if safe.iter().any(|class| code.starts_with(class)) {
-        message()
-    } else {
-        "the server failed; its message may quote a value and is not shown".to_owned()
+    pub(in crate::data) fn connection(what: impl Into<String>, cause: impl Into<Cause>) -> Self {
+        Self::Connection { what: what.into(), source: cause.into() }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_that_may_quote_a_value_are_not_told() {
-        for (code, shown) in [
-            ("42501", true),
-            ("53200", true),
-            ("57014", false),
-            ("22P02", false),
-            ("P0001", false),
-            ("XX000", false),
-        ] {
-            assert_eq!(told(code, || "secret".to_owned()) == "secret", shown, "{code}");
-        }
+    pub(in crate::data) fn store(cause: impl Into<Cause>) -> Self {
+        Self::Store(cause.into())
     }
 }

@@ -4,7 +4,7 @@ use crate::data::schema::{Column, ColumnType, Schema, Table};
 
 /// What a column's values are, as far as measuring goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::data) enum Kind {
     /// True or false.
     Truth,
     /// Labels of an enumeration, which are schema.
@@ -25,7 +25,7 @@ pub(super) enum Kind {
 
 /// Numbers that need care to become 64 binary bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Numbers {
+pub(in crate::data) enum Numbers {
     /// Binary.
     Float,
     /// Decimal.
@@ -36,7 +36,7 @@ pub(super) enum Numbers {
 
 /// What times have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Times {
+pub(in crate::data) enum Times {
     /// A day.
     Day,
     /// A day and a time.
@@ -91,46 +91,4 @@ impl Kind {
         let is_key = keys.chain([&table.primary_key]).any(|columns| columns.contains(&column.name));
         matches!(self, Self::Truth | Self::Label) || (matches!(self, Self::Whole | Self::Text) && !is_key)
     }
-
-    /// An expression of `column` that tells values apart and is short.
-    pub(super) fn key(self, column: &str) -> String {
-        match self {
-            Self::Truth | Self::Label | Self::Whole | Self::Number(_) | Self::Time(_) => column.to_owned(),
-            Self::Bytes => format!("pg_catalog.md5({column})"),
-            Self::Text | Self::Other => format!("pg_catalog.md5({column}::pg_catalog.text)"),
-        }
-    }
-
-    /// An expression of its width in characters or bytes, for what is neither a number nor a time.
-    pub(super) fn width(self, column: &str) -> Option<String> {
-        match self {
-            Self::Text => Some(format!("pg_catalog.char_length({column}::pg_catalog.text)")),
-            Self::Bytes => Some(format!("pg_catalog.octet_length({column})")),
-            Self::Other => Some(format!("pg_catalog.octet_length({column}::pg_catalog.text)")),
-            _ => None,
-        }
-    }
-
-    /// An expression of its place on a line in 64 binary bits: times in seconds since 1970. What is infinite, no number, or
-    /// beyond 10^100 is null, for differences and ratios of such overflow.
-    pub(super) fn number(self, column: &str) -> Option<String> {
-        let within = |number: &str| {
-            format!("CASE WHEN {number} BETWEEN -1e100 AND 1e100 THEN pg_catalog.float8({number}) END")
-        };
-        match self {
-            Self::Whole => Some(format!("pg_catalog.float8({column})")),
-            Self::Number(Numbers::Money) => Some(within(&format!("({column}::pg_catalog.numeric)"))),
-            Self::Number(_) => Some(within(column)),
-            Self::Time(Times::Day) => Some(finite(column, &format!("{column}::pg_catalog.timestamp"))),
-            Self::Time(Times::Instant) => Some(finite(column, column)),
-            Self::Time(Times::OfDay | Times::Span) => {
-                Some(format!("EXTRACT(epoch FROM {column})::pg_catalog.float8"))
-            }
-            _ => None,
-        }
-    }
-}
-
-fn finite(column: &str, time: &str) -> String {
-    format!("CASE WHEN pg_catalog.isfinite({column}) THEN EXTRACT(epoch FROM {time})::pg_catalog.float8 END")
 }

@@ -1,58 +1,113 @@
-//! Measures tables one after the other within a transaction.
+//! Measures tables one after the other, whatever the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use tokio_postgres::Row;
-
-use super::column::{self, Counts};
+use super::column;
 use super::error::LearnError;
 use super::kind::Kind;
-use super::postgres::LearnOptions;
-use super::profile::{ColumnProfile, Correlation, FanOutProfile, Quantity, Share, TableProfile};
-use super::queries::{self, Named};
-use crate::data::postgres::Session;
+use super::profile::{
+    ColumnProfile, Correlation, FanOutProfile, Profile, Quantity, Rules, Share, TableProfile,
+};
+use super::source::{Asked, Named, Source, Taken, pairs, place};
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::{Column, ForeignKey, Schema, Table, TableName};
 
 /// Columns of a table that are compared with each other.
 const COMPARED: usize = 12;
+/// Rows that ranks are compared in.
+const RANKED: u64 = 20_000;
 /// Weaker correlations are not told.
 const WEAKEST: f64 = 0.3;
 
+/// How a database is measured.
+#[derive(Debug, Clone)]
+pub struct LearnOptions {
+    /// Columns whose values may be named, each as `schema.table.column`.
+    pub allow: BTreeSet<String>,
+    /// What keeps rows from being read off.
+    pub rules: Rules,
+    /// Tables with more rows are measured by a sample.
+    pub sample_above: u64,
+    /// About how many rows a sample has.
+    pub sample_rows: u64,
+    /// How long one query may take.
+    pub query_time: Duration,
+}
+
+impl Default for LearnOptions {
+    /// No column allowed; samples of 300,000 rows above a million; five minutes a query.
+    fn default() -> Self {
+        Self {
+            allow: BTreeSet::new(),
+            rules: Rules::default(),
+            sample_above: 1_000_000,
+            sample_rows: 300_000,
+            query_time: Duration::from_mins(5),
+        }
+    }
+}
+
+/// Measures all tables of a database. No value leaves the server but labels that the rules or the allow-list let through.
+pub(in crate::data) async fn measure(
+    source: &mut impl Source,
+    schema: &Schema,
+    options: &LearnOptions,
+    on_progress: OnProgress<'_>,
+) -> Result<Profile, LearnError> {
+    check(schema, options)?;
+    let mut measuring = Measuring { source, schema, options, rows: BTreeMap::new() };
+    let mut profile = Profile { rules: options.rules, tables: BTreeMap::new() };
+    for table in &schema.tables {
+        on_progress(Progress::Step(&format!("measuring {}", table.name)));
+        let measured = measuring.table(table).await?;
+        profile.tables.insert(table.name.clone(), measured);
+    }
+    Ok(profile)
+}
+
+fn check(schema: &Schema, options: &LearnOptions) -> Result<(), LearnError> {
+    if options.rules.least < 2 {
+        return Err(LearnError::Rules(options.rules.least));
+    }
+    let of_table =
+        |table: &Table| table.columns.iter().map(|column| place(table, column)).collect::<Vec<_>>();
+    let known: BTreeSet<String> = schema.tables.iter().flat_map(of_table).collect();
+    let unknown: Vec<String> = options.allow.difference(&known).cloned().collect();
+    if unknown.is_empty() { Ok(()) } else { Err(LearnError::NoColumns(unknown)) }
+}
+
 /// What is measured, and how.
-pub(super) struct Measuring<'a> {
-    pub(super) session: &'a Session,
-    pub(super) schema: &'a Schema,
-    pub(super) options: &'a LearnOptions,
+struct Measuring<'a, S> {
+    source: &'a mut S,
+    schema: &'a Schema,
+    options: &'a LearnOptions,
     /// Rows of tables so far.
-    pub(super) rows: BTreeMap<TableName, u64>,
+    rows: BTreeMap<TableName, u64>,
 }
 
-/// A table's rows, and how many of them are looked at.
-struct Taken {
-    rows: u64,
-    from: String,
-    is_sample: bool,
-}
-
-impl Measuring<'_> {
+impl<S: Source> Measuring<'_, S> {
     /// All of one table.
-    pub(super) async fn table(&mut self, table: &Table) -> Result<TableProfile, LearnError> {
-        let taken = self.taken(table).await?;
+    async fn table(&mut self, table: &Table) -> Result<TableProfile, LearnError> {
+        let LearnOptions { sample_above, sample_rows, .. } = *self.options;
+        let rows = self.source.rows(table, sample_above).await?;
+        self.rows.insert(table.name.clone(), rows);
         let least = self.options.rules.least;
         let mut profile = TableProfile {
-            rows: Quantity::of(taken.rows, least),
+            rows: Quantity::of(rows, least),
             columns: BTreeMap::new(),
             correlations: Vec::new(),
             keys: BTreeMap::new(),
         };
-        if taken.rows < least {
+        if rows < least {
             return Ok(profile);
         }
+        let taken = Taken { table, percent: (rows > sample_above).then(|| percent(sample_rows, rows)) };
         for column in &table.columns {
-            let measured = self.column(table, column, &taken).await?;
+            let measured = self.column(taken, column, rows).await?;
             profile.columns.insert(column.name.clone(), measured);
         }
-        profile.correlations = self.correlations(table, taken.rows).await?;
+        profile.correlations = self.correlations(table, rows).await?;
         for key in &table.foreign_keys {
             if let Some(found) = self.fan_out(table, key).await? {
                 profile.keys.insert(key.name.clone(), found);
@@ -61,59 +116,32 @@ impl Measuring<'_> {
         Ok(profile)
     }
 
-    async fn one(&self, what: &str, query: &str) -> Result<Row, LearnError> {
-        self.session.query_one(query, &[]).await.map_err(|error| LearnError::new(what, error))
-    }
-
-    /// The rows of a table: counted, or estimated where only a sample is taken.
-    async fn taken(&mut self, table: &Table) -> Result<Taken, LearnError> {
-        let what = table.name.to_string();
-        let estimate = self.one(&what, &queries::estimate(table)).await?;
-        let estimate = u64::try_from(number::<i64>(&estimate, 0, &what)?).unwrap_or(0);
-        let is_sample = estimate > self.options.sample_above;
-        #[expect(clippy::cast_precision_loss, reason = "a sample's size is not exact")]
-        let percent =
-            is_sample.then(|| (100.0 * self.options.sample_rows as f64 / estimate as f64).min(100.0));
-        let from = queries::rows_of(table, percent);
-        let rows = if is_sample {
-            estimate
-        } else {
-            let counted = self.one(&what, &format!("SELECT pg_catalog.count(*) FROM {from}")).await?;
-            u64::try_from(number::<i64>(&counted, 0, &what)?).unwrap_or(0)
-        };
-        self.rows.insert(table.name.clone(), rows);
-        Ok(Taken { rows, from, is_sample })
+    fn asked<'t>(&self, column: &'t Column) -> Asked<'t> {
+        Asked { column, kind: Kind::of(&column.kind, self.schema) }
     }
 
     async fn column(
-        &self,
-        table: &Table,
+        &mut self,
+        taken: Taken<'_>,
         column: &Column,
-        taken: &Taken,
+        rows: u64,
     ) -> Result<ColumnProfile, LearnError> {
-        let what = format!("{}.{}", table.name, column.name);
-        let kind = Kind::of(&column.kind, self.schema);
-        let rules = &self.options.rules;
-        let row = self.one(&what, &queries::column(&taken.from, column, kind, rules.least)).await?;
-        let counts = Counts::read(&row).map_err(|error| LearnError::new(&*what, error))?;
-        let mut profile = column::profile(&counts, kind, taken.is_sample.then_some(taken.rows), rules);
-        let allowed = self.options.allow.contains(&what);
+        let (asked, rules) = (self.asked(column), &self.options.rules);
+        let kind = asked.kind;
+        let counts = self.source.counts(taken, asked, rules.least).await?;
+        let mut profile = column::profile(&counts, kind, taken.percent.map(|_| rows), rules);
+        let allowed = self.options.allow.contains(&place(taken.table, column));
         let named = if allowed || matches!(kind, Kind::Label | Kind::Truth) {
             Some(Named::All)
-        } else if kind.may_be_named(table, column) && counts.distinct <= rules.most_labels {
+        } else if kind.may_be_named(taken.table, column) && counts.distinct <= rules.most_labels {
             Some(Named::From(rules.least.max(column::part(counts.rows, rules.label_share))))
         } else {
             None
         };
         if let Some(named) = named.filter(|_| counts.filled >= rules.least) {
-            let query = queries::labels(&taken.from, column, named);
-            let rows =
-                self.session.query(&query, &[]).await.map_err(|error| LearnError::new(&*what, error))?;
-            for row in &rows {
-                let count = u64::try_from(number::<i64>(row, 1, &what)?).unwrap_or(0);
-                let share = Share::of(count, counts.filled, rules.least);
-                profile.labels.push((number(row, 0, &what)?, share));
-            }
+            let share = |count| Share::of(count, counts.filled, rules.least);
+            let labels = self.source.labels(taken, asked, named).await?;
+            profile.labels = labels.into_iter().map(|(label, count)| (label, share(count))).collect();
         }
         if !profile.labels.is_empty() {
             profile.frequencies.clear();
@@ -122,56 +150,41 @@ impl Measuring<'_> {
     }
 
     /// Ranks of numbers and times, the first few columns with one another.
-    async fn correlations(&self, table: &Table, rows: u64) -> Result<Vec<Correlation>, LearnError> {
-        let keyed =
-            |column: &&Column| table.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
-        let ordered = |column: &&Column| Kind::of(&column.kind, self.schema).is_ordered() && !keyed(column);
-        let columns: Vec<&Column> = table.columns.iter().filter(ordered).take(COMPARED).collect();
+    async fn correlations(&mut self, table: &Table, rows: u64) -> Result<Vec<Correlation>, LearnError> {
+        let is_key =
+            |column: &Column| table.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
+        let asked = table.columns.iter().map(|column| self.asked(column));
+        let ordered = asked.filter(|asked| asked.kind.is_ordered() && !is_key(asked.column));
+        let columns: Vec<Asked<'_>> = ordered.take(COMPARED).collect();
         if columns.len() < 2 {
             return Ok(Vec::new());
         }
-        let what = format!("correlations of {}", table.name);
-        let row = self.one(&what, &queries::correlations(table, &columns, self.schema, rows)).await?;
-        let mut found = Vec::new();
-        for (at, (one, other)) in queries::pairs(columns.len()).enumerate() {
-            let both: i64 = number(&row, 2 * at, &what)?;
-            let rank: Option<f64> = number(&row, 2 * at + 1, &what)?;
-            let enough = u64::try_from(both).is_ok_and(|both| both >= 2 * self.options.rules.least);
-            if let Some(rank) = rank.filter(|rank| enough && rank.abs() >= WEAKEST) {
-                let columns = [columns[one].name.clone(), columns[other].name.clone()];
-                found.push(Correlation { columns, rank: (rank * 10.0).round() / 10.0 });
-            }
-        }
-        Ok(found)
+        let taken = Taken { table, percent: (rows > RANKED).then(|| percent(RANKED, rows)) };
+        let ranks = self.source.correlations(taken, &columns).await?;
+        let least = 2 * self.options.rules.least;
+        let told = |((one, other), ranks): ((usize, usize), super::source::Ranks)| {
+            let rank = ranks.correlation.filter(|rank| ranks.rows >= least && rank.abs() >= WEAKEST)?;
+            let columns = [one, other].map(|at| columns[at].column.name.clone());
+            Some(Correlation { columns, rank: (rank * 10.0).round() / 10.0 })
+        };
+        Ok(pairs(columns.len()).zip(ranks).filter_map(told).collect())
     }
 
-    async fn fan_out(&self, table: &Table, key: &ForeignKey) -> Result<Option<FanOutProfile>, LearnError> {
+    async fn fan_out(
+        &mut self,
+        table: &Table,
+        key: &ForeignKey,
+    ) -> Result<Option<FanOutProfile>, LearnError> {
         let Some(parent) = self.schema.table(&key.table) else { return Ok(None) };
         let rows = self.rows.get(&table.name).copied().unwrap_or(0);
         let one_in =
             if rows > self.options.sample_above { rows.div_ceil(self.options.sample_rows.max(1)) } else { 1 };
-        let what = format!("{} of {}", key.name, table.name);
-        let query = queries::fan_out(table, parent, key, one_in);
-        let rows = self.session.query(&query, &[]).await.map_err(|error| LearnError::new(&*what, error))?;
-        let mut classes = Vec::new();
-        let mut parents = 0;
-        for row in &rows {
-            let [class, count, children]: [i64; 3] =
-                [number(row, 0, &what)?, number(row, 1, &what)?, number(row, 2, &what)?];
-            let (count, children) = (u64::try_from(count).unwrap_or(0), u64::try_from(children).unwrap_or(0));
-            match class {
-                -1 => parents = count,
-                _ => classes.push((count, children)),
-            }
-        }
-        Ok(column::fan_out(parents, &classes, self.options.rules.least))
+        let found = self.source.children(table, parent, key, one_in).await?;
+        Ok(column::fan_out(found.parents, &found.classes, self.options.rules.least))
     }
 }
 
-fn number<'r, T: tokio_postgres::types::FromSql<'r>>(
-    row: &'r Row,
-    at: usize,
-    what: &str,
-) -> Result<T, LearnError> {
-    row.try_get(at).map_err(|error| LearnError::new(what, error))
+#[expect(clippy::cast_precision_loss, reason = "a sample's size is not exact")]
+fn percent(wanted: u64, rows: u64) -> f64 {
+    (100.0 * wanted as f64 / rows as f64).min(100.0)
 }

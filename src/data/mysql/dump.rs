@@ -13,11 +13,12 @@ use super::definitions::Definitions;
 use super::dump_moment::{Moment, query};
 use super::dump_rows::{Reading, drain, read_rows, store, write};
 use super::error::MysqlError;
-use super::progress::{OnProgress, Progress};
 use super::streams;
 use crate::data::mask::{LeakSearch, Masking, Treatment, lock};
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::{Schema, TableName};
 use crate::data::snapshot::{StreamWriter, Writer};
+use crate::data::subset::{MysqlScript, Plan};
 
 /// How a database is dumped.
 #[derive(Debug, Clone)]
@@ -26,14 +27,16 @@ pub struct DumpOptions {
     pub prefix: String,
     /// How rows are masked, where they are.
     pub mask: Option<Arc<Masking>>,
-    /// Sessions that read rows.
+    /// Which rows are dumped, where not all are.
+    pub subset: Option<Plan>,
+    /// Sessions that read rows. A subset is read by one.
     pub sessions: usize,
 }
 
 impl DumpOptions {
     /// All rows as they are, read by two sessions.
     pub fn whole(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), mask: None, sessions: 2 }
+        Self { prefix: prefix.into(), mask: None, subset: None, sessions: 2 }
     }
 }
 
@@ -72,9 +75,14 @@ pub async fn dump(
     let open =
         |name| Ok::<_, MysqlError>(writer.stream(streams::path(&options.prefix, name)?, BTreeMap::new())?);
     let opened = [open(streams::DEFINITIONS)?, open(streams::SCHEMA)?];
-    on_progress(Progress::Step("waiting for a moment in which nobody commits"));
+    let script = options.subset.as_ref().map(MysqlScript::new);
+    on_progress(Progress::Step(if script.is_some() {
+        "picking the subset's rows"
+    } else {
+        "waiting for a moment in which nobody commits"
+    }));
     let Moment { mut sessions, definitions, schema, columns, mut notes } =
-        Moment::begin(server, options.sessions).await?;
+        Moment::begin(server, options.sessions, script.as_ref()).await?;
     notes.extend(server.note());
     if let Some(mask) = &options.mask {
         mask.fits(&schema)?;
@@ -86,7 +94,11 @@ pub async fn dump(
         .filter(|table| kept(&table.name))
         .filter_map(|table| {
             let columns = columns.get(&table.name.name)?.as_slice();
-            let (query, estimate) = (query(table, columns), table.rows);
+            let condition = match &script {
+                Some(script) => Some(script.condition(&table.name)),
+                None => None,
+            };
+            let (query, estimate) = (query(table, columns, condition), table.rows);
             Some(Reading { table: &table.name, columns, query, estimate })
         })
         .collect();

@@ -9,6 +9,7 @@ use super::definitions::Definitions;
 use super::error::MysqlError;
 use super::sql::{literal, quoted};
 use crate::data::schema::{Schema, Table};
+use crate::data::subset::MysqlScript;
 
 /// The sessions, and what does not change while they last.
 pub(super) struct Moment {
@@ -25,7 +26,13 @@ const LONGEST_WAIT: u32 = 10;
 const BEGIN: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 
 impl Moment {
-    pub(super) async fn begin(server: &Server, wanted: usize) -> Result<Self, MysqlError> {
+    /// The moment of a dump. A subset is picked and read by one session alone: no other sees its temporary tables.
+    pub(super) async fn begin(
+        server: &Server,
+        wanted: usize,
+        subset: Option<&MysqlScript>,
+    ) -> Result<Self, MysqlError> {
+        let wanted = if subset.is_some() { 1 } else { wanted };
         let mut guard = server.session().await?;
         let mut sessions = Vec::new();
         for _ in 0..wanted.max(1) {
@@ -43,6 +50,9 @@ impl Moment {
             );
         }
         for session in &mut sessions {
+            if let Some(script) = subset {
+                prepare(session, server, script).await?;
+            }
             session.run(BEGIN, TASK).await?;
             // Until its end, the transaction keeps others from changing the tables themselves.
             for name in &names {
@@ -52,12 +62,53 @@ impl Moment {
         guard.run("UNLOCK TABLES", TASK).await?;
         drop(guard);
         let Some(first) = sessions.first_mut() else { return Err(MysqlError::Stopped("beginning the dump")) };
+        if let Some(script) = subset {
+            pick(first, script).await?;
+        }
         let definitions = Definitions::read(first, server.flavour(), server.database()).await?;
         let schema = schema_in(first, server.flavour(), server.database()).await?;
         let columns = written(first, server.database()).await?;
         notes.extend(others(first, server.database()).await?);
         Ok(Self { sessions, definitions, schema, columns, notes })
     }
+}
+
+/// Makes the tables of a subset's keys, which go with the session.
+async fn prepare(session: &mut Session, server: &Server, script: &MysqlScript) -> Result<(), MysqlError> {
+    for statement in &script.prepare {
+        session.run(statement, "preparing the subset").await.map_err(|error| {
+            if !error.is(&[1044]) {
+                return error;
+            }
+            let (user, database) = (server.user().to_owned(), quoted(server.database()));
+            let fix =
+                format!("as an administrator: GRANT CREATE TEMPORARY TABLES ON {database}.* TO `{user}`");
+            MysqlError::Rights {
+                user,
+                what: "make the temporary tables that a subset's keys are kept in",
+                fix,
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Picks the subset's rows.
+async fn pick(session: &mut Session, script: &MysqlScript) -> Result<(), MysqlError> {
+    for statement in &script.seeds {
+        session.run(statement, "picking the subset's first rows").await?;
+    }
+    for round in 0.. {
+        let mut added = 0;
+        for step in script.round(round) {
+            session.run(&step.statement, "following references").await?;
+            added += if step.counts { session.affected_rows() } else { 0 };
+        }
+        if added == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn tables(session: &mut Session, database: &str) -> Result<Vec<String>, MysqlError> {
@@ -107,7 +158,7 @@ async fn others(session: &mut Session, database: &str) -> Result<Vec<String>, My
 }
 
 /// What reads a table's rows in the order of its key, so that the same rows give the same text.
-pub(super) fn query(table: &Table, columns: &[Written]) -> String {
+pub(super) fn query(table: &Table, columns: &[Written], condition: Option<&str>) -> String {
     let list: Vec<String> = columns.iter().map(|column| column.way.select(&column.name)).collect();
     let key = key(table);
     let order = if key.is_empty() {
@@ -115,7 +166,8 @@ pub(super) fn query(table: &Table, columns: &[Written]) -> String {
     } else {
         format!(" ORDER BY {}", super::sql::name_list(key.iter().map(String::as_str)))
     };
-    format!("SELECT {} FROM {}{order}", list.join(", "), super::sql::full_name(&table.name))
+    let condition = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
+    format!("SELECT {} FROM {}{condition}{order}", list.join(", "), super::sql::full_name(&table.name))
 }
 
 /// The columns that tell rows apart; none where there are no such.

@@ -19,12 +19,12 @@ use super::definitions::Definitions;
 use super::error::{MysqlError, Shown};
 use super::exclusive::Exclusive;
 use super::load_data::{Into, QUICK};
-use super::progress::{OnProgress, Progress};
 use super::reshape;
 use super::sql::{full_name, quoted};
 use super::swap::{Pristine, Swap, tidy};
 use crate::data::generate::{Format, GenerateError, Generator, TablePlan};
 use crate::data::mask::lock as locked;
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::{ForeignKey, Schema, Table, TableName};
 
 /// Bytes of rows that are made at once.

@@ -19,11 +19,11 @@ use super::error::{MysqlError, Shown};
 use super::exclusive::Exclusive;
 use super::load_data::{Into, QUICK};
 use super::make::{make, remove};
-use super::progress::{OnProgress, Progress};
 use super::sql::quoted;
 use super::streams::{self, RowStream};
 use super::swap::{Pristine, Swap, tidy};
 use crate::data::mask::lock;
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::{Schema, TableName};
 use crate::data::snapshot::{Catalogue, Manifest, StreamPath};
 

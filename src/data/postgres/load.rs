@@ -13,11 +13,11 @@ use super::copy_in::copy_in;
 use super::databases::{drop_retired, retire};
 use super::error::{During, PostgresError, Shown};
 use super::exclusive::Exclusive;
-use super::progress::{OnProgress, Progress};
 use super::rebuild::Rebuild;
 use super::sequences::set_sequences;
 use super::sql::{full_name, name_list};
 use crate::data::generate::{Format, GenerateError, Generator, TablePlan};
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::{Schema, Table, TableName};
 
 /// Bytes of rows that are made at once.

@@ -16,11 +16,11 @@ use super::copy_in::copy_in;
 use super::databases::{Beside, Swap, check_rights, drop_database, drop_retired, swap, tidy};
 use super::error::{During, PostgresError, Shown};
 use super::exclusive::Exclusive;
-use super::progress::{OnProgress, Progress};
 use super::restore_definitions::{Script, create_database};
 use super::sql::{full_name, name_list};
 use super::streams::{self, RowStream};
 use crate::data::mask::lock;
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::{Schema, TableName};
 use crate::data::snapshot::{Catalogue, Manifest, StreamPath};
 

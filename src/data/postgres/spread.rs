@@ -19,11 +19,11 @@ use super::error::{During, PostgresError, Shown};
 use super::exclusive::Exclusive;
 use super::load::{LoadReport, LoadedTable, relations};
 use super::part::{self, Part};
-use super::progress::{OnProgress, Progress};
 use super::restore_definitions::{Script, create_database};
 use super::sequences::set_sequences;
 use super::sql::{full_name, name_list};
 use crate::data::generate::Generator;
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::{Schema, TableName};
 
 /// Sessions that make indexes at the end.

@@ -194,7 +194,7 @@ impl Catalogue {
 }
 
 /// A manifest's key.
-fn key(name: &SnapshotName) -> String {
+pub(super) fn key(name: &SnapshotName) -> String {
     format!("{SNAPSHOTS}/{name}.json")
 }
 

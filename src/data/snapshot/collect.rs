@@ -10,7 +10,7 @@ use super::manifest::Chunk;
 use super::objects::Hold;
 use super::pack::Entry;
 use super::packing::Packing;
-use super::packs::{self, ChunkFault};
+use super::packs;
 
 /// What was collected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,47 +52,9 @@ impl Catalogue {
         Ok(collected)
     }
 
-    /// Reads every chunk of every pack and takes away those that are damaged: says how many. The snapshots
-    /// that use them stay, and are whole again when the same chunks are stored anew: by creating, importing
-    /// or pulling any snapshot that has them. Refused while others use the catalogue.
-    pub fn drop_damaged(&self) -> Result<usize, SnapshotError> {
-        let _guard = self.hold(Hold::Alone)?;
-        self.packs.refresh()?;
-        let mut packing = Packing::new(self.objects.clone());
-        let (mut gone, mut dropped): (Vec<Digest>, usize) = (self.packs.damaged(), 0);
-        for (pack, (_, entries)) in self.packs.by_pack() {
-            let (whole, damaged) = self.sort_out(entries)?;
-            if damaged > 0 {
-                dropped += damaged;
-                gone.push(pack);
-                self.rescue(&whole, &mut packing)?;
-            }
-        }
-        packing.seal()?;
-        self.discard(gone, &packing)?;
-        Ok(dropped)
-    }
-
-    /// The chunks that are whole, and the number of the others. What cannot be read at all may be whole, and
-    /// is an error.
-    fn sort_out(&self, entries: Vec<Entry>) -> Result<(Vec<Entry>, usize), SnapshotError> {
-        let mut ahead = Ahead::stored(&self.packs, &chunks(&entries));
-        let count = entries.len();
-        let mut whole = Vec::new();
-        for entry in entries {
-            match ahead.next().ok_or(SnapshotError::Stopped("reading"))? {
-                Ok(_) => whole.push(entry),
-                Err(ChunkFault::Unread(error)) => return Err(error),
-                Err(ChunkFault::Damaged(..) | ChunkFault::Missing(..)) => {}
-            }
-        }
-        let damaged = count - whole.len();
-        Ok((whole, damaged))
-    }
-
     /// Removes packs, and says how many. One that was just written anew under the name of an old one stays:
     /// a collection that was cut short before has left it.
-    fn discard(&self, mut gone: Vec<Digest>, packing: &Packing) -> Result<usize, SnapshotError> {
+    pub(super) fn discard(&self, mut gone: Vec<Digest>, packing: &Packing) -> Result<usize, SnapshotError> {
         gone.retain(|pack| !packing.has_published(*pack));
         for pack in &gone {
             self.objects.remove(&packs::key(*pack)).map_err(|source| self.uncleared(source))?;
@@ -101,7 +63,7 @@ impl Catalogue {
         Ok(gone.len())
     }
 
-    fn uncleared(&self, source: std::io::Error) -> SnapshotError {
+    pub(super) fn uncleared(&self, source: std::io::Error) -> SnapshotError {
         SnapshotError::Io { what: "clear", path: self.objects.shown(""), source }
     }
 
@@ -117,7 +79,7 @@ impl Catalogue {
 
     /// Writes chunks anew. False where one is damaged: its pack then stays as it is, with whatever can still
     /// be learned from it.
-    fn rescue(&self, entries: &[Entry], packing: &mut Packing) -> Result<bool, SnapshotError> {
+    pub(super) fn rescue(&self, entries: &[Entry], packing: &mut Packing) -> Result<bool, SnapshotError> {
         let mut ahead = Ahead::stored(&self.packs, &chunks(entries));
         for _ in entries {
             match ahead.next().ok_or(SnapshotError::Stopped("reading"))? {
@@ -129,6 +91,6 @@ impl Catalogue {
     }
 }
 
-fn chunks(entries: &[Entry]) -> Vec<Chunk> {
+pub(super) fn chunks(entries: &[Entry]) -> Vec<Chunk> {
     entries.iter().map(|entry| Chunk { id: entry.id, size: entry.plain }).collect()
 }

@@ -97,13 +97,19 @@ fn a_damaged_chunk_is_told_with_its_place() {
 
     // What is damaged is thought to be there until it is dropped; then any snapshot that has it heals this one.
     assert_eq!(create(&catalogue, "other", &[("data", &bytes)]).added, Added::default());
-    assert_eq!(catalogue.drop_damaged().unwrap(), 1);
+    let names = ["large", "other"].map(name);
+    for damage in [catalogue.damage().unwrap(), catalogue.drop_damaged().unwrap()] {
+        assert_eq!((damage.packs.len(), damage.packs[0].chunks), (1, Some(1)));
+        assert_eq!((damage.manifests.len(), damage.lacking.as_slice()), (0, names.as_slice()));
+    }
+    assert!(catalogue.damage().unwrap().is_none());
     assert_eq!(catalogue.inspect(&name("large")).unwrap().missing, 1);
     assert_eq!(create(&catalogue, "healing", &[("data", &bytes)]).added.chunks, 1);
     for whole in ["large", "other", "healing"] {
         catalogue.verify(&name(whole)).unwrap();
     }
-    assert_eq!(catalogue.drop_damaged().unwrap(), 0);
+    let damage = catalogue.drop_damaged().unwrap();
+    assert!(damage.is_none() && damage.lacking.is_empty());
 }
 
 #[test]
@@ -137,4 +143,29 @@ fn a_damaged_or_newer_manifest_hides_no_other_and_stops_the_collection() {
     assert!(texts[1].contains("it is that of snapshot `small`"), "{}", texts[1]);
     assert!(matches!(catalogue.collect_garbage(), Err(SnapshotError::Newer { .. })));
     assert!(catalogue.verify(&name("small")).is_ok());
+}
+
+#[test]
+fn what_is_damaged_and_only_that_is_taken_away() {
+    let (root, pack, bytes) = small();
+    let catalogue = Catalogue::open(root.path());
+    let snapshots = root.path().join("snapshots");
+    fs::write(snapshots.join("newer.json"), r#"{"format": 7}"#).unwrap();
+    fs::write(snapshots.join("notes.json"), b"{}").unwrap();
+    fs::write(snapshots.join("README"), b"mine").unwrap();
+    create(&catalogue, "whole", &[("noise", &noise(2, 300))]);
+    fs::write(&pack, &bytes[..100]).unwrap();
+    let before = Catalogue::open(root.path()).damage().unwrap();
+    assert_eq!(before.packs.iter().map(|pack| pack.chunks).collect::<Vec<_>>(), [None]);
+    assert!(pack.exists() && snapshots.join("notes.json").exists(), "looking takes nothing away");
+    let catalogue = Catalogue::open(root.path());
+    let damage = catalogue.drop_damaged().unwrap();
+    let manifests: Vec<&str> = damage.manifests.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((manifests, damage.lacking), (vec!["notes"], vec![name("small")]));
+    assert!(!pack.exists() && !snapshots.join("notes.json").exists());
+    let mut left: Vec<_> = fs::read_dir(&snapshots).unwrap().map(|file| file.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["README", "newer.json", "small.json", "whole.json"]);
+    catalogue.verify(&name("whole")).unwrap();
+    assert!(catalogue.damage().unwrap().is_none());
 }

@@ -86,7 +86,7 @@ pub enum SnapshotError {
     },
     /// A chunk is not what was written.
     #[error(
-        "{place} is damaged in {pack}: {reason}; drop what is damaged, then import, pull or create it again"
+        "{place} is damaged in {pack}: {reason}; `devcluster snapshot rm --damaged` drops what is damaged; then import, pull or create it again"
     )]
     DamagedChunk {
         /// Where it is used.

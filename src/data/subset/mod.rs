@@ -2,9 +2,10 @@
 //! is asked for.
 //!
 //! [`plan`] holds a [`Request`] against a schema. The [`Plan`] is a value: it is shown before anything is done, and
-//! [`Script`] is what it is for PostgreSQL. Nothing here talks to a database.
+//! [`Script`] is what it is for PostgreSQL, [`MysqlScript`] for MySQL and MariaDB. Nothing here talks to a database.
 
 mod fault;
+mod mysql;
 mod plan;
 mod postgres;
 mod predicate;
@@ -12,6 +13,7 @@ mod request;
 mod text;
 
 pub use fault::{SubsetFault, SubsetFaults};
+pub use mysql::{MysqlScript, Step};
 pub use plan::{Cap, Edge, Pick, Plan, PlannedTable, RowKey, Seed, plan};
 pub use postgres::{Export, Script};
 pub use request::{EdgeCap, Request, Root, Share};

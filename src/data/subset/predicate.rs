@@ -8,14 +8,14 @@ pub(super) fn leading_names(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut rest = text.trim_start();
     loop {
-        let (name, after) = if let Some(quoted) = rest.strip_prefix('"') {
-            let Some((name, after)) = quoted.split_once('"') else { break };
+        let quote = rest.chars().next().filter(|first| matches!(first, '"' | '`'));
+        let (name, after) = if let Some(quote) = quote {
+            let Some((name, after)) = rest[1..].split_once(quote) else { break };
             (name.to_owned(), after)
         } else {
             let end =
                 rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
-            // PostgreSQL folds names that are not quoted.
-            (rest[..end].to_lowercase(), &rest[end..])
+            (rest[..end].to_owned(), &rest[end..])
         };
         if name.is_empty() {
             break;
@@ -29,6 +29,15 @@ pub(super) fn leading_names(text: &str) -> Vec<String> {
 
 /// Refuses a condition that is more than one expression: the parentheses around it must hold it.
 pub(super) fn check(text: &str) -> Result<(), SubsetFault> {
+    check_without(text, &[])
+}
+
+/// As [`check`], where `#` begins a comment, too.
+pub(super) fn check_mysql(text: &str) -> Result<(), SubsetFault> {
+    check_without(text, &['#'])
+}
+
+fn check_without(text: &str, comments: &[char]) -> Result<(), SubsetFault> {
     let fault = |what| Err(SubsetFault::Condition { condition: text.to_owned(), what });
     let (mut depth, mut quote) = (0_usize, None);
     let mut characters = text.chars().peekable();
@@ -37,11 +46,14 @@ pub(super) fn check(text: &str) -> Result<(), SubsetFault> {
         match (quote, character, next) {
             (_, '\0', _) => return fault("has a zero byte"),
             // In some strings a backslash takes the quote's meaning, by a setting that is not known here.
-            (Some('\''), '\\', _) => return fault("has a backslash in a string; write it as `chr(92)`"),
+            (Some('\'' | '"'), '\\', _) => {
+                return fault("has a backslash in a string; write it as `chr(92)` or `char(92)`");
+            }
             (Some(open), close, _) if open == close => quote = None,
-            (None, '\'' | '"', _) => quote = Some(character),
+            (None, '\'' | '"' | '`', _) => quote = Some(character),
             (None, ';', _) => return fault("has more than one statement"),
             (None, '-', Some('-')) | (None, '/', Some('*')) => return fault("has a comment; leave it out"),
+            (None, mark, _) if comments.contains(&mark) => return fault("has a comment; leave it out"),
             (None, '$', _) => return fault("has a `$`; write strings between single quotes"),
             (None, '(', _) => depth += 1,
             (None, ')', _) => match depth.checked_sub(1) {
@@ -84,8 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_as_postgresql_folds_them() {
-        assert_eq!(leading_names(" Shop.\"Orders\".ID in"), ["shop", "Orders", "id"]);
+    fn names_are_read_quoted_or_not() {
+        assert_eq!(leading_names(" Shop.\"Orders\".ID in"), ["Shop", "Orders", "ID"]);
+        assert_eq!(leading_names("`my shop`.`Orders`.id = 1"), ["my shop", "Orders", "id"]);
         assert_eq!(leading_names("(a.b)"), Vec::<String>::new());
         assert_eq!(leading_names("\"a"), Vec::<String>::new());
     }

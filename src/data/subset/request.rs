@@ -3,7 +3,7 @@
 use super::fault::SubsetFault;
 use super::plan::Cap;
 use super::predicate;
-use crate::data::schema::{Schema, TableName};
+use crate::data::schema::{Schema, Table, TableName};
 
 /// Which rows are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,12 +94,18 @@ impl Root {
             [space, table, column, ..] => (find(schema, &format!("{space}.{table}"))?, column),
             _ => return Err(SubsetFault::NoColumn(text.to_owned())),
         };
-        let known = schema.table(&table).is_some_and(|known| known.column(column).is_some());
-        if !known {
+        let has = |known: &Table| known.columns.iter().any(|other| other.name.eq_ignore_ascii_case(column));
+        if !schema.table(&table).is_some_and(has) {
             return Err(SubsetFault::UnknownColumn { table, column: column.clone() });
         }
         predicate::check(text)?;
         Ok(Self::Where { table, condition: text.trim().to_owned() })
+    }
+
+    /// As [`Root::condition`], for a MySQL or MariaDB, where `#` begins a comment.
+    pub fn mysql_condition(schema: &Schema, text: &str) -> Result<Self, SubsetFault> {
+        predicate::check_mysql(text)?;
+        Self::condition(schema, text)
     }
 
     /// Reads a share: `5` of every table that refers to no other, `customers=5` of one.
@@ -112,15 +118,22 @@ impl Root {
     }
 }
 
-/// A table by `schema.name`, or by its name where no two schemas have it.
+/// A table by `schema.name`, or by its name where no two schemas have it. Letters' case counts where it tells tables apart.
 fn find(schema: &Schema, name: &str) -> Result<TableName, SubsetFault> {
-    let mut tables = schema.tables.iter().map(|table| &table.name);
-    if let Some(table) = tables.clone().find(|table| table.to_string() == name) {
-        return Ok(table.clone());
+    let tables = || schema.tables.iter().map(|table| &table.name);
+    let ways: [fn(&str, &str) -> bool; 2] = [|one, other| one == other, str::eq_ignore_ascii_case];
+    for same in ways {
+        if let Some(table) = tables().find(|table| same(&table.to_string(), name)) {
+            return Ok(table.clone());
+        }
+        let mut named = tables().filter(|table| same(&table.name, name));
+        match (named.next(), named.next()) {
+            (Some(only), None) => return Ok(only.clone()),
+            (Some(_), Some(_)) => return Err(SubsetFault::AmbiguousTable(name.to_owned())),
+            (None, _) => {}
+        }
     }
-    let mut named = tables.by_ref().filter(|table| table.name == name);
-    let first = named.next().ok_or_else(|| SubsetFault::UnknownTable(name.to_owned()))?;
-    if named.next().is_some() { Err(SubsetFault::AmbiguousTable(name.to_owned())) } else { Ok(first.clone()) }
+    Err(SubsetFault::UnknownTable(name.to_owned()))
 }
 
 #[cfg(test)]
@@ -159,6 +172,9 @@ mod tests {
         ] {
             assert_eq!(Root::condition(&schema, text).unwrap_err().to_string(), expected);
         }
+        assert!(Root::mysql_condition(&schema, "`Customers`.ID = '#'").is_ok());
+        let error = Root::mysql_condition(&schema, "customers.id = 3 # '").unwrap_err().to_string();
+        assert!(error.contains("has a comment"), "{error}");
         assert!(matches!(Root::percent(&schema, "customers=5"), Ok(Root::Percent { table: Some(_), .. })));
         assert!(matches!(Root::percent(&schema, "5"), Ok(Root::Percent { table: None, .. })));
     }

@@ -1,29 +1,26 @@
 //! The measuring queries. What they give are counts, and shapes that are relative to themselves; labels alone are values.
 
-use super::kind::{Kind, Times};
-use crate::data::postgres::{full_name, literal, quoted};
-use crate::data::schema::{Column, ForeignKey, Schema, Table};
-
-/// Values that are counted one by one, the most frequent first.
-pub(super) const TOP: u64 = 20;
-/// A label that may be named without being allowed by name is no longer.
-const LONGEST_LABEL: u64 = 64;
-/// Labels of an allowed column.
-const MOST_ALLOWED: u64 = 200;
-/// Rows that ranks are compared in.
-const RANKED: u64 = 20_000;
+use super::sql::{full_name, literal, quoted};
+use crate::data::learn::{Asked, Kind, LONGEST_LABEL, MOST_LABELS, Named, Numbers, TOP, Taken, Times, pairs};
+use crate::data::schema::{ForeignKey, Table};
 
 /// A table's rows, or a sample of its pages that is the same each time.
-pub(super) fn rows_of(table: &Table, percent: Option<f64>) -> String {
-    sampled(table, "SYSTEM", percent)
+fn rows_of(taken: Taken<'_>) -> String {
+    sampled(taken, "SYSTEM")
 }
 
-fn sampled(table: &Table, method: &str, percent: Option<f64>) -> String {
+fn sampled(taken: Taken<'_>, method: &str) -> String {
+    let Taken { table, percent } = taken;
     // A partitioned table's rows are its partitions'; a table that others inherit from has its own.
     let only = if table.partitioning.is_none() { "ONLY " } else { "" };
     let sample = percent
         .map_or(String::new(), |percent| format!(" TABLESAMPLE {method} ({percent:.6}) REPEATABLE (1)"));
     format!("{only}{}{sample}", full_name(&table.name))
+}
+
+/// How many rows a table has.
+pub(super) fn count(table: &Table) -> String {
+    format!("SELECT pg_catalog.count(*) FROM {}", rows_of(Taken { table, percent: None }))
 }
 
 /// About how many rows a table has, by its pages where nobody counted them yet.
@@ -39,13 +36,13 @@ pub(super) fn estimate(table: &Table) -> String {
     )
 }
 
-/// Counts and shapes of one column, in the order in which `column::read` takes them.
-pub(super) fn column(from: &str, column: &Column, kind: Kind, least: u64) -> String {
-    let name = quoted(&column.name);
-    let key = kind.key(&name);
-    let width = kind.width(&name).unwrap_or_else(|| "NULL::pg_catalog.int4".to_owned());
-    let number = kind.number(&name).unwrap_or_else(|| "NULL::pg_catalog.float8".to_owned());
-    let counted = counted(kind);
+/// Counts and shapes of one column, in the order in which `learn::counts` takes them.
+pub(super) fn column(taken: Taken<'_>, asked: Asked<'_>, least: u64) -> String {
+    let (name, from) = (quoted(&asked.column.name), rows_of(taken));
+    let key = key(asked.kind, &name);
+    let width = width(asked.kind, &name).unwrap_or_else(|| "NULL::pg_catalog.int4".to_owned());
+    let number = number(asked.kind, &name).unwrap_or_else(|| "NULL::pg_catalog.float8".to_owned());
+    let counted = counted(asked.kind);
     let before = least.saturating_sub(1);
     format!(
         "WITH taken AS MATERIALIZED (SELECT {key} AS key, {width} AS width, {number} AS number FROM {from}),
@@ -104,41 +101,30 @@ fn counted(kind: Kind) -> String {
     )
 }
 
-/// What labels a query may give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
-    /// All of them: they are schema, or the column was allowed by name.
-    All,
-    /// Those that so many rows have.
-    From(u64),
-}
-
 /// Labels and how many rows have them. The only query that gives values.
-pub(super) fn labels(from: &str, column: &Column, named: Named) -> String {
-    let name = quoted(&column.name);
-    let (least, limit) = match named {
-        Named::All => (String::new(), MOST_ALLOWED),
+pub(super) fn labels(taken: Taken<'_>, asked: Asked<'_>, named: Named) -> String {
+    let (name, from) = (quoted(&asked.column.name), rows_of(taken));
+    let least = match named {
+        Named::All => String::new(),
         Named::From(rows) => {
-            (format!(" WHERE n >= {rows} AND pg_catalog.char_length(label) <= {LONGEST_LABEL}"), MOST_ALLOWED)
+            format!(" WHERE n >= {rows} AND pg_catalog.char_length(label) <= {LONGEST_LABEL}")
         }
     };
     format!(
         "SELECT label, n FROM (SELECT {name}::pg_catalog.text AS label, pg_catalog.count(*) AS n FROM {from}
-           WHERE {name} IS NOT NULL GROUP BY 1) AS found{least} ORDER BY n DESC, label COLLATE pg_catalog.\"C\" LIMIT {limit}"
+           WHERE {name} IS NOT NULL GROUP BY 1) AS found{least} ORDER BY n DESC, label COLLATE pg_catalog.\"C\" LIMIT {MOST_LABELS}"
     )
 }
 
 /// For each pair of columns, how many rows have both and Spearman's rank correlation, pair by pair.
-pub(super) fn correlations(table: &Table, columns: &[&Column], schema: &Schema, rows: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "a sample's size is not exact")]
-    let percent = (rows > RANKED).then(|| 100.0 * RANKED as f64 / rows as f64);
-    let from = sampled(table, "BERNOULLI", percent);
-    let number = |column: &Column| {
-        let name = quoted(&column.name);
-        Kind::of(&column.kind, schema).number(&name).unwrap_or(name)
+pub(super) fn correlations(taken: Taken<'_>, columns: &[Asked<'_>]) -> String {
+    let from = sampled(taken, "BERNOULLI");
+    let place = |asked: &Asked<'_>| {
+        let name = quoted(&asked.column.name);
+        number(asked.kind, &name).unwrap_or(name)
     };
     let taken: Vec<_> =
-        columns.iter().enumerate().map(|(at, column)| format!("{} AS c{at}", number(column))).collect();
+        columns.iter().enumerate().map(|(at, asked)| format!("{} AS c{at}", place(asked))).collect();
     let rank = |at: usize| {
         format!(
             "CASE WHEN c{at} IS NOT NULL THEN pg_catalog.rank() OVER (ORDER BY c{at}) END::pg_catalog.float8 AS r{at}"
@@ -158,14 +144,9 @@ pub(super) fn correlations(table: &Table, columns: &[&Column], schema: &Schema, 
     )
 }
 
-/// All pairs of so many columns.
-pub(super) fn pairs(columns: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..columns).flat_map(move |other| (0..other).map(move |one| (one, other)))
-}
-
 /// Parents in all, then by classes of their number of children: the class, parents in it, children of those. Where a table
 /// is large, one parent in `one_in` is looked at, by a hash of its key.
-pub(super) fn fan_out(table: &Table, parent: &Table, key: &ForeignKey, one_in: u64) -> String {
+pub(super) fn children(table: &Table, parent: &Table, key: &ForeignKey, one_in: u64) -> String {
     let chosen = |columns: &[String]| {
         let text: Vec<_> =
             columns.iter().map(|column| format!("{}::pg_catalog.text", quoted(column))).collect();
@@ -187,11 +168,53 @@ pub(super) fn fan_out(table: &Table, parent: &Table, key: &ForeignKey, one_in: u
          SELECT -1::pg_catalog.int8, pg_catalog.count(*), 0::pg_catalog.int8 FROM {} WHERE {}{}
          UNION ALL (SELECT class, pg_catalog.count(*), pg_catalog.sum(n)::pg_catalog.int8
            FROM classes GROUP BY class ORDER BY class)",
-        rows_of(table, None),
+        rows_of(Taken { table, percent: None }),
         set(&key.columns),
         chosen(&key.columns),
-        rows_of(parent, None),
+        rows_of(Taken { table: parent, percent: None }),
         set(&key.references),
         chosen(&key.references),
     )
+}
+
+/// An expression of `column` that tells values apart and is short.
+fn key(kind: Kind, column: &str) -> String {
+    match kind {
+        Kind::Truth | Kind::Label | Kind::Whole | Kind::Number(_) | Kind::Time(_) => column.to_owned(),
+        Kind::Bytes => format!("pg_catalog.md5({column})"),
+        Kind::Text | Kind::Other => format!("pg_catalog.md5({column}::pg_catalog.text)"),
+    }
+}
+
+/// An expression of its width in characters or bytes, for what is neither a number nor a time.
+fn width(kind: Kind, column: &str) -> Option<String> {
+    match kind {
+        Kind::Text => Some(format!("pg_catalog.char_length({column}::pg_catalog.text)")),
+        Kind::Bytes => Some(format!("pg_catalog.octet_length({column})")),
+        Kind::Other => Some(format!("pg_catalog.octet_length({column}::pg_catalog.text)")),
+        _ => None,
+    }
+}
+
+/// An expression of its place on a line in 64 binary bits: times in seconds since 1970. What is infinite, no number, or
+/// beyond 10^100 is null, for differences and ratios of such overflow.
+fn number(kind: Kind, column: &str) -> Option<String> {
+    let within = |number: &str| {
+        format!("CASE WHEN {number} BETWEEN -1e100 AND 1e100 THEN pg_catalog.float8({number}) END")
+    };
+    match kind {
+        Kind::Whole => Some(format!("pg_catalog.float8({column})")),
+        Kind::Number(Numbers::Money) => Some(within(&format!("({column}::pg_catalog.numeric)"))),
+        Kind::Number(_) => Some(within(column)),
+        Kind::Time(Times::Day) => Some(finite(column, &format!("{column}::pg_catalog.timestamp"))),
+        Kind::Time(Times::Instant) => Some(finite(column, column)),
+        Kind::Time(Times::OfDay | Times::Span) => {
+            Some(format!("EXTRACT(epoch FROM {column})::pg_catalog.float8"))
+        }
+        _ => None,
+    }
+}
+
+fn finite(column: &str, time: &str) -> String {
+    format!("CASE WHEN pg_catalog.isfinite({column}) THEN EXTRACT(epoch FROM {time})::pg_catalog.float8 END")
 }
