@@ -73,10 +73,22 @@ pub fn read(bytes: &[u8]) -> Result<Tested, String> {
         failed: Vec::new(),
         skipped: Vec::new(),
     };
-    for step in statement.predicate.run_details.byproducts {
+    let Predicate { run_details, devcluster_result } = statement.predicate;
+    let own = devcluster_result.unwrap_or_default();
+    if own.verdict.is_some_and(|verdict| verdict != Outcome::Passed) {
+        tested.failed.push("the run as a whole".to_owned());
+    }
+    for step in own.steps {
+        match step.verdict {
+            Outcome::Passed => tested.passed.push(step.name),
+            Outcome::Failed | Outcome::Interrupted => tested.failed.push(step.name),
+            Outcome::Skipped => tested.skipped.push(step.name),
+        }
+    }
+    for step in run_details.byproducts {
         match step.annotations.and_then(|annotations| annotations.result) {
             Some(Outcome::Passed) => tested.passed.push(step.name),
-            Some(Outcome::Failed) => tested.failed.push(step.name),
+            Some(Outcome::Failed | Outcome::Interrupted) => tested.failed.push(step.name),
             Some(Outcome::Skipped) => tested.skipped.push(step.name),
             None => {}
         }
@@ -101,13 +113,28 @@ struct Subject {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Predicate {
+    #[serde(rename = "runDetails")]
     run_details: RunDetails,
+    /// Our own field, where results stand; else they are annotations of byproducts.
+    devcluster_result: Option<RunResult>,
+}
+
+#[derive(Deserialize, Default)]
+struct RunResult {
+    verdict: Option<Outcome>,
+    steps: Vec<StepResult>,
+}
+
+#[derive(Deserialize)]
+struct StepResult {
+    name: String,
+    verdict: Outcome,
 }
 
 #[derive(Deserialize)]
 struct RunDetails {
+    #[serde(default)]
     byproducts: Vec<Step>,
 }
 
@@ -124,11 +151,12 @@ struct Annotations {
 }
 
 /// A result that is not known here makes the whole statement one that cannot be read: it may well mean a failure.
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Outcome {
     Passed,
     Failed,
+    Interrupted,
     Skipped,
 }
 
@@ -164,6 +192,26 @@ mod tests {
         assert_eq!(bad.objection(&lock).unwrap(), "it says that these failed: smoke ");
         assert!(tested(&[("data", "skipped")]).objection(&lock).is_some());
         assert!(tested(&[]).objection(&lock).is_some());
+    }
+
+    #[test]
+    fn results_in_our_own_field_count_as_well() {
+        let lock = "ab".repeat(32);
+        let objection = |verdict: &str, steps: &[(&str, &str)]| {
+            let mut value = statement(&lock, &[]);
+            let steps =
+                steps.iter().map(|(name, verdict)| json!({"name": name, "verdict": verdict, "attempts": 1}));
+            let result = json!({"verdict": verdict, "steps": steps.collect::<Vec<_>>()});
+            value["predicate"]["devcluster_result"] = result;
+            value["predicate"]["runDetails"]["byproducts"] =
+                json!([{"name": "junit.xml", "digest": {"sha256": "x"}}]);
+            read_value(&value).unwrap().objection(&lock)
+        };
+        assert_eq!(objection("passed", &[("up", "passed"), ("data", "skipped")]), None);
+        assert!(objection("failed", &[("up", "passed")]).unwrap().contains("the run as a whole"));
+        assert!(objection("passed", &[("up", "passed"), ("smoke", "failed")]).unwrap().contains("smoke"));
+        assert!(objection("interrupted", &[("up", "interrupted")]).is_some());
+        assert!(objection("passed", &[]).is_some());
     }
 
     #[test]
