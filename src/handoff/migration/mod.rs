@@ -15,14 +15,18 @@
 
 mod alter;
 mod calls;
+mod dropped;
 pub mod entry;
 mod label;
 mod mount;
 mod program;
+mod rows;
 mod scope;
 mod script;
 pub mod sections;
 mod shell;
+#[cfg(test)]
+mod shell_tests;
 mod shell_words;
 pub mod split;
 mod statement;

@@ -1,15 +1,16 @@
 //! Judges one statement.
 
 use sqlparser::ast::{
-    AlterIndexOperation, AlterTypeOperation, ColumnOption, ContextModifier, CopySource, CopyTarget,
-    CreateFunction, CreateIndex, CreateTable, CreateTrigger, CreateView, Delete, FromTable, Insert,
-    ObjectName, ObjectType, Query, Set, SetExpr, Statement, TableConstraint, TableFactor, TableObject,
-    TableWithJoins, Truncate,
+    AlterIndexOperation, AlterTypeOperation, ColumnOption, ContextModifier, CreateFunction, CreateIndex,
+    CreateTable, CreateTrigger, CreateView, ObjectName, Query, Set, SetExpr, Statement, TableConstraint,
+    TableFactor,
 };
 
 use super::alter;
 use super::calls::hidden;
+use super::dropped::{drop, gone};
 use super::label::first_words;
+use super::rows::{copied, deleted, inserted, rows, target, truncated};
 use super::scope::{Scope, ident, key};
 use super::script::Dialect;
 use super::verdict::Judgement;
@@ -256,17 +257,6 @@ fn altered_type(name: &ObjectName, operation: &AlterTypeOperation) -> Judgement 
     }
 }
 
-/// Something without rows that is dropped.
-fn gone(kind: &str, name: &str, scope: &mut Scope, cascade: bool) -> Judgement {
-    let what = format!("DROP {kind} {name}");
-    let (kind, name) = (kind.to_lowercase(), name.to_lowercase());
-    if scope.has_made(&kind, &name) && !cascade {
-        scope.unmade(&kind, &name);
-        return Judgement::additive(what);
-    }
-    Judgement::one_way(what, REPLACES).breaks("what uses it fails")
-}
-
 fn create_table(table: &CreateTable, scope: &mut Scope) -> Judgement {
     let (what, name) = (format!("CREATE TABLE {}", table.name), key(&table.name));
     if table.or_replace {
@@ -381,103 +371,5 @@ fn create_trigger(trigger: &CreateTrigger, dialect: Dialect, scope: &mut Scope) 
     match dialect {
         Dialect::Postgres => made.undo(format!("DROP TRIGGER {} ON {}", trigger.name, trigger.table_name)),
         Dialect::MySql => made.undo(format!("DROP TRIGGER {}", trigger.name)),
-    }
-}
-
-fn drop(kind: ObjectType, name: &ObjectName, cascade: bool, scope: &mut Scope) -> Judgement {
-    let what = format!("DROP {kind} {name}");
-    let own = key(name);
-    match kind {
-        ObjectType::Table => {
-            let private = scope.is_private(&own) && !cascade;
-            scope.dropped_table(&own);
-            if private {
-                Judgement::additive(what)
-            } else {
-                Judgement::one_way(what, "its rows are lost").breaks("the table is gone")
-            }
-        }
-        ObjectType::Schema | ObjectType::Database => {
-            scope.forget();
-            Judgement::one_way(what, "all that is in it is lost").breaks("it is gone")
-        }
-        ObjectType::View | ObjectType::MaterializedView => {
-            gone(&kind.to_string(), &name.to_string(), scope, cascade)
-        }
-        ObjectType::Index => {
-            let found = gone("INDEX", &name.to_string(), scope, cascade);
-            // A query without its index is slower; it does not fail.
-            Judgement { breaks: None, ..found }
-        }
-        other => gone(&other.to_string(), &name.to_string(), scope, cascade),
-    }
-}
-
-fn truncated(truncate: &Truncate, scope: &Scope) -> Vec<Judgement> {
-    let lost = "its rows are lost";
-    let judge = |name: &ObjectName| {
-        let what = format!("TRUNCATE {name}");
-        if truncate.cascade.is_some() {
-            Judgement::one_way(what, lost)
-        } else {
-            rows(&what, Some(key(name)), scope, lost)
-        }
-    };
-    truncate.table_names.iter().map(|table| judge(&table.name)).collect()
-}
-
-fn inserted(insert: &Insert, scope: &Scope) -> Judgement {
-    let TableObject::TableName(table) = &insert.table else {
-        return Judgement::unknown("INSERT", "what it writes to is not in the statement");
-    };
-    let overwrites = insert.on.is_some() || insert.replace_into || insert.or.is_some() || insert.overwrite;
-    let (verb, why) = if overwrites {
-        ("INSERT or change in", "rows that were there may be overwritten")
-    } else {
-        ("INSERT INTO", "rows that it adds cannot be told from those that were there")
-    };
-    rows(&format!("{verb} {table}"), Some(key(table)), scope, why)
-}
-
-fn deleted(delete: &Delete, scope: &Scope) -> Judgement {
-    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-    let lost = "its rows are lost";
-    match from.as_slice() {
-        [only] if delete.tables.is_empty() => {
-            let (what, table) = target(only);
-            rows(&format!("DELETE FROM {what}"), table, scope, lost)
-        }
-        _ => Judgement::one_way("DELETE FROM several tables", lost),
-    }
-}
-
-fn copied(source: &CopySource, to: bool, target: &CopyTarget, scope: &Scope) -> Judgement {
-    match (source, target) {
-        (_, CopyTarget::Program { .. }) => {
-            Judgement::unknown("COPY", "what the program does is not in the statement")
-        }
-        (_, CopyTarget::Stdout) if to => Judgement::additive("COPY TO STDOUT"),
-        _ if to => Judgement::unknown("COPY TO", "it writes a file"),
-        (CopySource::Table { table_name, .. }, _) => {
-            let why = "rows that it adds cannot be told from those that were there";
-            rows(&format!("COPY {table_name}"), Some(key(table_name)), scope, why)
-        }
-        (CopySource::Query(_), _) => Judgement::unknown("COPY", "what it writes to is not in the statement"),
-    }
-}
-
-/// The table that rows are changed in; none where it is not one alone.
-fn target(table: &TableWithJoins) -> (String, Option<String>) {
-    match &table.relation {
-        TableFactor::Table { name, .. } => (name.to_string(), table.joins.is_empty().then(|| key(name))),
-        _ => ("several tables".to_owned(), None),
-    }
-}
-
-/// Rows are changed: those of a table that the script made itself are nobody's.
-fn rows(what: &str, table: Option<String>, scope: &Scope, why: &str) -> Judgement {
-    match table {
-        Some(table) if scope.is_private(&table) => Judgement::additive(what),
-        _ => Judgement::one_way(what, why),
     }
 }
