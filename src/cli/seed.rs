@@ -15,7 +15,7 @@ use crate::operation::data_load::Live;
 use crate::operation::data_write::Kind;
 use crate::operation::elsewhere::Elsewhere;
 use crate::operation::session::Session;
-use crate::operation::{data_load, data_write, seed_worker, seed_workers, store_mongo};
+use crate::operation::{data_load, data_write, datasets, seed_worker, seed_workers, store_mongo};
 use crate::words::sized;
 
 /// What is done with synthetic data.
@@ -174,7 +174,7 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Write { name, store, format, out } => {
             let (_, existing, store) = reach(&session, &store).await?;
             let path = path(&session, &name, "seed.yaml", "seed plan")?;
-            let text = data_load::seed_text(&path)?;
+            let text = datasets::seed_text(&path)?;
             let (_, generator) = data_load::generator(&existing, &store, &path, &text).await?;
             let (kind, ending) = format.kind();
             let reporter = session.reporter.clone();
