@@ -16,7 +16,9 @@ use crate::operation::data_load::Live;
 use crate::operation::data_write::Kind;
 use crate::operation::elsewhere::Elsewhere;
 use crate::operation::session::Session;
-use crate::operation::{data_load, data_write, release_record, seed_worker, seed_workers, store_mongo};
+use crate::operation::{
+    data_load, data_write, datasets, release_record, seed_worker, seed_workers, store_mongo,
+};
 use crate::words::sized;
 
 /// What is done with synthetic data.
@@ -175,7 +177,7 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
         Verb::Write { name, store, format, out } => {
             let (_, existing, store) = reach(&session, &store).await?;
             let path = path(&session, &name, "seed.yaml", "seed plan")?;
-            let text = data_load::seed_text(&path)?;
+            let text = datasets::seed_text(&path)?;
             let (_, generator) = data_load::generator(&existing, &store, &path, &text).await?;
             let (kind, ending) = format.kind();
             let reporter = session.reporter.clone();

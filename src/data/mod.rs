@@ -8,6 +8,7 @@ pub mod mask;
 pub mod mongo;
 pub mod mysql;
 pub mod password;
+mod pieces;
 pub mod postgres;
 pub mod progress;
 pub mod reach;

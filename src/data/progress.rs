@@ -1,4 +1,4 @@
-//! How far a long piece of work is.
+//! How far a long piece of work is, and what came of it, for stores that have tables.
 
 use crate::data::schema::TableName;
 
@@ -20,3 +20,14 @@ pub enum Progress<'p> {
 
 /// Hears of progress, from any thread.
 pub type OnProgress<'f> = &'f (dyn Fn(Progress<'_>) + Send + Sync);
+
+/// A table whose rows are in a snapshot.
+#[derive(Debug)]
+pub struct DumpedTable {
+    /// The table.
+    pub table: TableName,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes in the snapshot, before they are compressed.
+    pub bytes: u64,
+}

@@ -249,6 +249,15 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// The columns that tell rows apart, and are never null: the primary key, or else the first such list; empty where there
+    /// is none.
+    pub fn row_key(&self) -> &[String] {
+        let never_null = |name: &String| self.column(name).is_some_and(|column| column.not_null);
+        let uniques = self.uniques.iter().map(|unique| unique.columns.as_slice());
+        let mut uniques = uniques.filter(|columns| !columns.is_empty() && columns.iter().all(never_null));
+        if self.primary_key.is_empty() { uniques.next().unwrap_or_default() } else { &self.primary_key }
+    }
+
     /// The columns that are written when rows are loaded: all that the database does not compute.
     pub fn written(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| column.made != Made::Generated)

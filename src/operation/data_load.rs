@@ -153,11 +153,6 @@ pub async fn learn(
     Ok(profile.to_yaml())
 }
 
-/// A seed.yaml's text.
-pub fn seed_text(path: &Path) -> Result<String, OperationError> {
-    std::fs::read_to_string(path).map_err(|source| OperationError::Data { path: path.to_owned(), source })
-}
-
 /// A seed.yaml, whose text was read from `path`, held against what a store is like.
 pub async fn generator(
     existing: &Existing,
@@ -182,14 +177,15 @@ pub async fn seed(
     let shown = path.strip_prefix(session.config.directory()).unwrap_or(path);
     let what = format!("{} into {store}", shown.display());
     reporter.report(Event::Started { step: STEP.into(), what });
-    let (live, generator) = generator(existing, store, path, &seed_text(path)?).await?;
+    let text = datasets::seed_text(path)?;
+    let (live, generator) = generator(existing, store, path, &text).await?;
     let seeded = match &live {
         Live::Postgres(server, schema) => seed_postgres(session, server, schema, &generator).await?,
         Live::MySql(server, schema) => store_mysql::seed(session, server, schema, &generator).await?,
         Live::Mongo(server, shapes) => store_mongo::seed(session, server, shapes, &generator).await?,
     };
     reporter.report(Event::Done { step: STEP.into(), what: sentence(store, &seeded), took: seeded.took });
-    datasets::record_seed(session, &store.name(), path)?;
+    datasets::record_seed(session, &store.name(), path, &text)?;
     snapshot_load::keep(session, existing, store).await?;
     Ok(seeded)
 }

@@ -86,22 +86,25 @@ fn one(
             let manifest = catalogue.find(&name)?;
             Loaded { from: format!("snapshot {name}"), digest: manifest.content.to_string() }
         }
-        DataFrom::Seed(path) => of_seed(session, path)?,
+        DataFrom::Seed(path) => of_seed(session, path, &seed_text(path)?),
     };
     Ok(Wanted { store, from: set.from.clone(), loaded })
 }
 
-fn of_seed(session: &Session, path: &Path) -> Result<Loaded, OperationError> {
-    let text =
-        std::fs::read(path).map_err(|source| OperationError::Data { path: path.to_owned(), source })?;
-    let shown = path.strip_prefix(session.config.directory()).unwrap_or(path);
-    let digest = blake3::hash(&text).to_hex().to_string();
-    Ok(Loaded { from: format!("seed {}", shown.display()), digest })
+/// A seed.yaml's text.
+pub fn seed_text(path: &Path) -> Result<String, OperationError> {
+    std::fs::read_to_string(path).map_err(|source| OperationError::Data { path: path.to_owned(), source })
 }
 
-/// Remembers that a store was given the rows of a seed.yaml.
-pub fn record_seed(session: &Session, store: &str, path: &Path) -> Result<(), OperationError> {
-    record(session, store, of_seed(session, path)?)
+fn of_seed(session: &Session, path: &Path, text: &str) -> Loaded {
+    let shown = path.strip_prefix(session.config.directory()).unwrap_or(path);
+    let digest = blake3::hash(text.as_bytes()).to_hex().to_string();
+    Loaded { from: format!("seed {}", shown.display()), digest }
+}
+
+/// Remembers that a store was given the rows of a seed.yaml: of its `text` as it was then, whatever the file holds by now.
+pub fn record_seed(session: &Session, store: &str, path: &Path, text: &str) -> Result<(), OperationError> {
+    record(session, store, of_seed(session, path, text))
 }
 
 /// Remembers that a store was given a snapshot.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::data::progress::DumpedTable;
 use crate::data::snapshot::Created;
 
 /// A part of what a store holds: a table, a collection, a database of keys.
@@ -87,6 +88,11 @@ impl Part {
     /// One of which no more is known than how many rows it has.
     pub fn counted(name: &(impl ToString + ?Sized), rows: u64) -> Self {
         Self { name: name.to_string(), rows, bytes: None, took: None }
+    }
+
+    /// A table of a snapshot.
+    pub fn dumped(table: &DumpedTable) -> Self {
+        Self { bytes: Some(table.bytes), ..Self::counted(&table.table, table.rows) }
     }
 }
 

@@ -58,7 +58,7 @@ pub async fn seed(
     let shown = path.strip_prefix(session.config.directory()).unwrap_or(path).display().to_string();
     let what = format!("{shown} into {store} by {}", counted(workers, "worker"));
     reporter.report(Event::Started { step: STEP.into(), what });
-    let text = data_load::seed_text(path)?;
+    let text = datasets::seed_text(path)?;
     let (Live::Postgres(server, schema), generator) =
         data_load::generator(existing, store, path, &text).await?
     else {
@@ -105,7 +105,7 @@ pub async fn seed(
     reporter.report(Event::Done { step: STEP.into(), what, took: seeded.took });
     report.notes.iter().for_each(|note| reporter.report(Event::Note(note.clone())));
     snapshot_load::tell_ended(session, report.sessions_ended);
-    datasets::record_seed(session, &store.name(), path)?;
+    datasets::record_seed(session, &store.name(), path, &task.seed)?;
     snapshot_load::keep(session, existing, store).await?;
     Ok(seeded)
 }

@@ -14,7 +14,7 @@ use super::meter::Meter;
 use super::outcome::{self, Taken, Words};
 use super::session::Session;
 use super::snapshots::blocking;
-use crate::data::postgres::{self, DumpOptions, DumpedTable, Server};
+use crate::data::postgres::{self, DumpOptions, Server};
 use crate::data::schema::Schema;
 use crate::data::snapshot::{Catalogue, CreateOptions, SnapshotName, Writer};
 use crate::data::subset::{self, Cap, Request, Root, SubsetFault};
@@ -95,11 +95,7 @@ pub async fn create(
         ("database", json!(server.database())),
         ("schemaFingerprint", json!(dumped.fingerprint)),
     ];
-    let part = |table: &DumpedTable| outcome::Part {
-        bytes: Some(table.bytes),
-        ..outcome::Part::counted(&table.table, table.rows)
-    };
-    let parts = dumped.tables.iter().map(part).collect();
+    let parts = dumped.tables.iter().map(outcome::Part::dumped).collect();
     finish(session, writer, source, rules, Words::TABLES, parts, started).await
 }
 

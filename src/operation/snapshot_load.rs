@@ -1,6 +1,7 @@
 //! Puts a store's data back as a snapshot has it, or as it was loaded last.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use super::datasets;
@@ -208,11 +209,16 @@ pub async fn keep(session: &Session, existing: &Existing, store: &Store) -> Resu
     }
 }
 
+/// Says that nothing is lost where a server does not allow a copy, but resets.
+pub(super) fn say_not_kept(session: &Session, why: &dyn Display) {
+    session.reporter.report(Event::Note(format!("no copy is kept for `snapshot reset`: {why}")));
+}
+
 async fn keep_postgres(session: &Session, server: &Server) -> Result<(), OperationError> {
     match postgres::keep_pristine(server).await {
         Ok(_) => Ok(()),
         Err(error @ PostgresError::Rights { .. }) => {
-            session.reporter.report(Event::Note(format!("no copy is kept for `snapshot reset`: {error}")));
+            say_not_kept(session, &error);
             Ok(())
         }
         Err(error) => Err(error.into()),

@@ -11,7 +11,7 @@ use super::meter::Meter;
 use super::outcome::{Held, Part, Reset, Seeded, Taken, Words};
 use super::session::Session;
 use super::snapshot_create::{Taking, finish, plan};
-use super::snapshot_load::{own_prefix, say_cost, tell_ended};
+use super::snapshot_load::{own_prefix, say_cost, say_not_kept, tell_ended};
 use crate::data::discover::Store;
 use crate::data::generate::Generator;
 use crate::data::mysql::{self, DumpOptions, LoadOptions, MysqlError, RestoreOptions, Server};
@@ -46,10 +46,7 @@ pub async fn create(
     let options = DumpOptions { mask, subset, ..DumpOptions::whole(&taking.prefix) };
     let meter = Meter::new("snapshot", session.reporter.clone());
     let dumped = mysql::dump(server, &writer, &options, &|progress| meter.tell(progress)).await?;
-    let parts = dumped
-        .tables
-        .iter()
-        .map(|table| Part { bytes: Some(table.bytes), ..Part::counted(&table.table, table.rows) });
+    let parts = dumped.tables.iter().map(Part::dumped);
     let source = [("source", json!(server.name())), ("database", json!(server.database()))];
     let taken = finish(session, writer, source, rules, Words::TABLES, parts.collect(), started).await?;
     for note in dumped.notes.into_iter().chain(server.note()) {
@@ -112,7 +109,7 @@ pub async fn keep(session: &Session, server: &Server) -> Result<(), OperationErr
     match mysql::keep_pristine(server).await {
         Ok(_) => Ok(()),
         Err(error @ MysqlError::Rights { .. }) => {
-            session.reporter.report(Event::Note(format!("no copy is kept for `snapshot reset`: {error}")));
+            say_not_kept(session, &error);
             Ok(())
         }
         Err(error) => Err(error.into()),

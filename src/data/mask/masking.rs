@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Classified, ColumnTreatment, Key, LeakCheck, LeakSearch, MaskError, Masker, TableTreatment};
+use super::{
+    Classified, ColumnTreatment, Key, Leak, LeakCheck, LeakSearch, MaskError, Masker, TableTreatment,
+};
 use crate::data::schema::{Schema, Table, TableName};
 
 /// How rows are masked.
@@ -111,6 +113,14 @@ impl Treatment {
 /// Lines without their ends.
 fn each(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+}
+
+/// Original values that came through, the texts beside the rows searched as well. None where someone still holds the search: not
+/// all would have been looked at.
+pub(in crate::data) fn came_through(search: Arc<Mutex<LeakSearch>>, texts: &[String]) -> Option<Vec<Leak>> {
+    let mut search = Arc::into_inner(search)?.into_inner().unwrap_or_else(PoisonError::into_inner);
+    texts.iter().flat_map(|text| text.lines()).for_each(|line| search.seen(line.as_bytes()));
+    Some(search.finish())
 }
 
 pub(in crate::data) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -39,7 +39,7 @@ pub use refused::{Open, Unclassified};
 pub use row::{MaskError, Masker, TableMasker};
 pub use suggest::suggest;
 
-pub(in crate::data) use masking::{Treatment, lock};
+pub(in crate::data) use masking::{Treatment, came_through, lock};
 
 #[cfg(test)]
 mod fixture;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
@@ -11,11 +11,12 @@ use futures::future::try_join_all;
 use super::connect::{Server, Session};
 use super::definitions::Definitions;
 use super::dump_moment::{Moment, query};
-use super::dump_rows::{Reading, drain, read_rows, store, write};
+use super::dump_rows::{Reading, read_rows, treated};
 use super::error::MysqlError;
 use super::streams;
-use crate::data::mask::{LeakSearch, Masking, Treatment, lock};
-use crate::data::progress::{OnProgress, Progress};
+use crate::data::mask::{LeakSearch, Masking, Treatment, came_through, lock};
+use crate::data::pieces::{drain, store, write};
+use crate::data::progress::{DumpedTable, OnProgress, Progress};
 use crate::data::schema::{Schema, TableName};
 use crate::data::snapshot::{StreamWriter, Writer};
 use crate::data::subset::{MysqlScript, Plan};
@@ -51,17 +52,6 @@ pub struct DumpReport {
     pub notes: Vec<String>,
     /// The time it took.
     pub took: Duration,
-}
-
-/// A table whose rows are in the snapshot.
-#[derive(Debug)]
-pub struct DumpedTable {
-    /// The table.
-    pub table: TableName,
-    /// Its rows.
-    pub rows: u64,
-    /// Bytes in the snapshot, before they are compressed.
-    pub bytes: u64,
 }
 
 /// Adds a database to a snapshot. After an error the snapshot cannot be finished: some of its streams were never ended.
@@ -141,11 +131,7 @@ fn text(definitions: &Definitions) -> String {
 
 /// Refuses a snapshot in which original values stand.
 fn nothing_came_through(search: Arc<Mutex<LeakSearch>>, texts: &[String]) -> Result<(), MysqlError> {
-    // Were it still held by someone, not all would have been searched: that is no clean snapshot either.
-    let search = Arc::into_inner(search).ok_or(MysqlError::Stopped("the search for original values"))?;
-    let mut search = search.into_inner().unwrap_or_else(PoisonError::into_inner);
-    texts.iter().flat_map(|text| text.lines()).for_each(|line| search.seen(line.as_bytes()));
-    let leaks = search.finish();
+    let leaks = came_through(search, texts).ok_or(MysqlError::Stopped("the search for original values"))?;
     if leaks.is_empty() { Ok(()) } else { Err(MysqlError::Leaks(leaks)) }
 }
 
@@ -217,7 +203,9 @@ impl Job<'_> {
         let stream = self.writer.stream(path, streams::attributes(table, &columns))?;
         let (to, from) = tokio::sync::mpsc::channel(1);
         let (name, treatment) = (table.clone(), self.treatment.clone());
-        let stored = tokio::task::spawn_blocking(move || store(from, stream, &name, &treatment));
+        let stored = tokio::task::spawn_blocking(move || {
+            store(from, stream, |lines| treated(&treatment, &name, lines))
+        });
         let total = AtomicU64::new(reading.estimate);
         let on_rows = |done| {
             let total = total.fetch_max(done, Ordering::Relaxed).max(done);

@@ -160,7 +160,7 @@ async fn others(session: &mut Session, database: &str) -> Result<Vec<String>, My
 /// What reads a table's rows in the order of its key, so that the same rows give the same text.
 pub(super) fn query(table: &Table, columns: &[Written], condition: Option<&str>) -> String {
     let list: Vec<String> = columns.iter().map(|column| column.way.select(&column.name)).collect();
-    let key = key(table);
+    let key = table.row_key();
     let order = if key.is_empty() {
         String::new()
     } else {
@@ -168,14 +168,4 @@ pub(super) fn query(table: &Table, columns: &[Written], condition: Option<&str>)
     };
     let condition = condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"));
     format!("SELECT {} FROM {}{condition}{order}", list.join(", "), super::sql::full_name(&table.name))
-}
-
-/// The columns that tell rows apart; none where there are no such.
-fn key(table: &Table) -> &[String] {
-    let never_null = |name: &String| table.column(name).is_some_and(|column| column.not_null);
-    let unique = table.uniques.iter().find(|unique| unique.columns.iter().all(never_null));
-    match unique {
-        Some(unique) if table.primary_key.is_empty() => &unique.columns,
-        _ => &table.primary_key,
-    }
 }

@@ -1,27 +1,16 @@
-//! Moves one table's rows from the server into a stream of a snapshot, a mebibyte at a time.
+//! Reads one table's rows, a mebibyte at a time.
 
 use bytes::Bytes;
 use mysql_async::prelude::Queryable;
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Sender;
 
 use super::columns::Written;
 use super::connect::Session;
 use super::error::{During, MysqlError};
 use super::row::{field, without_copy_escapes};
 use crate::data::mask::Treatment;
+use crate::data::pieces::{Gone, PIECE, Piece, end, send};
 use crate::data::schema::TableName;
-use crate::data::snapshot::{SnapshotError, Stream, StreamWriter};
-
-/// Bytes of rows that are handed on at once.
-const PIECE: usize = 1 << 20;
-
-/// What is handed on. Without an end, whoever waits for it knows that it never came to one.
-pub(super) enum Piece {
-    /// Whole lines.
-    Lines(Bytes),
-    /// There are no more than so many.
-    End(u64),
-}
 
 /// A table and what reads its rows.
 pub(super) struct Reading<'s> {
@@ -55,70 +44,26 @@ pub(super) async fn read_rows(
         piece.push(b'\n');
         if piece.len() >= PIECE {
             on_rows(rows);
-            send(&to, std::mem::replace(&mut piece, Vec::with_capacity(PIECE))).await?;
+            let whole = std::mem::replace(&mut piece, Vec::with_capacity(PIECE));
+            send(&to, whole.into()).await.map_err(gone)?;
         }
     }
     result.drop_result().await.during(task())?;
     on_rows(rows);
-    send(&to, piece).await?;
-    to.send(Piece::End(rows)).await.map_err(|_| STOPPED)?;
+    send(&to, piece.into()).await.map_err(gone)?;
+    end(&to, rows).await.map_err(gone)?;
     Ok(rows)
 }
 
-const STOPPED: MysqlError = MysqlError::Stopped("writing rows");
-
-/// Hands lines on and waits until they are taken: large rows would otherwise add up.
-async fn send(to: &Sender<Piece>, lines: Vec<u8>) -> Result<(), MysqlError> {
-    let is_large = lines.len() > 2 * PIECE;
-    to.send(Piece::Lines(lines.into())).await.map_err(|_| STOPPED)?;
-    if is_large {
-        drop(to.reserve().await.map_err(|_| STOPPED)?);
-    }
-    Ok(())
+/// Nobody takes the rows any more.
+fn gone(_: Gone) -> MysqlError {
+    MysqlError::Stopped("writing rows")
 }
 
-/// Treats rows and writes them, on a thread that may block; none where they never came to an end.
-pub(super) fn store(
-    mut from: Receiver<Piece>,
-    mut stream: StreamWriter,
-    table: &TableName,
-    treatment: &Treatment,
-) -> Result<Option<Stream>, MysqlError> {
-    while let Some(piece) = from.blocking_recv() {
-        match piece {
-            Piece::Lines(lines) => write(&mut stream, &treated(treatment, table, lines)?)?,
-            Piece::End(rows) => {
-                stream.attribute("rows", rows);
-                return Ok(Some(stream.finish()?));
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn treated(treatment: &Treatment, table: &TableName, lines: Bytes) -> Result<Bytes, MysqlError> {
+/// Rows as they are kept.
+pub(super) fn treated(treatment: &Treatment, table: &TableName, lines: Bytes) -> Result<Bytes, MysqlError> {
     match treatment {
         Treatment::Plain => Ok(lines),
         _ => Ok(without_copy_escapes(treatment.apply(table, lines)?.into()).into()),
     }
-}
-
-/// Treats rows and writes them nowhere.
-pub(super) fn drain(
-    mut from: Receiver<Piece>,
-    table: &TableName,
-    treatment: &Treatment,
-) -> Result<(), MysqlError> {
-    while let Some(Piece::Lines(lines)) = from.blocking_recv() {
-        treatment.apply(table, lines)?;
-    }
-    Ok(())
-}
-
-/// Writes to a stream.
-pub(super) fn write(stream: &mut StreamWriter, bytes: &[u8]) -> Result<(), MysqlError> {
-    std::io::Write::write_all(stream, bytes).map_err(|error| match error.downcast::<SnapshotError>() {
-        Ok(error) => error.into(),
-        Err(source) => SnapshotError::Io { what: "write", path: "the snapshot".to_owned(), source }.into(),
-    })
 }

@@ -15,19 +15,13 @@ fn rows_of(taken: Taken<'_>) -> String {
         || "1".to_owned(),
         |percent| {
             let limit = f64::from(PARTS) * percent / 100.0;
-            match key(table) {
-                Some(columns) => format!("{} % {PARTS} < {limit:.0}", hash(columns)),
-                None => format!("rand(1) * {PARTS} < {limit:.0}"),
+            match table.row_key() {
+                [] => format!("rand(1) * {PARTS} < {limit:.0}"),
+                columns => format!("{} % {PARTS} < {limit:.0}", hash(columns)),
             }
         },
     );
     format!("{} WHERE {sample}", full_name(&table.name))
-}
-
-/// The columns that tell rows apart.
-fn key(table: &Table) -> Option<&[String]> {
-    let uniques = table.uniques.iter().map(|unique| unique.columns.as_slice());
-    [table.primary_key.as_slice()].into_iter().chain(uniques).find(|columns| !columns.is_empty())
 }
 
 fn hash(columns: &[String]) -> String {

@@ -29,11 +29,11 @@ mod swap;
 mod types;
 
 pub use super::password::Password;
-pub use super::progress::{OnProgress, Progress};
+pub use super::progress::{DumpedTable, OnProgress, Progress};
 pub use catalogue::schema;
 pub use connect::{Credentials, Flavour, OLDEST_MARIADB, OLDEST_MYSQL, Server};
 pub use copies::CopyCost;
-pub use dump::{DumpOptions, DumpReport, DumpedTable, dump};
+pub use dump::{DumpOptions, DumpReport, dump};
 pub use error::{MysqlError, ServerFault};
 pub use learn::learn;
 pub use load::{LoadOptions, LoadReport, LoadedTable, load};

@@ -18,27 +18,12 @@ pub(super) const SCHEMA: &str = "schema.json";
 
 /// The path of one of a database's streams.
 pub(super) fn path(prefix: &str, name: &str) -> Result<StreamPath, SnapshotError> {
-    Ok(format!("{prefix}/{name}").parse()?)
+    Ok(StreamPath::below(prefix, name)?)
 }
 
 /// The path of a table's rows.
 pub(super) fn table_path(prefix: &str, table: &str) -> Result<StreamPath, SnapshotError> {
-    path(prefix, &format!("tables/{}.tsv", encoded(table)))
-}
-
-/// A name as part of a path: all that could be mistaken is written as `%2F`.
-fn encoded(name: &str) -> String {
-    let mut out = String::new();
-    for character in name.chars() {
-        let plain = !character.is_control() && !matches!(character, '%' | '/' | '\\' | '.');
-        if plain {
-            out.push(character);
-            continue;
-        }
-        let mut bytes = [0; 4];
-        out.extend(character.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
-    }
-    out
+    path(prefix, &format!("tables/{}.tsv", StreamPath::part(table)))
 }
 
 /// A table's rows in a snapshot.

@@ -2,9 +2,8 @@
 //! "Snapshot Synchronization Functions"), and pg_dump and further sessions read exactly that.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
@@ -12,13 +11,14 @@ use futures::future::try_join_all;
 use super::connect::{Server, Session};
 use super::dump_definitions::{after, definitions};
 use super::dump_moment::{Moment, Reading};
-use super::dump_rows::{copy_out, drain, store};
+use super::dump_rows::copy_out;
 use super::error::PostgresError;
 use super::fingerprint::fingerprint;
 use super::streams;
-use crate::data::mask::{LeakSearch, Masking, Treatment, lock};
-use crate::data::progress::{OnProgress, Progress};
-use crate::data::schema::{Schema, TableName};
+use crate::data::mask::{LeakSearch, Masking, Treatment, came_through, lock};
+use crate::data::pieces::{drain, store, write};
+use crate::data::progress::{DumpedTable, OnProgress, Progress};
+use crate::data::schema::Schema;
 use crate::data::snapshot::{StreamWriter, Writer};
 use crate::data::subset::Plan;
 
@@ -55,17 +55,6 @@ pub struct DumpReport {
     pub notes: Vec<String>,
     /// The time it took.
     pub took: Duration,
-}
-
-/// A table whose rows are in the snapshot.
-#[derive(Debug)]
-pub struct DumpedTable {
-    /// The table.
-    pub table: TableName,
-    /// Its rows.
-    pub rows: u64,
-    /// Bytes in the snapshot, before they are compressed.
-    pub bytes: u64,
 }
 
 /// Adds a database to a snapshot. After an error the snapshot cannot be finished: some of its streams
@@ -111,11 +100,8 @@ pub async fn dump(
 
 /// Refuses a snapshot in which original values stand.
 fn nothing_came_through(search: Arc<Mutex<LeakSearch>>, texts: &[String]) -> Result<(), PostgresError> {
-    // Were it still held by someone, not all would have been searched: that is no clean snapshot either.
-    let search = Arc::into_inner(search).ok_or(PostgresError::Stopped("the search for original values"))?;
-    let mut search = search.into_inner().unwrap_or_else(PoisonError::into_inner);
-    texts.iter().flat_map(|text| text.lines()).for_each(|line| search.seen(line.as_bytes()));
-    let leaks = search.finish();
+    let leaks =
+        came_through(search, texts).ok_or(PostgresError::Stopped("the search for original values"))?;
     if leaks.is_empty() { Ok(()) } else { Err(PostgresError::Leaks(leaks)) }
 }
 
@@ -189,7 +175,9 @@ impl Job<'_> {
             self.writer.stream(streams::table_path(&self.options.prefix, &table.name)?, attributes)?;
         let (to, from) = tokio::sync::mpsc::channel(1);
         let (name, treatment) = (table.name.clone(), self.treatment.clone());
-        let stored = tokio::task::spawn_blocking(move || store(from, stream, &name, &treatment));
+        let stored = tokio::task::spawn_blocking(move || {
+            store(from, stream, |lines| Ok::<_, PostgresError>(treatment.apply(&name, lines)?))
+        });
         let total = AtomicU64::new(table.rows);
         let on_rows = |done| {
             let total = total.fetch_max(done, Ordering::Relaxed).max(done);
@@ -222,7 +210,7 @@ impl Opened {
         let written = tokio::task::spawn_blocking(move || {
             for (mut stream, text) in self.0.into_iter().zip(texts) {
                 stream.attribute("fingerprint", fingerprint.as_str());
-                stream.write_all(text.as_bytes()).map_err(super::dump_rows::unwrap)?;
+                write(&mut stream, text.as_bytes())?;
                 stream.finish()?;
             }
             Ok(())

@@ -133,7 +133,7 @@ impl Moment {
 fn whole(table: &Table) -> String {
     let columns = name_list(table.written().map(|column| column.name.as_str()));
     let only = if table.partitioning.is_none() { "ONLY " } else { "" };
-    let key = key(table);
+    let key = table.row_key();
     let order = if key.is_empty() {
         String::new()
     } else {
@@ -145,14 +145,4 @@ fn whole(table: &Table) -> String {
 fn nothing(table: &Table) -> String {
     let columns = name_list(table.written().map(|column| column.name.as_str()));
     format!("SELECT {columns} FROM {} WHERE false", full_name(&table.name))
-}
-
-/// The columns that tell rows apart; none where there are no such.
-fn key(table: &Table) -> &[String] {
-    let never_null = |name: &String| table.column(name).is_some_and(|column| column.not_null);
-    let unique = table.uniques.iter().find(|unique| unique.columns.iter().all(never_null));
-    match unique {
-        Some(unique) if table.primary_key.is_empty() => &unique.columns,
-        _ => &table.primary_key,
-    }
 }

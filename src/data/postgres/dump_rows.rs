@@ -1,28 +1,13 @@
-//! Moves one table's rows from the server into a stream of a snapshot, a mebibyte at a time.
-
-use std::io::Write as _;
+//! Reads one table's rows, a mebibyte at a time.
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Sender;
 
 use super::connect::Session;
 use super::dump_moment::Reading;
 use super::error::{During, PostgresError, Shown, failed};
-use crate::data::mask::Treatment;
-use crate::data::schema::TableName;
-use crate::data::snapshot::{SnapshotError, Stream, StreamWriter};
-
-/// Bytes of rows that are handed on at once.
-const PIECE: usize = 1 << 20;
-
-/// What is handed on. Without an end, whoever waits for it knows that it never came to one.
-pub(super) enum Piece {
-    /// Whole lines.
-    Lines(Bytes),
-    /// There are no more than so many.
-    End(u64),
-}
+use crate::data::pieces::{Gone, PIECE, Piece, end, send};
 
 /// Reads a table's rows by a query and hands them on; gives their number. A row is in memory as a whole.
 pub(super) async fn copy_out(
@@ -42,67 +27,22 @@ pub(super) async fn copy_out(
         rows += 1;
         if piece.len() + line.len() > PIECE {
             on_rows(rows);
-            send(&to, std::mem::replace(&mut piece, BytesMut::with_capacity(PIECE)).freeze()).await?;
+            let whole = std::mem::replace(&mut piece, BytesMut::with_capacity(PIECE)).freeze();
+            send(&to, whole).await.map_err(gone)?;
         }
         if line.len() > PIECE {
-            send(&to, line).await?;
+            send(&to, line).await.map_err(gone)?;
         } else {
             piece.extend_from_slice(&line);
         }
     }
     on_rows(rows);
-    send(&to, piece.freeze()).await?;
-    to.send(Piece::End(rows)).await.map_err(|_| STOPPED)?;
+    send(&to, piece.freeze()).await.map_err(gone)?;
+    end(&to, rows).await.map_err(gone)?;
     Ok(rows)
 }
 
-const STOPPED: PostgresError = PostgresError::Stopped("writing rows");
-
-/// Hands lines on and waits until they are taken: large rows would otherwise add up.
-async fn send(to: &Sender<Piece>, lines: Bytes) -> Result<(), PostgresError> {
-    let is_large = lines.len() > PIECE;
-    to.send(Piece::Lines(lines)).await.map_err(|_| STOPPED)?;
-    if is_large {
-        drop(to.reserve().await.map_err(|_| STOPPED)?);
-    }
-    Ok(())
-}
-
-/// Treats rows and writes them, on a thread that may block; none where they never came to an end.
-pub(super) fn store(
-    mut from: Receiver<Piece>,
-    mut stream: StreamWriter,
-    table: &TableName,
-    treatment: &Treatment,
-) -> Result<Option<Stream>, PostgresError> {
-    while let Some(piece) = from.blocking_recv() {
-        match piece {
-            Piece::Lines(lines) => stream.write_all(&treatment.apply(table, lines)?).map_err(unwrap)?,
-            Piece::End(rows) => {
-                stream.attribute("rows", rows);
-                return Ok(Some(stream.finish()?));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// Treats rows and writes them nowhere.
-pub(super) fn drain(
-    mut from: Receiver<Piece>,
-    table: &TableName,
-    treatment: &Treatment,
-) -> Result<(), PostgresError> {
-    while let Some(Piece::Lines(lines)) = from.blocking_recv() {
-        treatment.apply(table, lines)?;
-    }
-    Ok(())
-}
-
-/// What writing to a stream failed with.
-pub(super) fn unwrap(error: std::io::Error) -> PostgresError {
-    match error.downcast::<SnapshotError>() {
-        Ok(error) => error.into(),
-        Err(source) => SnapshotError::Io { what: "write", path: "the snapshot".to_owned(), source }.into(),
-    }
+/// Nobody takes the rows any more.
+fn gone(_: Gone) -> PostgresError {
+    PostgresError::Stopped("writing rows")
 }

@@ -32,11 +32,11 @@ mod streams;
 mod types;
 
 pub use super::password::Password;
-pub use super::progress::{OnProgress, Progress};
+pub use super::progress::{DumpedTable, OnProgress, Progress};
 pub use catalogue::schema;
 pub use connect::{Credentials, NEWEST, OLDEST, Server};
 pub use copies::CopyCost;
-pub use dump::{DumpOptions, DumpReport, DumpedTable, dump};
+pub use dump::{DumpOptions, DumpReport, dump};
 pub use error::{PostgresError, ServerFault};
 pub use fingerprint::{Moved, fingerprint, moved};
 pub use learn::learn;

@@ -14,7 +14,7 @@ use super::databases::{Beside, Swap, check_rights, drop_database, drop_retired, 
 use super::dump::DumpOptions;
 use super::dump_definitions::{after, definitions};
 use super::dump_moment::{Moment, Reading};
-use super::dump_rows::{Piece, copy_out};
+use super::dump_rows::copy_out;
 use super::error::{During, PostgresError, Shown};
 use super::exclusive::Exclusive;
 use super::load::{LoadReport, LoadedTable, relations};
@@ -23,6 +23,7 @@ use super::restore_definitions::{Script, create_database};
 use super::sequences::set_sequences;
 use super::sql::{full_name, name_list};
 use crate::data::generate::Generator;
+use crate::data::pieces::Piece;
 use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::{Schema, TableName};
 

@@ -67,6 +67,26 @@ impl StreamPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What is called `name` below a prefix.
+    pub fn below(prefix: &str, name: &str) -> Result<Self, NameError> {
+        format!("{prefix}/{name}").parse()
+    }
+
+    /// A name as part of a path: all that could be mistaken is written as `%2F`.
+    pub fn part(name: &str) -> String {
+        let mut out = String::new();
+        for character in name.chars() {
+            let plain = !character.is_control() && !matches!(character, '%' | '/' | '\\' | '.');
+            if plain {
+                out.push(character);
+                continue;
+            }
+            let mut bytes = [0; 4];
+            out.extend(character.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
+        }
+        out
+    }
 }
 
 impl FromStr for StreamPath {

@@ -120,11 +120,10 @@ pub fn plan(schema: &Schema, request: &Request) -> Result<Plan, SubsetFaults> {
 
 /// How a table's rows are told apart.
 fn row_key(table: &Table) -> RowKey {
-    let never_null = |column: &String| table.column(column).is_some_and(|column| column.not_null);
-    let uniques = table.uniques.iter().map(|unique| &unique.columns);
-    let unique = uniques.filter(|columns| !columns.is_empty() && columns.iter().all(never_null));
-    let primary = Some(&table.primary_key).filter(|columns| !columns.is_empty());
-    primary.into_iter().chain(unique).next().map_or(RowKey::Place, |columns| RowKey::Columns(columns.clone()))
+    match table.row_key() {
+        [] => RowKey::Place,
+        columns => RowKey::Columns(columns.to_vec()),
+    }
 }
 
 fn planned(table: &Table) -> PlannedTable {
