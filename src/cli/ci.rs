@@ -110,7 +110,7 @@ fn show(global: &Global, finished: &Finished) {
     match global.output {
         Format::Text => printer::data(&text(&finished.report)),
         Format::Markdown => printer::data(&finished.summary),
-        format => printer::value(format, &finished.report),
+        format => printer::value(format, &finished.report.whole()),
     }
     let after = match (&finished.taken, finished.report.after) {
         (Some(taken), _) if !taken.kept.is_empty() => {

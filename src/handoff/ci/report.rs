@@ -33,6 +33,14 @@ pub struct Report {
     pub after: After,
 }
 
+/// A report as machines take it, its verdict first.
+#[derive(Debug, Serialize)]
+pub struct Whole<'a> {
+    verdict: &'static str,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
 /// A lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tested {
@@ -277,6 +285,11 @@ impl Report {
         } else {
             "passed"
         }
+    }
+
+    /// The same with its verdict first, for machines.
+    pub fn whole(&self) -> Whole<'_> {
+        Whole { verdict: self.verdict(), report: self }
     }
 
     /// The names of the commands that failed.

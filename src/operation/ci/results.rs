@@ -44,8 +44,7 @@ impl Runner<'_> {
         let xml = junit(report).map_err(std::io::Error::other);
         let xml =
             xml.map_err(|source| CiError::Write { path: self.out.directory().join("junit.xml"), source })?;
-        let json = serde_json::to_vec_pretty(&Whole { verdict_of_all: report.verdict(), report })
-            .unwrap_or_default();
+        let json = serde_json::to_vec_pretty(&report.whole()).unwrap_or_default();
         let files = [
             ("junit.xml", self.out.write("junit.xml", xml.as_bytes())?),
             ("result.json", self.out.write("result.json", &json)?),
@@ -83,13 +82,4 @@ impl Runner<'_> {
             }
         }
     }
-}
-
-/// A report with its verdict first.
-#[derive(serde::Serialize)]
-struct Whole<'a> {
-    #[serde(rename = "verdict")]
-    verdict_of_all: &'static str,
-    #[serde(flatten)]
-    report: &'a Report,
 }
