@@ -84,10 +84,7 @@ pub async fn dump(
         .filter(|table| kept(&table.name))
         .filter_map(|table| {
             let columns = columns.get(&table.name.name)?.as_slice();
-            let condition = match &script {
-                Some(script) => Some(script.condition(&table.name)),
-                None => None,
-            };
+            let condition = script.as_ref().map(|script| script.condition(&table.name));
             let (query, estimate) = (query(table, columns, condition), table.rows);
             Some(Reading { table: &table.name, columns, query, estimate })
         })
