@@ -10,7 +10,7 @@ use super::store::show;
 use super::{Global, printer};
 use crate::handoff::release::text;
 use crate::operation::error::OperationError;
-use crate::operation::release_revert::{self, Options, Reverted};
+use crate::operation::release_revert::{self, Between, Options, Reverted};
 use crate::operation::release_view;
 use crate::operation::session::Session;
 use crate::words::counted;
@@ -39,6 +39,9 @@ pub enum Verb {
         /// Go on where migrations or data lie between; data stays as it is
         #[arg(long)]
         keep_data: bool,
+        /// Bring back what stores held as well: the snapshots that were taken before the migrations between, or loaded there
+        #[arg(long, conflicts_with = "keep_data")]
+        restore_data: bool,
         /// How long to wait for everything to be ready, such as 90s or 10m; the profile's where unset
         #[arg(long, value_parser = super::settings::duration, value_name = "TIME")]
         timeout: Option<Duration>,
@@ -69,9 +72,14 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             show(global, &json!(diff), || text::difference(&diff));
             Ok(())
         }
-        Verb::Revert { number, keep_data, timeout } => {
+        Verb::Revert { number, keep_data, restore_data, timeout } => {
+            let data = match (keep_data, restore_data) {
+                (true, _) => Between::Keep,
+                (_, true) => Between::Restore,
+                _ => Between::Stop,
+            };
             let timeout = timeout.unwrap_or(Duration::from_secs(session.config.profile.timeout_seconds));
-            let options = Options { to: number, keep_data, timeout };
+            let options = Options { to: number, data, timeout };
             let reverted = release_revert::run(&session, &options).await?;
             show(global, &json!(reverted), || said(&reverted));
             Ok(())

@@ -173,7 +173,8 @@ pub async fn secure(
         } else {
             take(session, existing, store, &name, &first.named.name).await?;
             known.taken.retain(|one| one.snapshot != name.as_str());
-            known.taken.push(Taken { store: store.name(), snapshot: name.to_string() });
+            let migrations = losing.iter().map(|one| one.named.name.clone()).collect();
+            known.taken.push(Taken { store: store.name(), snapshot: name.to_string(), migrations });
             known.unfinished.as_mut().map(|run| run.snapshots.insert(name.to_string()));
             drop_old(session, &mut known.taken, &store.name()).await?;
             migrated::record(session, &known)?;

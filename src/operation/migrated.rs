@@ -40,6 +40,9 @@ pub struct Taken {
     pub store: String,
     /// The snapshot.
     pub snapshot: String,
+    /// The migrations that it was taken before, as the configuration names them.
+    #[serde(default)]
+    pub migrations: Vec<String>,
 }
 
 /// What is remembered; nothing of a cluster that never migrated.

@@ -56,6 +56,7 @@ pub mod release;
 mod release_carry;
 pub mod release_images;
 pub mod release_record;
+mod release_restore;
 pub mod release_revert;
 pub mod release_view;
 pub mod relieve;

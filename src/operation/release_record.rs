@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use super::error::OperationError;
 use super::gather::Desired;
+use super::migrated::Taken;
 use super::migrations::{self, Migration};
 use super::release::{Book, Draft};
 use super::session::{Existing, Session};
 use super::up::INVENTORY;
-use super::{datasets, fault, judged, lock, release_images, stores, tree};
+use super::{datasets, fault, judged, lock, migrated, release_images, stores, tree};
 use crate::data::discover::{Store, StoreKind};
 use crate::data::{mysql, postgres};
 use crate::event::Event;
-use crate::handoff::release::{Content, Digests, Held, Ledger, Made, Ran, Record, takes};
+use crate::handoff::release::{Before, Content, Digests, Held, Ledger, Made, Ran, Record, takes};
 use crate::image::DeliveryReport;
 use crate::image::name::normalised;
 use crate::manifest::{Object, Rendered};
@@ -174,6 +175,7 @@ fn ran(
     images: &BTreeMap<String, Digests>,
 ) -> Result<Vec<Ran>, OperationError> {
     let named = migrations::named(session, &desired.rendered)?;
+    let taken = migrated::recorded(session).taken;
     let told = judged::all(&session.config, &desired.rendered, &|_| false)?;
     let ran = told.into_iter().zip(&named).map(|(told, migration)| {
         let objects: Vec<&Object> = match migration {
@@ -183,7 +185,13 @@ fn ran(
             }
         };
         let hash = fingerprint(&desired.rendered, &objects, images);
-        Ran { name: told.name, hash, reversible: told.verdict.word().into() }
+        let own = |taken: &&Taken| taken.migrations.contains(&told.name);
+        let newest: BTreeMap<&str, &str> =
+            taken.iter().filter(own).map(|taken| (taken.store.as_str(), taken.snapshot.as_str())).collect();
+        let before = newest
+            .into_iter()
+            .map(|(store, snapshot)| Before { store: store.into(), snapshot: snapshot.into() });
+        Ran { before: before.collect(), hash, reversible: told.verdict.word().into(), name: told.name }
     });
     Ok(ran.collect())
 }
@@ -211,7 +219,11 @@ fn fingerprint(rendered: &Rendered, objects: &[&Object], images: &BTreeMap<Strin
 }
 
 /// What stores hold, as far as devcluster gave it to them.
-async fn data(session: &Session, desired: &Desired, existing: &Existing) -> BTreeMap<String, Held> {
+pub(super) async fn data(
+    session: &Session,
+    desired: &Desired,
+    existing: &Existing,
+) -> BTreeMap<String, Held> {
     let known = stores::all(desired);
     let recorded = datasets::recorded(session).into_iter();
     let held = recorded.filter_map(|(store, loaded)| Some((store, loaded.into_iter().next()?)));

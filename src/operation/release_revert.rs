@@ -13,8 +13,10 @@ use super::release::{Book, Draft};
 use super::release_record::{self, who};
 use super::session::{Existing, Session};
 use super::up::{self, Look, Work};
-use super::{fault, ground, images, release_images, release_view, restart, synced};
+use super::{fault, ground, images, release_images, release_restore, release_view, restart, synced};
 use crate::apply::{self, ApplyOptions};
+use crate::data::discover::Store;
+use crate::data::snapshot::SnapshotName;
 use crate::event::Event;
 use crate::handoff::release::diff::Changed;
 use crate::handoff::release::takes::{self, Renames, no_drain, read_at_start};
@@ -26,10 +28,21 @@ use crate::manifest::{Object, ObjectId, Rendered};
 pub struct Options {
     /// The release.
     pub to: u64,
-    /// Whether to go on where data or migrations lie between, with the data as it is.
-    pub keep_data: bool,
+    /// What happens where data or migrations lie between.
+    pub data: Between,
     /// How long to wait for readiness.
     pub timeout: Duration,
+}
+
+/// What happens where data or migrations lie between two releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Between {
+    /// The revert stops before it changes anything.
+    Stop,
+    /// It goes on, with the data as it is.
+    Keep,
+    /// It brings the snapshots of then back as well.
+    Restore,
 }
 
 /// What a revert did.
@@ -63,6 +76,10 @@ struct Way {
     desired: Desired,
     diff: ReleaseDiff,
     dues: Vec<Renames>,
+    /// Jobs that migrate, as they stand now.
+    migrating: BTreeSet<ObjectId>,
+    /// Snapshots to bring back, by store.
+    restores: Vec<(Store, SnapshotName)>,
 }
 
 /// Goes back. Nothing is changed before all that it takes is known to be there.
@@ -94,9 +111,14 @@ pub async fn run(session: &Session, options: &Options) -> Result<Reverted, Opera
     };
     let mut going = Going { work, way: &way, started };
     let changed = going.change().await?;
+    release_restore::load(session, &existing, &way.desired, &way.restores).await?;
     let told = going.finish().await?;
-    let release = if changed || !is_same(&way.from.content, &way.to.content) {
-        Some(record(session, &existing, &book, &way).await?.number)
+    let restored = options.data == Between::Restore;
+    if restored {
+        release_restore::run_anew(&existing, &mut going.work.look.inventory, &way.migrating).await?;
+    }
+    let release = if changed || restored || !is_same(&way.from.content, &way.to.content) {
+        Some(record(session, &existing, &book, &way, restored).await?.number)
     } else {
         None
     };
@@ -126,7 +148,7 @@ async fn prepare(
         return Err(ReleaseError::Empty { number: to.number }.into());
     }
     let between = crossing(&from.content, &to.content);
-    if !between.is_empty() && !options.keep_data {
+    if !between.is_empty() && options.data == Between::Stop {
         let crossing = Box::new(between);
         return Err(ReleaseError::Crossing { from: from.number, to: to.number, crossing }.into());
     }
@@ -152,7 +174,11 @@ async fn prepare(
         let source_words = release_images::sources(&to);
         return Err(ReleaseError::Shape { number: to.number, reasons, source_words }.into());
     }
-    Ok(Way { ledger, from, to, kept, desired, diff, dues })
+    let restores = match options.data {
+        Between::Restore => release_restore::find(session, &desired, &between).await?,
+        Between::Stop | Between::Keep => Vec::new(),
+    };
+    Ok(Way { ledger, from, to, kept, desired, diff, dues, migrating, restores })
 }
 
 /// The objects of a release, but Jobs that migrate as they stand now: an older one would run again.
@@ -284,21 +310,25 @@ impl Going<'_> {
     }
 }
 
-/// Records the revert: what the system is made of is the release's, what stores hold and what migrated is as it was.
+/// Records the revert: what the system is made of is the release's; what stores hold and what migrated is as it was, or where
+/// snapshots were brought back the release's, too.
 async fn record(
     session: &Session,
     existing: &Existing,
     book: &Book,
     way: &Way,
+    restored: bool,
 ) -> Result<Record, OperationError> {
     let started = Instant::now();
     let Record { content: from, .. } = &way.from;
-    let content = Content {
-        objects: way.kept.clone(),
-        images: way.to.content.images.clone(),
-        data: from.data.clone(),
-        migrations: from.migrations.clone(),
+    let (data, migrations) = if restored {
+        (release_record::data(session, &way.desired, existing).await, way.to.content.migrations.clone())
+    } else {
+        (from.data.clone(), from.migrations.clone())
     };
+    let stands = |kept: &&Kept| !(restored && way.migrating.contains(&kept.id));
+    let objects = way.kept.iter().filter(stands).cloned().collect();
+    let content = Content { objects, images: way.to.content.images.clone(), data, migrations };
     let by = who(session.config.directory()).await;
     let Record { lock, tree, commit, .. } = way.to.clone();
     let made = Made::Revert { to: way.to.number };

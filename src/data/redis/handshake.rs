@@ -60,7 +60,7 @@ impl Delay {
             return None;
         };
         let [_, Reply::Bulk(seconds)] = known.as_slice() else { return None };
-        let seconds = Some(seconds.to_vec()).filter(|seconds| seconds != b"0")?;
+        let seconds = Some(seconds.clone()).filter(|seconds| seconds != b"0")?;
         match link.reply(TASK, &[b"CONFIG", b"SET", Self::NAME, b"0"]).await.ok()? {
             Reply::Fault(_) => None,
             _ => Some(Self { link, seconds }),

@@ -1,14 +1,17 @@
 //! What of data lies between two releases: no going back by applying manifests undoes it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::record::{Content, Held, Ran};
+use crate::handoff::migration::Verdict;
 
 /// What lies between two releases.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Crossing {
-    /// Migrations that ran here and had not run there.
+    /// Migrations that ran here and had not run there, but for those that took nothing away and that the old code runs on.
     pub migrations: Vec<Ran>,
     /// Stores that hold something else here than there.
     pub data: Vec<Moved>,
@@ -32,15 +35,36 @@ impl Crossing {
         self.migrations.is_empty() && self.data.is_empty()
     }
 
+    /// The snapshots that bring back what stores held there, by store: what was loaded there where something else was loaded
+    /// since, else what was taken before the first of the migrations between.
+    pub fn restores(&self) -> BTreeMap<&str, &str> {
+        let mut found = BTreeMap::new();
+        for before in self.migrations.iter().flat_map(|ran| &ran.before) {
+            found.entry(before.store.as_str()).or_insert(before.snapshot.as_str());
+        }
+        for moved in &self.data {
+            let there = moved.there.as_ref().and_then(|held| held.from.strip_prefix("snapshot "));
+            if let Some(snapshot) = there {
+                found.insert(moved.store.as_str(), snapshot);
+            }
+        }
+        found
+    }
+
     /// A sentence for each thing that lies between.
     pub fn sentences(&self) -> Vec<String> {
         let migrations = self.migrations.iter().map(|ran| {
-            let word = match ran.reversible.as_str() {
-                "unknown" => "nothing tells that it can be undone",
-                "lossless" => "its statements lose nothing",
-                _ => "it cannot be undone",
+            let word = match ran.verdict() {
+                Verdict::Additive => "it took nothing away",
+                Verdict::Undoable => "it lost nothing, but the old code may not run on it",
+                Verdict::Unknown => "nothing tells that it can be taken back",
+                Verdict::OneWay => "it cannot be taken back",
             };
-            format!("migration {} ran ({}): {word}", ran.name, short(&ran.hash))
+            let back = ran
+                .before
+                .iter()
+                .map(|before| format!("; {} as it was before is snapshot {}", before.store, before.snapshot));
+            format!("migration {} ran ({}): {word}{}", ran.name, short(&ran.hash), back.collect::<String>())
         });
         let data = self.data.iter().map(|moved| {
             let what = |held: &Option<Held>| {
@@ -58,10 +82,15 @@ fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }
 
-/// What of data lies between `from`, where the system is, and `to`, where it is to go.
-pub fn crossing(from: &Content, to: &Content) -> Crossing {
+/// Migrations that ran on the way to `from` and not on the way to `to`.
+pub fn ran_between(from: &Content, to: &Content) -> Vec<Ran> {
     let ran_there =
         |ran: &&Ran| to.migrations.iter().any(|other| (&other.name, &other.hash) == (&ran.name, &ran.hash));
+    from.migrations.iter().filter(|ran| !ran_there(ran)).cloned().collect()
+}
+
+/// What of data lies between `from`, where the system is, and `to`, where it is to go.
+pub fn crossing(from: &Content, to: &Content) -> Crossing {
     let stores: std::collections::BTreeSet<&String> = from.data.keys().chain(to.data.keys()).collect();
     let differs = |here: Option<&Held>, there: Option<&Held>| match (here, there) {
         // A schema that is not known is no difference.
@@ -70,7 +99,10 @@ pub fn crossing(from: &Content, to: &Content) -> Crossing {
         _ => true,
     };
     Crossing {
-        migrations: from.migrations.iter().filter(|ran| !ran_there(ran)).cloned().collect(),
+        migrations: ran_between(from, to)
+            .into_iter()
+            .filter(|ran| ran.verdict() != Verdict::Additive)
+            .collect(),
         data: stores
             .into_iter()
             .filter(|store| differs(from.data.get(*store), to.data.get(*store)))
@@ -88,9 +120,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::handoff::release::record::Before;
 
     fn ran(name: &str, hash: &str) -> Ran {
-        Ran { name: name.into(), hash: hash.into(), reversible: "unknown".into() }
+        Ran { name: name.into(), hash: hash.into(), reversible: "unknown".into(), before: Vec::new() }
     }
 
     fn held(digest: &str) -> Held {
@@ -114,7 +147,7 @@ mod tests {
         assert_eq!(found.data.len(), 1);
         let said = found.sentences().join("\n");
         assert!(
-            said.contains("migration shop/migrate ran (b): nothing tells that it can be undone"),
+            said.contains("migration shop/migrate ran (b): nothing tells that it can be taken back"),
             "{said}"
         );
         assert!(said.contains("shop/db holds snapshot demo (2); there it held snapshot demo (1)"), "{said}");
@@ -124,6 +157,22 @@ mod tests {
             (0, 1),
             "what never ran here is no matter"
         );
+    }
+
+    #[test]
+    fn what_takes_nothing_away_is_no_matter_and_the_first_snapshot_counts() {
+        let before = |snapshot: &str| vec![Before { store: "shop/db".into(), snapshot: snapshot.into() }];
+        let mut here = content(&[("m", "a"), ("m", "b"), ("m", "c")], &[("shop/db", "1")]);
+        here.migrations[0].reversible = "additive".into();
+        (here.migrations[1].before, here.migrations[2].before) = (before("first"), before("second"));
+        let there = content(&[], &[("shop/db", "1")]);
+        let found = crossing(&here, &there);
+        assert_eq!(found.migrations, here.migrations[1..]);
+        assert_eq!(found.restores(), BTreeMap::from([("shop/db", "first")]));
+        let said = found.sentences().join("\n");
+        assert!(said.contains("shop/db as it was before is snapshot first"), "{said}");
+        let elsewhere = content(&[], &[("shop/db", "2")]);
+        assert_eq!(crossing(&here, &elsewhere).restores(), BTreeMap::from([("shop/db", "demo")]));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::crossing::{Moved, crossing};
+use super::crossing::{Moved, crossing, ran_between};
 use super::record::{Content, Digests, Ran, is_secret};
 use crate::manifest::{Object, ObjectId};
 
@@ -97,7 +97,6 @@ pub fn diff(
         let fields = fields(&was.value, &is.value, is_secret(id));
         (!fields.is_empty()).then(|| Changed { id: id.clone(), fields })
     });
-    let between = crossing(is, was);
     ReleaseDiff {
         from,
         to,
@@ -105,8 +104,8 @@ pub fn diff(
         went: owned(before.difference(&after).collect()),
         changed: changed.collect(),
         images: images(was, is),
-        data: between.data,
-        migrations: between.migrations,
+        data: crossing(is, was).data,
+        migrations: ran_between(is, was),
     }
 }
 

@@ -67,7 +67,7 @@ pub enum ReleaseError {
     },
     /// What cannot be taken back lies between.
     #[error(
-        "going from release {from} to {to} leaves data as it is, and what lies between cannot be taken back:{}\n  nothing was changed; --keep-data goes on, with the data as it is now", listed(&.crossing.sentences())
+        "going from release {from} to {to} leaves data as it is, and what lies between cannot be taken back:{}\n  nothing was changed; {}--keep-data goes on, with the data as it is now", listed(&.crossing.sentences()), if .crossing.restores().is_empty() { "" } else { "--restore-data brings those snapshots back as well; " }
     )]
     Crossing {
         /// Where the system is.

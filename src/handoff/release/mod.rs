@@ -14,8 +14,8 @@ pub mod takes;
 pub mod text;
 
 pub use blob::{Blob, Pack, packs};
-pub use crossing::{Crossing, crossing};
+pub use crossing::{Crossing, crossing, ran_between};
 pub use diff::{ReleaseDiff, diff};
 pub use error::ReleaseError;
 pub use ledger::{Fault, Ledger};
-pub use record::{Content, Digests, Held, Kept, Made, Place, Ran, Record};
+pub use record::{Before, Content, Digests, Held, Kept, Made, Place, Ran, Record};

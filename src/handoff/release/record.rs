@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::handoff::migration::Verdict;
 use crate::manifest::ObjectId;
 
 /// The format written here.
@@ -100,8 +101,27 @@ pub struct Ran {
     pub name: String,
     /// Tells what it ran: its object and the bytes of its images.
     pub hash: String,
-    /// Whether it can be undone: `unknown` counts as no.
+    /// Whether it can be taken back, in a verdict's word; what is no such word counts as `unknown`.
     pub reversible: String,
+    /// The snapshots that were taken before it ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Before>,
+}
+
+impl Ran {
+    /// Whether it can be taken back.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(&self.reversible).unwrap_or_default()
+    }
+}
+
+/// A snapshot of a store as it was before a migration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Before {
+    /// The store, `NAMESPACE/NAME`.
+    pub store: String,
+    /// The snapshot in the project's catalogue.
+    pub snapshot: String,
 }
 
 /// What a system is made of.
@@ -236,7 +256,12 @@ pub(super) mod tests {
     fn a_migration_counts_once_for_what_it_ran() {
         let mut content = Content::default();
         for hash in ["a", "a", "b"] {
-            content.ran(Ran { name: "m".into(), hash: hash.into(), reversible: "unknown".into() });
+            content.ran(Ran {
+                name: "m".into(),
+                hash: hash.into(),
+                reversible: "unknown".into(),
+                before: Vec::new(),
+            });
         }
         assert_eq!(content.migrations.len(), 2);
     }
