@@ -25,7 +25,6 @@
 
 pub mod amounts;
 pub mod approval;
-pub mod attestation_read;
 pub mod build;
 pub mod canonical;
 pub mod ci;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use k8s_openapi::jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::branches::Branch;
 use super::git::Git;
@@ -11,9 +12,12 @@ use super::handoff_error::HandoffError;
 use super::verify;
 use crate::config::{Config, Environment};
 use crate::handoff::approval::{self, Approval, Approvals, attestation_path};
-use crate::handoff::attestation_read;
+use crate::handoff::ci;
 use crate::handoff::layout::Files;
 use crate::handoff::message::{self, Message, short};
+
+/// More bytes than a statement ever has.
+const LARGEST: usize = 8 << 20;
 
 /// An approval that is given.
 #[derive(Debug, Clone)]
@@ -40,25 +44,23 @@ pub(super) async fn record(
     let path = &approve.attestation;
     let content = std::fs::read(path).map_err(|source| HandoffError::Io { path: path.clone(), source })?;
     let refused = |reason: String| HandoffError::Attestation { path: path.display().to_string(), reason };
-    let tested = attestation_read::read(&content).map_err(refused)?;
-    if let Some(objection) = tested.objection(lock) {
-        return Err(refused(objection));
-    }
+    speaks_for(&content, lock).map_err(refused)?;
+    let digest = digest(&content);
     let by = who(git, approve.by.as_deref()).await?;
     let mut approvals = match &branch.base {
         Some(base) => known(git, base, branch, lock).await?,
         None => Approvals { lock: lock.to_owned(), approvals: Vec::new() },
     };
-    let same = |known: &&Approval| known.by == by && known.attestation == tested.digest;
+    let same = |known: &&Approval| known.by == by && known.attestation == digest;
     if let Some(known) = approvals.approvals.iter().find(same) {
         return Ok((known.clone(), false));
     }
     let at = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default().to_string();
-    let given = Approval { by, at, attestation: tested.digest.clone() };
+    let given = Approval { by, at, attestation: digest.clone() };
     approvals.approvals.push(given.clone());
     let mut files = Files::new();
     files.insert(approval::path(lock), approval::write(&approvals).into_bytes());
-    files.insert(attestation_path(&tested.digest), content);
+    files.insert(attestation_path(&digest), content);
     let message =
         Message::new(format!("{}: lock {} approved by {}", environment.name, short(lock), given.by))
             .trailer(message::APPROVED_BY, &given.by)
@@ -97,11 +99,24 @@ async fn objection(
     let Some(content) = git.file(base, &attestation_path(&approval.attestation)).await? else {
         return Ok(Some("its attestation is gone".into()));
     };
-    Ok(match attestation_read::read(&content) {
-        Ok(tested) if tested.digest == approval.attestation => tested.objection(lock),
-        Ok(_) => Some("its attestation was changed".into()),
-        Err(reason) => Some(format!("its attestation {reason}")),
-    })
+    if digest(&content) != approval.attestation {
+        return Ok(Some("its attestation was changed".into()));
+    }
+    Ok(speaks_for(&content, lock).err().map(|reason| format!("its attestation {reason}")))
+}
+
+/// Whether a statement is about the lock and says that all passed; why not where it does not.
+fn speaks_for(statement: &[u8], lock: &str) -> Result<(), String> {
+    if statement.len() > LARGEST {
+        return Err("is too large for a statement".into());
+    }
+    let text = std::str::from_utf8(statement).map_err(|error| format!("is no text: {error}"))?;
+    ci::check(text, lock).map(drop).map_err(|refusal| refusal.to_string())
+}
+
+/// SHA-256, hex.
+fn digest(content: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(content))
 }
 
 async fn known(git: &Git, base: &str, branch: &Branch, lock: &str) -> Result<Approvals, HandoffError> {

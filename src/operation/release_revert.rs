@@ -152,6 +152,9 @@ async fn prepare(
         let crossing = Box::new(between);
         return Err(ReleaseError::Crossing { from: from.number, to: to.number, crossing }.into());
     }
+    if options.data == Between::Restore && !between.is_restorable() {
+        return Err(ReleaseError::NotRestorable { to: to.number, crossing: Box::new(between) }.into());
+    }
     let (kept, migrating) = going_back_without_migrating(&from.content, &to.content);
     let reading = async {
         let (mine, theirs): (Vec<Kept>, Vec<Kept>) =

@@ -131,7 +131,7 @@ fn production_takes_no_lock_that_nobody_approved() {
         assert!(said.contains("has no approval") || said.contains("no approval that holds"), "{said}");
     }
     let root = project.root();
-    let attestation = project.attestation("a.json", &root, &[("ready", "passed")]);
+    let attestation = project.attestation("a.json", &root, &[("lock", "passed"), ("up", "passed")]);
     let approve = ["promote", "--to", "production", "--approve", "--attestation", &attestation];
     assert_eq!(project.devcluster(&approve).0, 0);
     let handed = project.json(&["handoff", "--to", "production"]);

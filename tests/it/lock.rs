@@ -73,6 +73,8 @@ fn shop() -> Option<Project> {
     }
     let project = empty();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop"), project.path());
+    // The example comes with its own.
+    std::fs::remove_file(project.path().join("devcluster.lock")).unwrap();
     Some(project)
 }
 
@@ -123,6 +125,14 @@ fn elsewhere(project: &Project) {
         std::fs::remove_file(below.join("other.lock")).unwrap();
         assert_eq!(other, lock);
     }
+}
+
+#[test]
+fn the_examples_own_lock_is_of_what_is_there() {
+    let Some(project) = shop() else { return };
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
+    let (code, said) = run(project.command(&["verify"]).current_dir(&example));
+    assert_eq!(code, 0, "{said}write it anew: cd examples/shop && devcluster lock");
 }
 
 #[test]

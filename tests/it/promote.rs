@@ -4,6 +4,7 @@ use crate::repository::Repository;
 
 const STAGING: &str = "environments/staging";
 const PRODUCTION: &str = "environments/production";
+const PASSED: &[(&str, &str)] = &[("lock", "passed"), ("up", "passed")];
 const PROMOTE: [&str; 5] = ["promote", "--from", "staging", "--to", "production"];
 
 fn staged() -> (Repository, String) {
@@ -43,7 +44,8 @@ fn production_gets_a_lock_that_was_approved_on_its_own_attestation() {
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("promote --to production --approve --attestation"), "{said}");
 
-    let good = project.attestation("good.json", &root, &[("ready", "passed"), ("data", "skipped")]);
+    let good =
+        project.attestation("good.json", &root, &[("lock", "passed"), ("up", "passed"), ("data", "skipped")]);
     let (code, said) = approve(&project, &good);
     assert_eq!(code, 0, "{said}");
     let recorded = project.git(&["rev-parse", PRODUCTION]);
@@ -79,7 +81,7 @@ fn production_gets_a_lock_that_was_approved_on_its_own_attestation() {
 #[test]
 fn an_approval_is_of_one_lock() {
     let (project, root) = staged();
-    let good = project.attestation("good.json", &root, &[("ready", "passed")]);
+    let good = project.attestation("good.json", &root, PASSED);
     assert_eq!(approve(&project, &good).0, 0);
     assert_eq!(project.devcluster(&PROMOTE).0, 0);
     edit_branch(&project, PRODUCTION, "README.md", Some("ours\n"));
@@ -91,10 +93,10 @@ fn an_approval_is_of_one_lock() {
     assert!(said.contains(&next[..12]), "{said}");
     let (code, said) = approve(&project, &good);
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("it is about lock"), "{said}");
+    assert!(said.contains("is about another lock"), "{said}");
 
     // Both steps at once, by somebody who is named.
-    let good = project.attestation("next.json", &next, &[("ready", "passed")]);
+    let good = project.attestation("next.json", &next, PASSED);
     let both = [&PROMOTE[..], &["--approve", "--attestation", &good, "--by", "Bob"]].concat();
     let promoted = project.json(&both);
     assert_eq!(
@@ -114,17 +116,24 @@ fn attestations_that_do_not_speak_for_the_lock_are_refused() {
     let (project, root) = staged();
     let other = "ab".repeat(32);
     let cases = [
-        (project.attestation("o.json", &other, &[("ready", "passed")]), "it is about lock"),
-        (project.attestation("f.json", &root, &[("ready", "passed"), ("smoke", "failed")]), "failed: smoke"),
-        (project.attestation("s.json", &root, &[("ready", "skipped")]), "nothing that passed"),
-        (project.beside("project/devcluster.yaml").display().to_string(), "is no attestation"),
+        (project.attestation("o.json", &other, PASSED), "is about another lock"),
+        (
+            project.attestation(
+                "f.json",
+                &root,
+                &[("lock", "passed"), ("up", "passed"), ("smoke", "failed")],
+            ),
+            "smoke: failed",
+        ),
+        (project.attestation("s.json", &root, &[("lock", "passed"), ("up", "skipped")]), "up: skipped"),
+        (project.beside("project/devcluster.yaml").display().to_string(), "is no statement of"),
     ];
     for (attestation, wanted) in cases {
         let (code, said) = approve(&project, &attestation);
         assert_eq!(code, 2, "{said}");
         assert!(said.contains(wanted), "{said}");
     }
-    let good = project.attestation("good.json", &root, &[("ready", "passed")]);
+    let good = project.attestation("good.json", &root, PASSED);
     let forged = [
         "promote",
         "--to",
@@ -142,17 +151,14 @@ fn attestations_that_do_not_speak_for_the_lock_are_refused() {
 #[test]
 fn records_and_manifests_that_were_edited_are_told() {
     let (project, root) = staged();
-    let good = project.attestation("good.json", &root, &[("ready", "passed")]);
+    let good = project.attestation("good.json", &root, PASSED);
     assert_eq!(approve(&project, &good).0, 0);
     let attestations =
         project.git(&["ls-tree", "-r", "--name-only", PRODUCTION, ".devcluster/attestations/"]);
     edit_branch(&project, PRODUCTION, &attestations, Some("{}"));
     let (code, said) = project.devcluster(&PROMOTE);
     assert_eq!(code, 1, "{said}");
-    assert!(
-        said.contains("that of Ada <ada@example.com> does not: its attestation is no attestation"),
-        "{said}"
-    );
+    assert!(said.contains("that of Ada <ada@example.com> does not: its attestation was changed"), "{said}");
     edit_branch(&project, PRODUCTION, &attestations, None);
     assert!(project.devcluster(&PROMOTE).1.contains("its attestation is gone"));
     edit_branch(&project, PRODUCTION, &format!(".devcluster/approvals/{root}.json"), Some("{"));

@@ -149,15 +149,19 @@ impl Repository {
 
     /// An attestation about a lock, beside the project.
     pub fn attestation(&self, name: &str, lock: &str, results: &[(&str, &str)]) -> String {
-        let steps: Vec<Value> = results
-            .iter()
-            .map(|(name, result)| json!({"name": name, "annotations": {"result": result}}))
-            .collect();
+        let steps: Vec<Value> =
+            results.iter().map(|(name, result)| json!({"name": name, "verdict": result})).collect();
+        let failed = results.iter().any(|(_, result)| *result == "failed");
+        let result = json!({"verdict": if failed { "failed" } else { "passed" }, "steps": steps});
         let statement = json!({
             "_type": "https://in-toto.io/Statement/v1",
             "subject": [{"name": "devcluster.lock", "digest": {"sha256": lock}}],
             "predicateType": "https://slsa.dev/provenance/v1",
-            "predicate": {"buildDefinition": {}, "runDetails": {"builder": {"id": "x"}, "byproducts": steps}},
+            "predicate": {
+                "buildDefinition": {"buildType": "https://devcluster.dev/ci/v1"},
+                "runDetails": {"builder": {"id": "x"}},
+                "devcluster_result": result,
+            },
         });
         let path = self.beside(name);
         std::fs::write(&path, statement.to_string()).unwrap();

@@ -1,6 +1,6 @@
 //! What of data lies between two releases: no going back by applying manifests undoes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -44,11 +44,25 @@ impl Crossing {
         }
         for moved in &self.data {
             let there = moved.there.as_ref().and_then(|held| held.from.strip_prefix("snapshot "));
-            if let Some(snapshot) = there {
-                found.insert(moved.store.as_str(), snapshot);
-            }
+            match there {
+                Some(snapshot) => found.insert(moved.store.as_str(), snapshot),
+                // What was taken since is of other data.
+                None => found.remove(moved.store.as_str()),
+            };
         }
         found
+    }
+
+    /// Stores that no snapshot puts back as they were there.
+    pub fn lost(&self) -> BTreeSet<&str> {
+        let restored = self.restores();
+        let moved = self.data.iter().map(|moved| moved.store.as_str());
+        moved.filter(|store| !restored.contains_key(store)).collect()
+    }
+
+    /// Whether snapshots put everything back that lies between.
+    pub fn is_restorable(&self) -> bool {
+        self.lost().is_empty() && self.migrations.iter().all(|ran| !ran.before.is_empty())
     }
 
     /// A sentence for each thing that lies between.
@@ -91,7 +105,7 @@ pub fn ran_between(from: &Content, to: &Content) -> Vec<Ran> {
 
 /// What of data lies between `from`, where the system is, and `to`, where it is to go.
 pub fn crossing(from: &Content, to: &Content) -> Crossing {
-    let stores: std::collections::BTreeSet<&String> = from.data.keys().chain(to.data.keys()).collect();
+    let stores: BTreeSet<&String> = from.data.keys().chain(to.data.keys()).collect();
     let differs = |here: Option<&Held>, there: Option<&Held>| match (here, there) {
         // A schema that is not known is no difference.
         (Some(here), Some(there)) => (&here.from, &here.digest) != (&there.from, &there.digest),
@@ -173,6 +187,11 @@ mod tests {
         assert!(said.contains("shop/db as it was before is snapshot first"), "{said}");
         let elsewhere = content(&[], &[("shop/db", "2")]);
         assert_eq!(crossing(&here, &elsewhere).restores(), BTreeMap::from([("shop/db", "demo")]));
+        assert!(crossing(&here, &elsewhere).is_restorable());
+        let mut seeded = elsewhere.clone();
+        seeded.data.get_mut("shop/db").unwrap().from = "seed a.yaml".into();
+        let found = crossing(&here, &seeded);
+        assert_eq!((found.restores(), found.lost()), (BTreeMap::new(), BTreeSet::from(["shop/db"])));
     }
 
     #[test]

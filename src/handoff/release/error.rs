@@ -67,11 +67,21 @@ pub enum ReleaseError {
     },
     /// What cannot be taken back lies between.
     #[error(
-        "going from release {from} to {to} leaves data as it is, and what lies between cannot be taken back:{}\n  nothing was changed; {}--keep-data goes on, with the data as it is now", listed(&.crossing.sentences()), if .crossing.restores().is_empty() { "" } else { "--restore-data brings those snapshots back as well; " }
+        "going from release {from} to {to} leaves data as it is, and what lies between cannot be taken back:{}\n  nothing was changed; {}--keep-data goes on, with the data as it is now", listed(&.crossing.sentences()), if .crossing.is_restorable() { "--restore-data brings those snapshots back as well; " } else { "" }
     )]
     Crossing {
         /// Where the system is.
         from: u64,
+        /// Where it was to go.
+        to: u64,
+        /// What lies between.
+        crossing: Box<Crossing>,
+    },
+    /// Snapshots do not put back what was there.
+    #[error(
+        "no snapshot puts everything back as release {to} had it:{}\n  nothing was changed; --keep-data goes on, with the data as it is now", listed(&.crossing.sentences())
+    )]
+    NotRestorable {
         /// Where it was to go.
         to: u64,
         /// What lies between.
