@@ -50,7 +50,11 @@ impl Addresses {
             let listed = api.list(&ListParams::default()).await;
             let mut services = listed.map_err(|error| OperationError::request("list Services", error))?.items;
             services.sort_by_key(ResourceExt::name_any);
-            for service in &services {
+            // The API server's own is no part of the system.
+            let is_own = |service: &&Service| {
+                (namespace.as_str(), service.name_any().as_str()) == ("default", "kubernetes")
+            };
+            for service in services.iter().filter(|service| !is_own(service)) {
                 all.add(existing, &namespace, service, &answering).await?;
             }
         }
