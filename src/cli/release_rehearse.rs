@@ -1,5 +1,6 @@
 //! `devcluster release rehearse`
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
@@ -42,13 +43,13 @@ fn said(report: &Report) -> String {
     if !report.left_out.is_empty() {
         text += "\nnot in the copy:";
         for left in &report.left_out {
-            text += &format!("\n  {}: {}", left.object, left.why);
+            let _ = write!(text, "\n  {}: {}", left.object, left.why);
         }
     }
     if !report.renamed.is_empty() {
         text += "\nnames that led to the copy there:";
         for renamed in &report.renamed {
-            text += &format!("\n  {renamed}");
+            let _ = write!(text, "\n  {renamed}");
         }
     }
     text

@@ -125,22 +125,22 @@ async fn codes(
     copies: &Copies,
 ) -> Result<(Code, Code, Vec<Moving>), OperationError> {
     let services = copy::services(old.iter().chain(&desired.rendered.objects));
-    let mut copier = Copier {
+    let mut maker = Copier {
         copies,
         images: images::old(existing, record, &old).await?,
         stores: BTreeSet::new(),
         services,
     };
-    let old = code(&mut copier, old)?;
+    let old = code(&mut maker, old)?;
     let skipped: BTreeSet<&ObjectId> = desired.skipped.iter().collect();
     let rendered = desired.rendered.objects.iter().filter(|object| !skipped.contains(&object.id()));
     let rendered: Vec<Object> = rendered.cloned().collect();
-    copier.images.clear();
-    code(&mut copier, rendered.clone())?;
-    moving(session, desired, &copier)?;
-    copier.images = images::new(session, existing, desired).await?;
-    let new = code(&mut copier, rendered)?;
-    let migrations = moving(session, desired, &copier)?;
+    maker.images.clear();
+    code(&mut maker, rendered.clone())?;
+    moving(session, desired, &maker)?;
+    maker.images = images::new(session, existing, desired).await?;
+    let new = code(&mut maker, rendered)?;
+    let migrations = moving(session, desired, &maker)?;
     let what = format!(
         "release {} against the files here, {} in the copy",
         record.number,
@@ -150,14 +150,14 @@ async fn codes(
     Ok((old, new, migrations))
 }
 
-fn code(copier: &mut Copier<'_>, objects: Vec<Object>) -> Result<Code, RehearseError> {
+fn code(maker: &mut Copier<'_>, objects: Vec<Object>) -> Result<Code, RehearseError> {
     let stores = discover::stores(&objects);
-    copier.stores = stores.iter().map(|store| store.workload.clone()).collect();
-    Ok(Code { copied: copier.all(&objects)?, objects, stores })
+    maker.stores = stores.iter().map(|store| store.workload.clone()).collect();
+    Ok(Code { copied: maker.all(&objects)?, objects, stores })
 }
 
 /// What the configuration names as migrations, as it runs on the copy.
-fn moving(session: &Session, desired: &Desired, copier: &Copier<'_>) -> Result<Vec<Moving>, OperationError> {
+fn moving(session: &Session, desired: &Desired, maker: &Copier<'_>) -> Result<Vec<Moving>, OperationError> {
     let all = migrations::named(session, &desired.rendered)?;
     let mut found = Vec::new();
     for (named, migration) in session.config.migrations.iter().zip(all) {
@@ -165,13 +165,13 @@ fn moving(session: &Session, desired: &Desired, copier: &Copier<'_>) -> Result<V
             Migration::Job(job) => (of_job(*job), HookEvent::PreInstall, None),
             Migration::Hooks(release, event) => (*release, event, None),
             Migration::InitContainer(release) => {
-                (*release, HookEvent::PreInstall, container(&named.name, desired, copier.copies))
+                (*release, HookEvent::PreInstall, container(&named.name, desired, maker.copies))
             }
         };
         let objects: Vec<&Object> = hooks.hooks.iter().map(|hook| &hook.object).collect();
-        let copied = copier.migration(&objects)?.objects;
-        for (hook, object) in hooks.hooks.iter_mut().zip(copied) {
-            hook.namespace = object.namespace().to_owned();
+        let within = maker.migration(&objects)?.objects;
+        for (hook, object) in hooks.hooks.iter_mut().zip(within) {
+            object.namespace().clone_into(&mut hook.namespace);
             hook.object = object;
         }
         found.push(Moving { name: named.name.clone(), hooks, event, container });

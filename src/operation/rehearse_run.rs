@@ -91,7 +91,9 @@ impl Rehearsal<'_> {
         }
         let mut objects = code.copied.objects.clone();
         if way == (Way { code: Side::New, schema: Side::Old }) {
-            objects.iter_mut().for_each(|object| self.hold_back(object));
+            for object in &mut objects {
+                self.hold_back(object);
+            }
         }
         let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
         self.stand(&objects, &mut inventory, &ids).await?;

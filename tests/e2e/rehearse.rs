@@ -37,9 +37,9 @@ impl Project {
         let (snapshots, _) = self.succeed(&["snapshot", "list", "-o", "json"]);
         assert!(!snapshots.contains("devcluster-rehearse"), "{snapshots}");
         for node in self.nodes() {
-            let listed =
-                Command::new("docker").args(["exec", &node, "ctr", "-n", "k8s.io", "images", "ls", "-q"]);
-            let listed = { listed }.output().expect("docker runs");
+            let mut list = Command::new("docker");
+            list.args(["exec", &node, "ctr", "-n", "k8s.io", "images", "ls", "-q"]);
+            let listed = list.output().expect("docker runs");
             let names = String::from_utf8_lossy(&listed.stdout).into_owned();
             assert!(!names.contains("devcluster.local/rehearsal"), "{names}");
         }

@@ -71,7 +71,8 @@ impl Copier<'_> {
     /// Copies all that stays within the copy. What is a store and does not, and names of Services that are not copied, are faults.
     pub fn all(&self, objects: &[Object]) -> Result<Copied, RehearseError> {
         let mut copied = Copied::default();
-        for object in objects.iter().filter(|object| object.gvk().group != "" || object.kind() != "Namespace")
+        for object in
+            objects.iter().filter(|object| object.kind() != "Namespace" || !object.gvk().group.is_empty())
         {
             match self.unfit(object) {
                 Some(why) if self.stores.contains(&object.id()) => {
@@ -234,7 +235,9 @@ fn inner(spec: &mut Value) {
         "externalTrafficPolicy",
         "healthCheckNodePort",
     ];
-    outer.iter().for_each(|key| drop(spec.remove(*key)));
+    for key in outer {
+        spec.remove(key);
+    }
     for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(port) = port.as_object_mut() {
             port.remove("nodePort");

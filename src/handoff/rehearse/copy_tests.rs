@@ -28,7 +28,7 @@ fn workload(kind: &str, name: &str, environment: &str) -> Object {
     of(kind, name, "shop", &json!({"replicas": 3, "template": {"spec": {"containers": [container]}}}))
 }
 
-fn copier<'a>(copies: &'a Copies, objects: &[Object], stores: &[&Object]) -> Copier<'a> {
+fn maker<'a>(copies: &'a Copies, objects: &[Object], stores: &[&Object]) -> Copier<'a> {
     Copier {
         copies,
         images: BTreeMap::new(),
@@ -58,8 +58,8 @@ fn what_stays_within_goes_in_and_the_rest_is_told() {
             "data": {"url": STANDARD.encode("tcp://db.shop")}})),
     ];
     let copies = Copies::of(&objects);
-    let copied = copier(&copies, &objects, &[&objects[1]]).all(&objects).unwrap();
-    let names: Vec<String> = copied.objects.iter().map(|object| object.id().to_string()).collect();
+    let made = maker(&copies, &objects, &[&objects[1]]).all(&objects).unwrap();
+    let names: Vec<String> = made.objects.iter().map(|object| object.id().to_string()).collect();
     let at = "devcluster-rehearse-shop";
     assert_eq!(
         names,
@@ -70,7 +70,7 @@ fn what_stays_within_goes_in_and_the_rest_is_told() {
             format!("Secret {at}/s")
         ]
     );
-    let [store, service, web, secret] = copied.objects.as_slice() else { panic!("four") };
+    let [store, service, web, secret] = made.objects.as_slice() else { panic!("four") };
     assert_eq!(store.value["spec"]["template"]["spec"]["volumes"], json!([{"name": "data", "emptyDir": {}}]));
     assert!(store.value["spec"].get("volumeClaimTemplates").is_none());
     assert_eq!(store.value["spec"]["replicas"], 3, "stores may need each other");
@@ -78,9 +78,9 @@ fn what_stays_within_goes_in_and_the_rest_is_told() {
     assert_eq!(web.value["spec"]["replicas"], 1);
     assert_eq!(web.text("/spec/template/spec/containers/0/env/0/value"), format!("http://db.{at}.svc:80"));
     assert_eq!(secret.text("/data/url"), STANDARD.encode(format!("tcp://db.{at}")));
-    let renamed: Vec<&str> = copied.renamed.iter().map(String::as_str).collect();
+    let renamed: Vec<&str> = made.renamed.iter().map(String::as_str).collect();
     assert_eq!(renamed, ["Deployment shop/web: db.shop.svc", "Secret shop/s: db.shop"]);
-    let left: Vec<&str> = copied.left_out.iter().map(|left| left.object.as_str()).collect();
+    let left: Vec<&str> = made.left_out.iter().map(|left| left.object.as_str()).collect();
     let expected = [
         "Certificate.cert-manager.io shop/web",
         "ClusterRole web",
@@ -98,7 +98,7 @@ fn what_would_reach_further_is_refused_all_at_once() {
     store.value["spec"]["template"]["spec"]["hostNetwork"] = json!(true);
     let objects = [store, workload("Deployment", "web", "x.mail.svc")];
     let copies = Copies::of(&objects);
-    let Err(RehearseError::Reaches(faults)) = copier(&copies, &objects, &[&objects[0]]).all(&objects) else {
+    let Err(RehearseError::Reaches(faults)) = maker(&copies, &objects, &[&objects[0]]).all(&objects) else {
         panic!("refused")
     };
     let expected = [

@@ -27,20 +27,17 @@ pub fn find(text: &str, copies: &Copies, services: &BTreeMap<String, BTreeSet<St
     for run in runs(text) {
         let labels: Vec<&str> = run.split('.').collect();
         let at = labels.iter().enumerate().position(|(at, label)| names(&labels, at, label, services));
-        match at.and_then(|at| Some((at, copies.get(labels[at])?))) {
-            Some((at, copy)) => {
-                let mut new = labels.clone();
-                new[at] = copy;
-                found.changed.insert(run.to_owned());
-                out.push_str(&new.join("."));
-            }
-            None => {
-                if at.is_some_and(|at| !COMMON.contains(&labels[at])) {
-                    found.strange.insert(run.to_owned());
-                }
-                out.push_str(run);
-            }
+        if let Some((at, copy)) = at.and_then(|at| Some((at, copies.get(labels[at])?))) {
+            let mut new = labels.clone();
+            new[at] = copy;
+            found.changed.insert(run.to_owned());
+            out.push_str(&new.join("."));
+            continue;
         }
+        if at.is_some_and(|at| !COMMON.contains(&labels[at])) {
+            found.strange.insert(run.to_owned());
+        }
+        out.push_str(run);
     }
     found.text = (!found.changed.is_empty()).then_some(out);
     found
