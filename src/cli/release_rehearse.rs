@@ -46,6 +46,9 @@ fn said(report: &Report) -> String {
             let _ = write!(text, "\n  {}: {}", left.object, left.why);
         }
     }
+    for volume in &report.emptied {
+        let _ = write!(text, "\nthis volume was empty there: {volume}");
+    }
     if !report.renamed.is_empty() {
         text += "\nnames that led to the copy there:";
         for renamed in &report.renamed {

@@ -112,6 +112,7 @@ async fn rehearse(
         cells,
         left_out,
         renamed: old.copied.renamed.union(&new.copied.renamed).cloned().collect(),
+        emptied: old.copied.emptied.union(&new.copied.emptied).cloned().collect(),
         seconds: begun.elapsed().as_secs_f64(),
     })
 }

@@ -55,6 +55,8 @@ pub struct Copied {
     pub left_out: BTreeSet<LeftOut>,
     /// Names of Services that lead to the copy now, by object.
     pub renamed: BTreeSet<String>,
+    /// Volumes that begin empty in the copy, by object; those of stores are given their data.
+    pub emptied: BTreeSet<String>,
     faults: Vec<String>,
 }
 
@@ -162,7 +164,10 @@ impl Copier<'_> {
         }
         let templates = claims(&mut object.value);
         if let Some(spec) = object.pod_template_mut().and_then(|template| template.get_mut("spec")) {
-            pods::settle(spec, &templates, &self.images);
+            let emptied = pods::settle(spec, &templates, &self.images);
+            if !self.stores.contains(&id) {
+                copied.emptied.extend(emptied.iter().map(|volume| format!("{id}: {volume}")));
+            }
         }
         copied.objects.push(object);
     }

@@ -33,11 +33,18 @@ pub fn reaches(spec: &Value) -> Option<String> {
     })
 }
 
-/// Changes a Pod's specification to that of a copy. `templates` names claims that the workload makes for each Pod.
-pub fn settle(spec: &mut Value, templates: &BTreeSet<String>, images: &BTreeMap<String, String>) {
+/// Changes a Pod's specification to that of a copy, and gives the volumes that are empty there. `templates` names claims that the
+/// workload makes for each Pod.
+pub fn settle(
+    spec: &mut Value,
+    templates: &BTreeSet<String>,
+    images: &BTreeMap<String, String>,
+) -> BTreeSet<String> {
+    let mut emptied = templates.clone();
     let mut volumes = spec["volumes"].as_array().cloned().unwrap_or_default();
     for volume in &mut volumes {
         if CLAIMS.iter().any(|kind| volume.get(*kind).is_some()) {
+            emptied.extend(volume["name"].as_str().map(str::to_owned));
             *volume = json!({"name": volume["name"], "emptyDir": {}});
         }
     }
@@ -53,6 +60,7 @@ pub fn settle(spec: &mut Value, templates: &BTreeSet<String>, images: &BTreeMap<
             settle_container(container, images);
         }
     }
+    emptied
 }
 
 fn settle_container(container: &mut Value, images: &BTreeMap<String, String>) {
@@ -81,7 +89,11 @@ mod tests {
             "containers": [{"name": "w", "image": "db:1", "imagePullPolicy": "Always", "ports": [{"containerPort": 1, "hostPort": 1}]}],
         });
         assert_eq!(reaches(&spec), None);
-        settle(&mut spec, &["data".to_owned()].into(), &[("web:1".to_owned(), "kept:1".to_owned())].into());
+        let emptied = settle(
+            &mut spec,
+            &["data".to_owned()].into(),
+            &[("web:1".to_owned(), "kept:1".to_owned())].into(),
+        );
         let expected = json!({
             "volumes": [{"name": "files", "emptyDir": {}}, {"name": "c", "configMap": {"name": "c"}}, {"name": "data", "emptyDir": {}}],
             "initContainers": [{"name": "i", "image": "kept:1", "imagePullPolicy": "Never"}],
@@ -89,6 +101,7 @@ mod tests {
             "terminationGracePeriodSeconds": 1,
         });
         assert_eq!(spec, expected);
+        assert_eq!(emptied, ["data", "files"].map(str::to_owned).into());
     }
 
     #[test]

@@ -120,6 +120,8 @@ pub struct Report {
     pub left_out: BTreeSet<LeftOut>,
     /// Names of Services that lead to the copy.
     pub renamed: BTreeSet<String>,
+    /// Volumes that began empty.
+    pub emptied: BTreeSet<String>,
     /// How long it took.
     pub seconds: f64,
 }

@@ -26,6 +26,7 @@ pub fn table(report: &Report) -> String {
             text.push('\n');
         }
     }
+    commands(report, &mut text);
     let end = if report.passes() {
         "\nthe release can be rolled out without a gap and reverted: new on new and old on new passed"
     } else {
@@ -34,9 +35,24 @@ pub fn table(report: &Report) -> String {
     text + end
 }
 
+/// Which commands were run, and which were not and why: the same ones each time.
+fn commands(report: &Report, text: &mut String) {
+    let Some(cell) = report.cells.iter().find(|cell| !cell.checks.is_empty()) else { return };
+    let run = cell.checks.iter().filter(|check| !matches!(check.verdict, Verdict::Skipped { .. }));
+    let run: Vec<&str> = run.map(|check| check.name.as_str()).collect();
+    if !run.is_empty() {
+        let _ = writeln!(text, "\ncommands that were run where all was ready: {}", run.join(", "));
+    }
+    for check in &cell.checks {
+        if let Verdict::Skipped { why } = &check.verdict {
+            let _ = writeln!(text, "\ncommand {} was not run: {why}", check.name);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::report::Cell;
+    use super::super::report::{Cell, Check};
     use super::*;
     use std::collections::BTreeSet;
 
@@ -44,7 +60,13 @@ mod tests {
         let cell = |way: Way| {
             let failed = Verdict::Failed { why: "1 of 2 objects ready\n  Deployment web: no column".into() };
             let verdict = if failing.contains(&way) { failed } else { Verdict::Passed };
-            Cell { way, verdict, checks: Vec::new(), seconds: 1.0 }
+            let skipped = Verdict::Skipped { why: "it is sharded".into() };
+            let checks = [("smoke", Verdict::Passed), ("load", skipped)].map(|(name, verdict)| Check {
+                name: name.into(),
+                verdict,
+                tail: Vec::new(),
+            });
+            Cell { way, verdict, checks: checks.into(), seconds: 1.0 }
         };
         Report {
             release: 4,
@@ -53,6 +75,7 @@ mod tests {
             cells: Way::ALL.into_iter().map(cell).collect(),
             left_out: BTreeSet::new(),
             renamed: BTreeSet::new(),
+            emptied: BTreeSet::new(),
             seconds: 4.0,
         }
     }
