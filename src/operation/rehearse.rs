@@ -99,8 +99,8 @@ async fn rehearse(
     let hooks = desired.rendered.hooks.iter().map(|hook| hook.object.id().to_string());
     let ran: BTreeSet<String> = migrations::named(session, &desired.rendered)?
         .iter()
-        .flat_map(Migration::objects)
-        .map(|object| object.id().to_string())
+        .flat_map(|migration| migration.objects().into_iter().map(Object::id).chain(migration.hooks()))
+        .map(|id| id.to_string())
         .collect();
     left_out
         .extend(hooks.map(|object| LeftOut { object, why: "it is a chart's hook and no migration".into() }));
