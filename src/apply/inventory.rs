@@ -194,6 +194,18 @@ impl Inventory {
         Ok(())
     }
 
+    /// Takes everything that is remembered under `name` away; the objects stay.
+    pub async fn remove(cluster: &Cluster, name: &str) -> Result<(), ApplyError> {
+        let selector = format!("{LABEL}={name}");
+        let failed = |error| ApplyError::request(format!("take the inventory {name} away"), &error);
+        let found = cluster.list(&config_maps(), SYSTEM_NAMESPACE, Some(&selector)).await;
+        for object in found.map_err(failed)? {
+            let own = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            cluster.delete(&config_maps(), SYSTEM_NAMESPACE, own, None).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
     async fn write(&self, cluster: &Cluster, index: usize, content: &str) -> Result<String, ApplyError> {
         let name = self.object_name(index);
         let mut object = json!({

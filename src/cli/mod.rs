@@ -20,6 +20,7 @@ pub mod printer;
 pub mod progress;
 mod promote;
 mod release;
+mod release_rehearse;
 mod render;
 mod schema;
 mod seed;
@@ -131,7 +132,8 @@ pub fn main() -> ExitCode {
         Err(error) => return end(&CliError::message(Exit::Failed, format!("cannot start: {error}"))),
     };
     // A run of tests ends by itself when it is told to: it has results to write.
-    let ends_itself = matches!(cli.verb, Verb::Ci(_));
+    // So does a rehearsal, which takes its copies away.
+    let ends_itself = matches!(cli.verb, Verb::Ci(_) | Verb::Release(release::Verb::Rehearse { .. }));
     let result = runtime.block_on(async {
         tokio::select! {
             result = run(cli) => result,

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::exit::{CliError, Exit};
 use super::progress::seconds;
 use super::store::show;
-use super::{Global, printer};
+use super::{Global, printer, release_rehearse};
 use crate::handoff::release::text;
 use crate::operation::error::OperationError;
 use crate::operation::release_revert::{self, Between, Options, Reverted};
@@ -43,6 +43,15 @@ pub enum Verb {
         #[arg(long, conflicts_with = "keep_data")]
         restore_data: bool,
         /// How long to wait for everything to be ready, such as 90s or 10m; the profile's where unset
+        #[arg(long, value_parser = super::settings::duration, value_name = "TIME")]
+        timeout: Option<Duration>,
+    },
+    /// Try what a release needs on copies: old and new code, each on the schema before and after its migrations
+    ///
+    /// Nothing touches the real data. Exits with 0 where new code on the new schema and old code on the new schema pass: the
+    /// release itself needs the one, a rolling update and a revert the other.
+    Rehearse {
+        /// How long to wait for everything of one way to be ready, such as 90s; 2m where unset
         #[arg(long, value_parser = super::settings::duration, value_name = "TIME")]
         timeout: Option<Duration>,
     },
@@ -84,6 +93,7 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             show(global, &json!(reverted), || said(&reverted));
             Ok(())
         }
+        Verb::Rehearse { timeout } => Box::pin(release_rehearse::run(global, &session, timeout)).await,
         Verb::Annotate { number, text } => {
             let record = release_view::annotate(&session, number, &text).await?;
             let value = json!({"number": record.number, "of": number, "text": text});

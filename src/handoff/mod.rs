@@ -41,6 +41,7 @@ pub mod pipeline;
 #[cfg(test)]
 mod properties;
 pub mod read;
+pub mod rehearse;
 pub mod release;
 pub mod secret;
 pub mod text;

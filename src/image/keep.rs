@@ -26,6 +26,24 @@ fn is_kept_name(name: &str) -> bool {
     name.strip_prefix(KEPT).is_some_and(|rest| rest.starts_with(':'))
 }
 
+/// The repository of names that new images have while a release is rehearsed: their own go on standing for what runs.
+const REHEARSED: &str = "devcluster.local/rehearsal";
+
+/// The name that an image has while a release is rehearsed, by the one that manifests write.
+pub fn rehearsed_name(written: &str) -> String {
+    format!("{REHEARSED}:{}", &blake3::hash(written.as_bytes()).to_hex()[..32])
+}
+
+/// Takes those names away.
+pub async fn forget_rehearsed(node: &Node) -> Result<(), ImageError> {
+    let records = node::images(node).await?;
+    let own = |name: &&String| name.strip_prefix(REHEARSED).is_some_and(|rest| rest.starts_with(':'));
+    for name in records.keys().filter(own) {
+        remove(node, name).await?;
+    }
+    Ok(())
+}
+
 /// Has names stand for manifests that the node has, and waits until the kubelet sees it. A name whose manifest is not there
 /// is left as it is, and given back.
 pub async fn rename(node: &Node, names: &[(String, String)]) -> Result<Vec<String>, ImageError> {

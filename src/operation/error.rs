@@ -21,6 +21,7 @@ use crate::data::seed::SeedFaults;
 use crate::data::snapshot::{NameError, SnapshotError};
 use crate::data::subset::{SubsetFault, SubsetFaults};
 use crate::data::volume::VolumeError;
+use crate::handoff::rehearse::RehearseError;
 use crate::handoff::release::ReleaseError;
 use crate::image::ImageError;
 use crate::manifest::ManifestError;
@@ -336,6 +337,9 @@ pub enum OperationError {
     /// A release that cannot be told, compared or brought back.
     #[error(transparent)]
     Release(#[from] ReleaseError),
+    /// A rehearsal.
+    #[error(transparent)]
+    Rehearse(#[from] RehearseError),
     /// Files cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),

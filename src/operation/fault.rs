@@ -30,9 +30,12 @@ pub const RELEASE_POINTS: [&str; 6] = [
 /// The steps before migrations after which a test may kill it.
 pub const MIGRATION_POINTS: [&str; 1] = ["secured"];
 
+/// The steps of a rehearsal after which a test may kill it.
+pub const REHEARSAL_POINTS: [&str; 1] = ["rehearsed"];
+
 /// In debug builds, dies here by SIGKILL where `DEVCLUSTER_FAULT_POINT` names this place.
 pub fn point(name: &str) {
-    let listed = [&POINTS[..], &VOLUME_POINTS, &RELEASE_POINTS, &MIGRATION_POINTS];
+    let listed = [&POINTS[..], &VOLUME_POINTS, &RELEASE_POINTS, &MIGRATION_POINTS, &REHEARSAL_POINTS];
     debug_assert!(listed.iter().any(|points| points.contains(&name)), "unlisted fault point {name}");
     if cfg!(debug_assertions) && std::env::var("DEVCLUSTER_FAULT_POINT").is_ok_and(|wanted| wanted == name) {
         let _ = std::process::Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();

@@ -40,6 +40,19 @@ pub async fn load(
     name: &SnapshotName,
     keep: bool,
 ) -> Result<Held, OperationError> {
+    let (held, manifest) = fill(session, existing, store, name, keep).await?;
+    datasets::record_snapshot(session, &store.name(), &manifest)?;
+    Ok(held)
+}
+
+/// The same, without remembering it: for stores that are not production's.
+pub(super) async fn fill(
+    session: &Session,
+    existing: &Existing,
+    store: &Store,
+    name: &SnapshotName,
+    keep: bool,
+) -> Result<(Held, Manifest), OperationError> {
     let started = Instant::now();
     let catalogue = Catalogue::open(session.config.snapshots());
     let (found, wanted) = (catalogue.clone(), name.clone());
@@ -75,8 +88,7 @@ pub async fn load(
         let what = format!("{store}: {rows} {words} as {name} has them");
         reporter.report(Event::Done { step: STEP.into(), what, took: started.elapsed() });
     }
-    datasets::record_snapshot(session, &store.name(), &manifest)?;
-    Ok(held)
+    Ok((held, manifest))
 }
 
 async fn load_postgres(

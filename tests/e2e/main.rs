@@ -14,6 +14,7 @@ mod image;
 mod kinds;
 mod lifecycle;
 mod migrate;
+mod rehearse;
 mod release;
 mod requests;
 mod shop;

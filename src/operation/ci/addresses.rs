@@ -46,25 +46,46 @@ impl Addresses {
         all.ingress =
             report.addresses.iter().any(|tried| tried.what.starts_with("Ingress ")).then_some((http, https));
         for namespace in status::namespaces(existing).await? {
-            let api = Api::<Service>::namespaced(existing.cluster.client.clone(), &namespace);
-            let listed = api.list(&ListParams::default()).await;
-            let mut services = listed.map_err(|error| OperationError::request("list Services", error))?.items;
-            services.sort_by_key(ResourceExt::name_any);
-            // The API server's own is no part of the system.
-            let is_own = |service: &&Service| {
-                (namespace.as_str(), service.name_any().as_str()) == ("default", "kubernetes")
-            };
-            for service in services.iter().filter(|service| !is_own(service)) {
-                all.add(existing, &namespace, service, &answering).await?;
-            }
+            all.add_all(existing, &namespace, &namespace, &answering).await?;
         }
         Ok(all)
+    }
+
+    /// Opens those of copies: of each namespace, with the one that its Services are told under.
+    pub(super) async fn of_copies<'a>(
+        existing: &Existing,
+        copies: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, OperationError> {
+        let mut all = Self::default();
+        for (told, namespace) in copies {
+            all.add_all(existing, told, namespace, &BTreeSet::new()).await?;
+        }
+        Ok(all)
+    }
+
+    async fn add_all(
+        &mut self,
+        existing: &Existing,
+        told: &str,
+        namespace: &str,
+        answering: &BTreeSet<String>,
+    ) -> Result<(), OperationError> {
+        let api = Api::<Service>::namespaced(existing.cluster.client.clone(), namespace);
+        let listed = api.list(&ListParams::default()).await;
+        let mut services = listed.map_err(|error| OperationError::request("list Services", error))?.items;
+        services.sort_by_key(ResourceExt::name_any);
+        // The API server's own is no part of the system.
+        services.retain(|service| (namespace, service.name_any().as_str()) != ("default", "kubernetes"));
+        for service in &services {
+            self.add(existing, (told, namespace), service, answering).await?;
+        }
+        Ok(())
     }
 
     async fn add(
         &mut self,
         existing: &Existing,
-        namespace: &str,
+        (told, namespace): (&str, &str),
         service: &Service,
         answering: &BTreeSet<String>,
     ) -> Result<(), OperationError> {
@@ -75,7 +96,7 @@ impl Addresses {
             return Ok(());
         }
         let reached = |host: String, at: &dyn Fn(usize, u16) -> u16| Reached {
-            namespace: namespace.into(),
+            namespace: told.into(),
             service: name.clone(),
             host,
             ports: ports

@@ -4,6 +4,7 @@
 mod addresses;
 mod attempts;
 mod command;
+pub(super) mod copies;
 mod diagnostics;
 mod error;
 mod forward;

@@ -1,0 +1,25 @@
+//! Why nothing is rehearsed.
+
+use crate::words::listed;
+
+/// Why nothing is rehearsed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RehearseError {
+    /// What would reach further than the copy.
+    #[error("what runs would reach what is not copied, so nothing is rehearsed:{}", listed(.0))]
+    Reaches(Vec<String>),
+    /// Namespaces of the copies' names that no rehearsal made.
+    #[error(
+        "these namespaces are there and no rehearsal made them: {}; rename or delete them",
+        .0.join(", ")
+    )]
+    Taken(Vec<String>),
+    /// Images that nodes have no more.
+    #[error("images of release {number} are gone from the nodes, so its code cannot be rehearsed:{}", listed(.images))]
+    ImagesGone {
+        /// The release.
+        number: u64,
+        /// The images.
+        images: Vec<String>,
+    },
+}

@@ -1,0 +1,100 @@
+//! A rehearsal as a table for people.
+
+use std::fmt::Write as _;
+
+use super::report::{Report, Side, Verdict, Way};
+
+/// The table, then what failed and why, then what to make of it.
+pub fn table(report: &Report) -> String {
+    let word = |code, schema| match report.cell(Way { code, schema }).map(|cell| &cell.verdict) {
+        Some(Verdict::Passed) => "passed",
+        Some(Verdict::Failed { .. }) => "failed",
+        Some(Verdict::Skipped { .. }) | None => "not tried",
+    };
+    let mut text = format!("{:<12}{:<14}{}\n", "", "old schema", "new schema");
+    for code in [Side::Old, Side::New] {
+        let name = format!("{code} code");
+        let _ = writeln!(text, "{name:<12}{:<14}{}", word(code, Side::Old), word(code, Side::New));
+    }
+    for cell in &report.cells {
+        if let Verdict::Failed { why } | Verdict::Skipped { why } = &cell.verdict {
+            let need = cell.way.needed_for().map(|need| format!(" ({need})")).unwrap_or_default();
+            let _ = write!(text, "\n{}{need}: {}", cell.way, why.replace('\n', "\n  "));
+            for line in cell.checks.iter().flat_map(|check| &check.tail) {
+                let _ = write!(text, "\n    {line}");
+            }
+            text.push('\n');
+        }
+    }
+    commands(report, &mut text);
+    let end = if report.passes() {
+        "\nthe release can be rolled out without a gap and reverted: new on new and old on new passed"
+    } else {
+        "\nthe release cannot be rolled out without a gap and reverted: that takes new on new and old on new"
+    };
+    text + end
+}
+
+/// Which commands were run, and which were not and why: the same ones each time.
+fn commands(report: &Report, text: &mut String) {
+    let Some(cell) = report.cells.iter().find(|cell| !cell.checks.is_empty()) else { return };
+    let run = cell.checks.iter().filter(|check| !matches!(check.verdict, Verdict::Skipped { .. }));
+    let run: Vec<&str> = run.map(|check| check.name.as_str()).collect();
+    if !run.is_empty() {
+        let _ = writeln!(text, "\ncommands that were run where all was ready: {}", run.join(", "));
+    }
+    for check in &cell.checks {
+        if let Verdict::Skipped { why } = &check.verdict {
+            let _ = writeln!(text, "\ncommand {} was not run: {why}", check.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::{Cell, Check};
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn report(failing: &[Way]) -> Report {
+        let cell = |way: Way| {
+            let failed = Verdict::Failed { why: "1 of 2 objects ready\n  Deployment web: no column".into() };
+            let verdict = if failing.contains(&way) { failed } else { Verdict::Passed };
+            let skipped = Verdict::Skipped { why: "it is sharded".into() };
+            let checks = [("smoke", Verdict::Passed), ("load", skipped)].map(|(name, verdict)| Check {
+                name: name.into(),
+                verdict,
+                tail: Vec::new(),
+            });
+            Cell { way, verdict, checks: checks.into(), seconds: 1.0 }
+        };
+        Report {
+            release: 4,
+            migrations: Vec::new(),
+            stores: Vec::new(),
+            cells: Way::ALL.into_iter().map(cell).collect(),
+            left_out: BTreeSet::new(),
+            renamed: BTreeSet::new(),
+            emptied: BTreeSet::new(),
+            seconds: 4.0,
+        }
+    }
+
+    #[test]
+    fn a_table_says_what_failed_and_what_that_means() {
+        insta::assert_snapshot!(table(&report(&[Way { code: Side::Old, schema: Side::New }])));
+    }
+
+    #[test]
+    fn only_what_a_release_needs_decides() {
+        let all = |failing: &[Way]| report(failing).passes();
+        assert!(all(&[]));
+        assert!(all(&[
+            Way { code: Side::New, schema: Side::Old },
+            Way { code: Side::Old, schema: Side::Old }
+        ]));
+        assert!(!all(&[Way { code: Side::Old, schema: Side::New }]));
+        assert!(!all(&[Way { code: Side::New, schema: Side::New }]));
+        assert!(!Report { cells: Vec::new(), ..report(&[]) }.passes());
+    }
+}

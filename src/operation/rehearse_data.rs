@@ -1,0 +1,86 @@
+//! The data of a rehearsal: snapshots of the real stores as they are now, under names that go at the end.
+
+use std::collections::BTreeMap;
+
+use super::data_load::{self, Fresh};
+use super::error::OperationError;
+use super::session::{Existing, Session};
+use super::snapshot_create::Part;
+use super::snapshot_load;
+use super::snapshot_take::{self, Request};
+use super::snapshots::blocking;
+use crate::data::discover::Store;
+use crate::data::snapshot::{Catalogue, SnapshotError, SnapshotName};
+use crate::handoff::rehearse::Copies;
+use crate::manifest::ObjectId;
+
+/// Snapshots by the name of the store that they are of.
+pub(super) type Taken = BTreeMap<String, SnapshotName>;
+
+fn name(store: &Store) -> Result<SnapshotName, OperationError> {
+    let own = store.name().replace(['/', '_'], "-");
+    let digest = blake3::hash(store.name().as_bytes()).to_hex();
+    let short: String = own.replace("..", ".").chars().take(40).collect();
+    format!("devcluster-rehearse-{short}-{}", &digest[..8]).parse().map_err(OperationError::Name)
+}
+
+/// Takes one of each store that holds something.
+pub(super) async fn take(
+    session: &Session,
+    existing: &Existing,
+    stores: &[Store],
+) -> Result<Taken, OperationError> {
+    let mut taken = Taken::new();
+    for store in stores {
+        if data_load::fresh(existing, store).await? == Fresh::Empty {
+            continue;
+        }
+        let name = name(store)?;
+        let part = Part::default();
+        let request = Request { name: name.clone(), replace: true, part: &part, show: &|_| {} };
+        snapshot_take::own(session, existing, store, request).await?;
+        taken.insert(store.name(), name);
+    }
+    Ok(taken)
+}
+
+/// The store in the copy.
+pub(super) fn copy(store: &Store, copies: &Copies) -> Option<Store> {
+    let namespace = copies.get(&store.workload.namespace)?.to_owned();
+    Some(Store { workload: ObjectId { namespace, ..store.workload.clone() }, ..store.clone() })
+}
+
+/// Gives the copies of `stores` what the real ones hold.
+pub(super) async fn load(
+    session: &Session,
+    existing: &Existing,
+    (stores, copies): (&[Store], &Copies),
+    taken: &Taken,
+) -> Result<(), OperationError> {
+    for store in stores {
+        let (Some(name), Some(copy)) = (taken.get(&store.name()), copy(store, copies)) else { continue };
+        snapshot_load::fill(session, existing, &copy, name, false).await?;
+    }
+    Ok(())
+}
+
+/// Removes the snapshots of these stores, those of a run that was killed among them.
+pub(super) async fn remove(session: &Session, stores: &[Store]) -> Result<(), OperationError> {
+    let names: Result<Vec<SnapshotName>, OperationError> = stores.iter().map(name).collect();
+    let (names, catalogue) = (names?, Catalogue::open(session.config.snapshots()));
+    blocking(move || {
+        let mut removed = false;
+        for name in &names {
+            match catalogue.remove(name) {
+                Ok(()) => removed = true,
+                Err(SnapshotError::Unknown { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if removed {
+            catalogue.collect_garbage()?;
+        }
+        Ok(())
+    })
+    .await
+}
