@@ -59,6 +59,7 @@ impl Rehearsal<'_> {
         ground::clear(self.surroundings.existing).await?;
         let (verdict, checks) = match Box::pin(self.tried(way)).await {
             Ok(checks) => (of_checks(&checks), checks),
+            Err(error) if !is_of_code(&error) => return Err(error),
             Err(error) => {
                 let why = self.surroundings.redactor.text(&error.to_string());
                 (Verdict::Failed { why }, Vec::new())
@@ -152,6 +153,11 @@ impl Rehearsal<'_> {
             containers.retain(|one| !names.iter().any(|name| one["name"] == **name));
         }
     }
+}
+
+/// Whether a failure says something of code and schema; else the rehearsal itself failed.
+fn is_of_code(error: &OperationError) -> bool {
+    matches!(error, OperationError::NotReady(_) | OperationError::Apply(_) | OperationError::Migration { .. })
 }
 
 fn of_checks(checks: &[Check]) -> Verdict {

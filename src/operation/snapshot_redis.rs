@@ -8,6 +8,7 @@ use super::error::OperationError;
 use super::outcome::{Part, Taken, Words};
 use super::session::{Existing, Session};
 use super::snapshot_create::{Taking, finish};
+use super::snapshot_load::own_or_only;
 use super::stores;
 use crate::data::discover::Store;
 use crate::data::redis::{self, Progress, Way};
@@ -53,7 +54,7 @@ pub async fn load(
     let reporter = &session.reporter;
     let server = stores::redis(existing, store).await?;
     let tell = |progress: Progress<'_>| tell(reporter, "data", progress);
-    let report = redis::restore(&server, catalogue, manifest, &prefix(store), &tell).await?;
+    let report = redis::restore(&server, catalogue, manifest, &own_prefix(manifest, store), &tell).await?;
     if report.expired > 0 {
         reporter.report(Event::Note(format!("{} entries had expired", report.expired)));
     }
@@ -61,6 +62,18 @@ pub async fn load(
         reporter.report(Event::Note("the old data was deleted first".to_owned()));
     }
     Ok(report.entries)
+}
+
+/// What the streams of the one store that is meant begin with: its own, or those of the only one. Where neither is there, reading
+/// the snapshot tells.
+fn own_prefix(manifest: &Manifest, store: &Store) -> String {
+    let starts = manifest.streams.iter().filter_map(|stream| {
+        let mut parts = stream.path.as_str().splitn(4, '/');
+        let (kind, namespace, name) = (parts.next()?, parts.next()?, parts.next()?);
+        (kind == "redis").then(|| format!("{kind}/{namespace}/{name}"))
+    });
+    let own = prefix(store);
+    own_or_only(manifest, store, &own, starts.collect()).unwrap_or(own)
 }
 
 fn tell(reporter: &SharedReporter, step: &str, progress: Progress<'_>) {
