@@ -75,6 +75,7 @@ fn relational(project: &Project) {
     assert!((5..45).contains(&customers), "{customers}");
     let orphans = "SELECT count(*) FROM orders WHERE customer_id NOT IN (SELECT id FROM customers)";
     assert_eq!(project.mysql(orphans), "0");
+    project.of(&["seed", "load", "planned"], &LEGACY);
 }
 
 /// The cluster by a context of kubeconfig, as another one would be named: what comes from it is personal.
