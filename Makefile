@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 ENV := testbed/bin/env
-# The tests that start stores' servers.
-STORES := postgres_ mysql_ mongo_ redis:: volume
+# The tests that start stores' servers, and those of files that other programs read.
+STORES := postgres_ mysql_ mongo_ redis:: volume parquet::
 
 .PHONY: demo test test-fast test-stores test-cluster bench bed build lint clean-demo
 
