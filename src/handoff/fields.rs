@@ -125,7 +125,8 @@ fn added(at: &str, now: &Value) -> Field {
     Field { change: Change::Added, path: at.to_owned(), now: Some(now.clone()) }
 }
 
-fn step(at: &mut String, key: &str, then: impl FnOnce(&mut String)) {
+/// Does something one key deeper in a JSON pointer.
+pub(super) fn step(at: &mut String, key: &str, then: impl FnOnce(&mut String)) {
     let here = at.len();
     at.push('/');
     at.push_str(&key.replace('~', "~0").replace('/', "~1"));

@@ -22,6 +22,9 @@ pub struct Request<'a> {
     pub show: &'a dyn Fn(&str),
 }
 
+/// Why a store of another kind gives no part.
+const WHOLE: &str = "it is taken whole: --where and --percent are for PostgreSQL, MySQL and MariaDB";
+
 /// Takes one of a store of the cluster, as it is. Volumes are taken by [`super::snapshot_volume`].
 pub async fn own(
     session: &Session,
@@ -30,8 +33,7 @@ pub async fn own(
     request: Request<'_>,
 ) -> Result<Taken, OperationError> {
     if !matches!(store.kind, StoreKind::Postgres | StoreKind::MySql) && !request.part.is_whole() {
-        let what = "it is taken whole: --where and --percent are for PostgreSQL, MySQL and MariaDB";
-        return Err(OperationError::Unable { store: store.to_string(), what });
+        return Err(OperationError::Unable { store: store.to_string(), what: WHOLE });
     }
     let Request { name, replace, part, show } = request;
     session.reporter.report(Event::Started { step: "snapshot".into(), what: format!("{name} of {store}") });
@@ -76,8 +78,7 @@ pub async fn elsewhere(
         Elsewhere::Postgres(server) => snapshot_create::create(session, server, taking, show).await,
         Elsewhere::MySql(server) => store_mysql::create(session, server, taking, show).await,
         Elsewhere::Mongo(_) if !part.is_whole() => {
-            let what = "it is taken whole: --where and --percent are for PostgreSQL, MySQL and MariaDB";
-            Err(OperationError::Unable { store: database.name().to_owned(), what })
+            Err(OperationError::Unable { store: database.name().to_owned(), what: WHOLE })
         }
         Elsewhere::Mongo(server) => store_mongo::create(session, server, taking).await,
     }

@@ -7,6 +7,7 @@ use std::process::Command;
 use devcluster::yaml;
 use serde_json::Value;
 
+use crate::lock::copy;
 use crate::repository::Repository;
 
 const STAGING: &str = "environments/staging";
@@ -249,17 +250,4 @@ fn a_directory_is_what_production_applies_as_kubectl_reads_it() {
     let (code, said) = project.devcluster(&["handoff", "--to", to]);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("mine.txt"), "{said}");
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::crossing::{Moved, crossing, ran_between};
 use super::record::{Content, Digests, Ran, is_secret};
+use crate::handoff::fields::step;
 use crate::manifest::{Object, ObjectId};
 
 /// What stands for a Secret's values.
@@ -158,14 +159,6 @@ fn walk(was: Option<&Value>, is: Option<&Value>, at: &mut String, found: &mut Ve
             found.push(FieldChange { path: at.clone(), was: was.cloned(), is: is.cloned() });
         }
     }
-}
-
-fn step(at: &mut String, key: &str, then: impl FnOnce(&mut String)) {
-    let here = at.len();
-    at.push('/');
-    at.push_str(&key.replace('~', "~0").replace('/', "~1"));
-    then(at);
-    at.truncate(here);
 }
 
 #[cfg(test)]
