@@ -1,5 +1,7 @@
 //! Everything that `up` would do, worked out without doing any of it.
 
+use std::collections::BTreeSet;
+
 use super::before_migration::{self, Changes, Coming};
 use super::datasets::Wanted;
 use super::error::OperationError;
@@ -11,7 +13,7 @@ use super::{ground, hooks, images, migrations, up_data};
 use crate::apply::{Difference, Inventory};
 use crate::cluster::Node;
 use crate::cluster::identity::{self, Found};
-use crate::manifest::Object;
+use crate::manifest::{Object, ObjectId};
 use crate::parity::{ClusterAction, DataAction, MigrationAction, ObjectAction, ObjectWork, Plan};
 
 /// Works the plan out.
@@ -95,14 +97,19 @@ fn data(due: &[Wanted]) -> Vec<DataAction> {
     due.iter().map(action).collect()
 }
 
+/// Why an object is made that no manifest has.
+const SUPPLIED: &str = "beside the manifests, which rely on it";
+
 fn all_new(desired: &Desired) -> Vec<ObjectAction> {
-    let objects = desired.objects();
-    let actions = objects.iter().map(|object| ObjectAction {
+    let new = |object: &Object, why: &str| ObjectAction {
         id: object.id(),
         action: ObjectWork::Create,
-        why: String::new(),
-    });
-    let mut actions: Vec<ObjectAction> = actions.collect();
+        why: why.into(),
+    };
+    let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
+    let why = |object: &Object| if supplied.contains(&object.id()) { SUPPLIED } else { "" };
+    let mut actions: Vec<ObjectAction> =
+        desired.objects().iter().map(|object| new(object, why(object))).collect();
     actions.sort();
     actions
 }
@@ -114,8 +121,10 @@ fn changes(desired: &Desired, look: &Look) -> Vec<ObjectAction> {
         .map(Object::id)
         .map(|id| ObjectAction { id, action: ObjectWork::Unchanged, why: String::new() })
         .collect();
+    let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
     for change in &look.checked.changes {
         let (action, why) = match change.what {
+            Difference::New if supplied.contains(&change.id) => (ObjectWork::Create, SUPPLIED),
             Difference::New => (ObjectWork::Create, ""),
             Difference::Absent => (ObjectWork::Create, "it was deleted"),
             Difference::Deleting => (ObjectWork::Create, "it is being deleted"),
@@ -134,9 +143,10 @@ fn addresses(desired: &Desired) -> Vec<String> {
     let hosts = desired.requirements.ingresses.iter().flat_map(|ingress| {
         let secured = &ingress.tls_hosts;
         let hosts = ingress.hosts();
-        let urls = hosts
-            .into_iter()
-            .map(|host| format!("{}://{host}/", if secured.contains(host) { "https" } else { "http" }));
+        let urls =
+            hosts.into_iter().map(|host| (host, if secured.contains(host) { "https" } else { "http" })).map(
+                |(host, scheme)| format!("{scheme}://{}/", if host.is_empty() { "127.0.0.1" } else { host }),
+            );
         urls.collect::<Vec<_>>()
     });
     let services = desired.requirements.load_balancers.iter().map(|service| service.object.to_string());
