@@ -1,5 +1,6 @@
 //! Images: built, compared, sent.
 
+mod account;
 mod archive;
 pub mod build;
 pub mod context;
@@ -25,6 +26,7 @@ mod registry;
 mod settle;
 pub mod source;
 pub mod standin;
+mod survey;
 pub mod thin;
 mod wire;
 
