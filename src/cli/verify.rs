@@ -87,7 +87,7 @@ fn show_live(live: &LiveComparison) {
     if live.objects.differs() {
         printer::data(&render(&live.objects));
     }
-    for what in live.images.iter().chain(&live.data) {
+    for what in live.images.iter().chain(&live.containers).chain(&live.data) {
         printer::data(&format!("~ {what}"));
     }
     printer::data(if live.differs() {

@@ -12,14 +12,13 @@ use tokio::sync::mpsc;
 
 use super::account::{account, delivered};
 use super::archive::{Contents, Part};
-use super::delivery::{DeliveryReport, WantedImage};
+use super::delivery::{Delivered, DeliveryReport, WantedImage};
 use super::error::ImageError;
 use super::export::Exporter;
 use super::import::{import, name_on, verify};
 use super::inspect::{self, EngineImage};
 use super::memory::Memory;
 use super::node::{self, ImageRecords};
-use super::plan::missing_names;
 use super::registry::lock;
 use super::settle::Layer;
 use super::survey::{Item, Target, is_open, look_up, survey};
@@ -99,25 +98,26 @@ pub async fn check(engine: &Engine, wanted: &[WantedImage]) -> Result<(), ImageE
     look_up(engine, wanted).await.map(|_| ())
 }
 
-/// The nodes that lack a name or a layer of each of `wanted`; nothing is changed.
-pub async fn lacking(
+/// What a delivery would begin with: of each of `wanted` what it is, as far as that is known without sending it, and the nodes that
+/// lack a name or a layer of it. Nothing is changed.
+pub async fn look(
     engine: &Engine,
     cache: &Path,
     nodes: &[Node],
     wanted: &[WantedImage],
-) -> Result<Vec<BTreeSet<String>>, ImageError> {
-    let (items, records) =
+) -> Result<DeliveryReport, ImageError> {
+    let (mut items, records) =
         tokio::try_join!(look_up(engine, wanted), try_join_all(nodes.iter().map(node::images)))?;
     let memory = Memory::read(cache);
-    let lacks = |item: &Item<'_>, records: &ImageRecords| match item.describe(&memory) {
-        Some(document) => !missing_names(records, &item.names, &document.manifest_digest).is_empty(),
-        None => true,
-    };
-    let of = |item: &Item<'_>| {
-        let lacking = nodes.iter().zip(&records).filter(|(_, records)| lacks(item, records));
-        lacking.map(|(node, _)| node.name.clone()).collect()
-    };
-    Ok(items.iter().map(of).collect())
+    let mut images = Vec::new();
+    for item in &mut items {
+        item.document = item.describe(&memory);
+        let lacks = |records: &ImageRecords| is_open(item, std::slice::from_ref(records));
+        let lacking = nodes.iter().zip(&records).filter(|(_, records)| lacks(records));
+        let nodes = lacking.map(|(node, _)| node.name.clone()).collect();
+        images.push(Delivered { nodes, ..delivered(item, &[], &memory) });
+    }
+    Ok(DeliveryReport { images })
 }
 
 /// Has the engine learn the compressed forms of images' layers where a change would else cost the whole image again, so

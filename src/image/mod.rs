@@ -33,4 +33,4 @@ mod wire;
 pub use build::{BuildJob, Built, Workshop};
 pub use delivery::{Content, Delivered, DeliveryReport, WantedImage};
 pub use error::ImageError;
-pub use load::{check, deliver, lacking, teach};
+pub use load::{check, deliver, look, teach};
