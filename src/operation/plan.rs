@@ -1,6 +1,6 @@
 //! Everything that `up` would do, worked out without doing any of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::before_migration::{self, Changes, Coming};
 use super::datasets::Wanted;
@@ -18,7 +18,9 @@ use crate::parity::{ClusterAction, DataAction, MigrationAction, ObjectAction, Ob
 
 /// Works the plan out.
 pub async fn run(session: &Session) -> Result<Plan, OperationError> {
-    let (desired, found) = tokio::try_join!(gather(session), session.find())?;
+    // The engine takes longer to tell its version than to tell anything else: what asks for it later finds it here.
+    let (desired, found, _) =
+        tokio::try_join!(gather(session), session.find(), async { Ok(session.engine.version().await?) })?;
     let nodes: Vec<Node> = match &found {
         Found::Ours(_, nodes) if nodes.iter().all(|node| node.running) => {
             nodes.iter().map(|node| node.node.clone()).collect()
@@ -101,26 +103,20 @@ fn data(due: &[Wanted]) -> Vec<DataAction> {
 const SUPPLIED: &str = "beside the manifests, which rely on it";
 
 fn all_new(desired: &Desired) -> Vec<ObjectAction> {
-    let new = |object: &Object, why: &str| ObjectAction {
-        id: object.id(),
-        action: ObjectWork::Create,
-        why: why.into(),
-    };
     let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
-    let why = |object: &Object| if supplied.contains(&object.id()) { SUPPLIED } else { "" };
-    let mut actions: Vec<ObjectAction> =
-        desired.objects().iter().map(|object| new(object, why(object))).collect();
+    let new = |id: ObjectId| ObjectAction {
+        why: if supplied.contains(&id) { SUPPLIED.into() } else { String::new() },
+        action: ObjectWork::Create,
+        id,
+    };
+    let mut actions: Vec<ObjectAction> = desired.applied().map(|object| new(object.id())).collect();
     actions.sort();
     actions
 }
 
 fn changes(desired: &Desired, look: &Look) -> Vec<ObjectAction> {
-    let mut actions: Vec<ObjectAction> = desired
-        .objects()
-        .iter()
-        .map(Object::id)
-        .map(|id| ObjectAction { id, action: ObjectWork::Unchanged, why: String::new() })
-        .collect();
+    let mut actions: BTreeMap<ObjectId, (ObjectWork, &str)> =
+        desired.applied().map(|object| (object.id(), (ObjectWork::Unchanged, ""))).collect();
     let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
     for change in &look.checked.changes {
         let (action, why) = match change.what {
@@ -132,9 +128,12 @@ fn changes(desired: &Desired, look: &Look) -> Vec<ObjectAction> {
             Difference::Drifted => (ObjectWork::Update, "it was changed in the cluster"),
             Difference::Obsolete => (ObjectWork::Delete, "it left the manifests"),
         };
-        actions.retain(|known| known.id != change.id);
-        actions.push(ObjectAction { id: change.id.clone(), action, why: why.into() });
+        actions.insert(change.id.clone(), (action, why));
     }
+    let mut actions: Vec<ObjectAction> = actions
+        .into_iter()
+        .map(|(id, (action, why))| ObjectAction { id, action, why: why.to_owned() })
+        .collect();
     actions.sort();
     actions
 }
