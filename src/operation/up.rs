@@ -20,7 +20,7 @@ use super::{datasets, fault, hooks, release_record, relieve, restart, synced};
 use crate::apply::pods::StaleContainer;
 use crate::apply::readiness::{Rules, readiness};
 use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
-use crate::apply::{self, ApplyOptions, Checked, Difference, Inventory, ReleaseHooks};
+use crate::apply::{self, ApplyOptions, Checked, Course, Difference, Inventory, ReleaseHooks};
 use crate::cluster::address::{self as balancer, Address};
 use crate::cluster::identity::Found;
 use crate::data::discover::Store;
@@ -226,7 +226,7 @@ impl Work<'_> {
         delivered: &DeliveryReport,
         provided: &[Provided],
     ) -> Result<Option<Vec<Address>>, OperationError> {
-        let hooks = hooks::due(&self.desired.rendered, &self.look.inventory);
+        let hooks = hooks::due(&self.desired.rendered, &self.look.inventory, Course::Forward);
         let stands_for = images::stands_for(delivered);
         let mut stale = restart::stale(&self.look.pods, &stands_for);
         let synced = synced::recorded(self.session);
