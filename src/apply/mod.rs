@@ -68,10 +68,8 @@ pub struct ApplyOptions {
     pub patience: Duration,
     /// How long one hook may take.
     pub hook_patience: Duration,
-    /// Which way charts go.
+    /// Which way charts go. On the way back the hooks that run after objects are the caller's to run, by [`hooks_after`].
     pub course: Course,
-    /// Whether the hooks that run after a release's objects run as well; else [`hooks_after`] is the caller's to call.
-    pub hooks_after: bool,
 }
 
 impl Default for ApplyOptions {
@@ -85,7 +83,6 @@ impl Default for ApplyOptions {
             patience: Duration::from_mins(2),
             hook_patience: Duration::from_mins(5),
             course: Course::Forward,
-            hooks_after: true,
         }
     }
 }
@@ -146,7 +143,7 @@ pub async fn apply_with_hooks(
         }
         let own = rest().filter(|object| object.origin.source == of_one_source[0].source);
         run.stages(own, inventory, &mut report).await?;
-        for release in of_one_source.iter().filter(|_| options.hooks_after) {
+        for release in of_one_source.iter().filter(|_| options.course == Course::Forward) {
             run.hooks(release, false, inventory).await?;
         }
     }
@@ -160,7 +157,7 @@ pub async fn apply_with_hooks(
     Ok(report)
 }
 
-/// Runs the hooks that an apply without [`ApplyOptions::hooks_after`] left to its caller.
+/// Runs the hooks that come after objects where an apply left them to its caller: on the way back data may come between.
 pub async fn hooks_after(
     cluster: &Cluster,
     releases: &[ReleaseHooks],

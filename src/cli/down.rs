@@ -48,7 +48,10 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         ));
     }
     if let Some(ledger) = &taken.ledger {
-        printer::talk(&format!("kept in {}: the ledger of releases, in the same way", ledger.display()));
+        printer::talk(&format!(
+            "kept in {}: the ledger of releases (`devcluster up` puts it back, `devcluster down --data` removes it)",
+            ledger.display()
+        ));
     }
     if taken.ledger_removed {
         printer::talk("removed: the ledger of releases");

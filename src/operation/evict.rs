@@ -56,8 +56,11 @@ pub async fn run(
     session.reporter.report(Event::Started { step: step.clone(), what });
     for owner in &owners {
         let pods: Vec<&str> = owner.pods.iter().map(|(name, _)| name.as_str()).collect();
-        let text =
-            format!("a gap in {}: of its Pods {} ends before the next starts", owner.id, pods.join(", "));
+        let text = format!(
+            "{} has a gap: each of its Pods ends before the next one starts: {}",
+            owner.id,
+            pods.join(", ")
+        );
         session.reporter.report(Event::Warning(text));
     }
     let client = &existing.cluster.client;

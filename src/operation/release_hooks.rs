@@ -43,13 +43,12 @@ pub(super) async fn of(
 }
 
 impl Going<'_> {
-    /// How objects are applied on the way back: hooks that run after them wait until data is there, too.
+    /// How objects are applied on the way back.
     pub(super) fn options(&self) -> ApplyOptions {
         ApplyOptions {
             prune: true,
             recreate_immutable: self.work.session.config.profile.recreate_immutable,
             course: Course::Back,
-            hooks_after: false,
             ..ApplyOptions::default()
         }
     }

@@ -141,7 +141,7 @@ async fn back(
     ended: &str,
 ) -> Result<(), ApplyError> {
     let mut inventory: Inventory = place.inventory().await;
-    let options = ApplyOptions { course: Course::Back, hooks_after: false, ..ApplyOptions::default() };
+    let options = ApplyOptions { course: Course::Back, ..ApplyOptions::default() };
     let going = async {
         apply_with_hooks(&place.cluster, objects, releases, &options, &mut inventory, log).await?;
         assert!(place.live("v1", "ConfigMap", "settings").await.is_some());

@@ -43,7 +43,10 @@ fn keyed(content: &Content) -> BTreeMap<Key<'_>, &KeptHook> {
     let mut found = BTreeMap::new();
     for (chart, hook) in content.hooks() {
         let key = |nth| (chart.release.as_str(), &hook.kept.id, nth);
-        let nth = (0..).find(|nth| !found.contains_key(&key(*nth))).unwrap_or_default();
+        let mut nth = 0;
+        while found.contains_key(&key(nth)) {
+            nth += 1;
+        }
         found.insert(key(nth), hook);
     }
     found

@@ -109,9 +109,10 @@ fn hooks(content: &Content) -> String {
 
 /// In what two releases differ.
 pub fn difference(diff: &ReleaseDiff) -> String {
-    let unknown = diff.without_hooks.iter();
-    let unknown: String =
-        unknown.map(|number| format!("? release {number} was recorded without charts' hooks\n")).collect();
+    let mut unknown = String::new();
+    for number in &diff.without_hooks {
+        let _ = writeln!(unknown, "? release {number} was recorded without charts' hooks");
+    }
     if diff.is_empty() {
         return format!("{unknown}releases {} and {} are the same", diff.from, diff.to);
     }
@@ -149,10 +150,11 @@ pub fn difference(diff: &ReleaseDiff) -> String {
 }
 
 fn fields(fields: &[FieldChange]) -> String {
-    let line = |FieldChange { path, was, is }: &FieldChange| {
-        format!("    {path}: {} → {}\n", value(was.as_ref()), value(is.as_ref()))
-    };
-    fields.iter().map(line).collect()
+    let mut text = String::new();
+    for FieldChange { path, was, is } in fields {
+        let _ = writeln!(text, "    {path}: {} → {}", value(was.as_ref()), value(is.as_ref()));
+    }
+    text
 }
 
 fn held(held: Option<&Held>) -> String {
