@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use futures::future::try_join_all;
 
 use super::error::OperationError;
+use super::release_carry;
 use super::session::Session;
-use super::{ground, release_carry};
 use crate::cluster::ProvidedNode;
 use crate::cluster::identity::Found;
 use crate::cluster::provider::VOLUMES_ON_NODE;
-use crate::cluster::state::Record;
 use crate::event::Event;
 
 /// Ends all containers of a node that is to go, for good: a directory that is written to cannot be removed.
@@ -52,7 +51,8 @@ pub async fn run(session: &Session, data: bool, may_lose_ledger: bool) -> Result
     let claims = claims(session);
     let mut has_ledger = release_carry::is_kept(session);
     if let Found::Ours(record, nodes) = &found {
-        has_ledger = match keep_ledger(session, record, nodes, data).await {
+        let taken = if data { Ok(true) } else { release_carry::take(session, record, nodes).await };
+        has_ledger = match taken {
             Ok(has_ledger) => has_ledger,
             Err(reason) if may_lose_ledger => {
                 let text = format!("the ledger of releases is lost with the cluster: {reason}");
@@ -89,23 +89,6 @@ pub async fn run(session: &Session, data: bool, may_lose_ledger: bool) -> Result
     let volumes = session.state.volumes().to_owned();
     let ledger = (has_ledger && !data).then(|| session.state.ledger());
     Ok(Taken { cluster: name, existed, kept, removed, volumes, ledger, ledger_removed: has_ledger && data })
-}
-
-/// Takes the ledger out of the cluster unless it goes with the data; nodes that stand still are started for that. Gives
-/// whether there is one.
-async fn keep_ledger(
-    session: &Session,
-    record: &Record,
-    nodes: &[ProvidedNode],
-    data: bool,
-) -> Result<bool, String> {
-    if data {
-        return Ok(true);
-    }
-    if nodes.iter().any(|node| !node.running) {
-        ground::start(session, nodes).await.map_err(|error| error.to_string())?;
-    }
-    release_carry::take(session, record).await
 }
 
 /// The claims that have data on this machine.

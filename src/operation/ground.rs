@@ -64,7 +64,7 @@ pub async fn prepare(
                         reasons: reasons.join("; "),
                     });
                 }
-                release_carry::take_or_tell(session, &record).await;
+                release_carry::take_or_tell(session, &record, &nodes).await;
                 delete(session).await?;
                 return create(session, desired, Some(record.fixed.ports)).await;
             }

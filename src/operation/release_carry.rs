@@ -10,16 +10,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::OperationError;
-use super::fault;
 use super::release::{BLOBS, Book, RECORD, name};
 use super::session::{Existing, Session};
 use super::up::INVENTORY;
+use super::{fault, ground};
+use crate::cluster::ProvidedNode;
 use crate::cluster::identity;
 use crate::cluster::state::Record;
 use crate::event::Event;
 
-/// How long a cluster that is about to go may take to tell its ledger.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a cluster that is about to go may take to tell its ledger, and to be started for that.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// All objects of a ledger, to be put into another cluster, in the order of being put. Not to be shown, for Secrets are
 /// among it.
@@ -84,11 +85,14 @@ impl Book {
     }
 }
 
-/// Takes the ledger out of a cluster that is about to go, beside what is kept of an earlier one. Gives whether there is one;
-/// says why where it cannot be read.
-pub(super) async fn take(session: &Session, record: &Record) -> Result<bool, String> {
+/// Takes the ledger out of a cluster that is about to go, beside what is kept of an earlier one; nodes that stand still are
+/// started for that. Gives whether there is one; says why where it cannot be read.
+pub(super) async fn take(session: &Session, record: &Record, nodes: &[ProvidedNode]) -> Result<bool, String> {
     let kept = read(session).map_err(|error| error.to_string())?;
     let reading = async {
+        if nodes.iter().any(|node| !node.running) {
+            ground::start(session, nodes).await?;
+        }
         let cluster = session.connect().await?;
         identity::verify(&session.state, record, &cluster.client).await?;
         Book::new(&cluster, INVENTORY).whole().await
@@ -137,8 +141,8 @@ pub(super) async fn put(session: &Session, existing: &Existing) -> Result<(), Op
 }
 
 /// Takes it out of a cluster that is made anew; that it cannot be read is said.
-pub(super) async fn take_or_tell(session: &Session, record: &Record) {
-    if let Err(why) = take(session, record).await {
+pub(super) async fn take_or_tell(session: &Session, record: &Record, nodes: &[ProvidedNode]) {
+    if let Err(why) = take(session, record, nodes).await {
         let text = format!("the ledger of releases does not come along into the cluster that is made: {why}");
         session.reporter.report(Event::Warning(text));
     }

@@ -13,7 +13,8 @@ use super::release::{Book, Draft};
 use super::release_images::Due;
 use super::release_record::{self, who};
 use super::session::{Existing, Session};
-use super::up::{self, Look, Work};
+use super::up::{self, Look};
+use super::up_change::Work;
 use super::{
     fault, ground, images, release_hooks, release_images, release_restore, release_view, restart, synced,
 };
