@@ -14,6 +14,7 @@ use super::up::{Raising, confirm};
 use super::{Global, interrupted, printer};
 use crate::event::{Event, Reporter as _};
 use crate::handoff::ci::{After, Report};
+use crate::operation::attestation;
 use crate::operation::ci::{self, End, Finished, Locking, Options};
 use crate::operation::error::OperationError;
 use crate::operation::up;
@@ -44,6 +45,10 @@ pub struct Args {
     /// Take the cluster away at the end, as in CI
     #[arg(long, conflicts_with = "keep")]
     down: bool,
+    /// Sign the attestation with this key: PKCS#8 in PEM, ECDSA on P-256 or Ed25519. Where unset, with the one that the variable
+    /// DEVCLUSTER_SIGNING_KEY holds, if it does
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
     /// Run no further command once one has failed
     #[arg(long)]
     fail_fast: bool,
@@ -54,6 +59,8 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let profile = global.profile.clone().or_else(|| Some(PROFILE.into()));
     let global = Global { profile, ..global.clone() };
     let config = global.config()?;
+    // Before anything that takes minutes.
+    let key = attestation::signing_key(args.sign_key.as_deref()).map_err(OperationError::from)?;
     let progress = global.progress();
     let is_ci = std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
     let confirm = confirm(progress.clone(), args.raising.yes || is_ci);
@@ -70,6 +77,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
             snapshot: true,
         },
         after: if args.down || (is_ci && !args.keep) { After::TakenDown } else { After::Kept },
+        key: key.as_ref(),
         fail_fast: args.fail_fast,
         watch: &watch,
         interrupted: &ending,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::attestation::AttestationError;
 use super::verify::LockError;
 use crate::process::ProcessError;
 
@@ -114,6 +115,9 @@ pub enum HandoffError {
         /// What is wrong.
         reason: String,
     },
+    /// An attestation or a key that cannot be read.
+    #[error(transparent)]
+    Read(#[from] AttestationError),
     /// An attestation that does not do.
     #[error("{path} cannot be approved on: {reason}")]
     Attestation {
@@ -134,7 +138,7 @@ pub enum HandoffError {
     },
     /// Nobody approved.
     #[error(
-        "{environment} is production, and lock {lock} has no approval that holds{why}\n  `devcluster promote --to {environment} --approve --attestation .devcluster/ci/attestation.json` records who approves it, when, and on which attestation"
+        "{environment} takes only what was approved, and lock {lock} has no approval that holds{why}\n  `devcluster promote --to {environment} --approve --attestation .devcluster/ci/attestation.json` records who approves it, when, and on which attestation"
     )]
     NotApproved {
         /// The environment.

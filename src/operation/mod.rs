@@ -1,6 +1,8 @@
 //! What the verbs do, as operations that report and return values: `cli` prints them, tests call them too.
 
 pub mod address;
+mod admission;
+pub mod attestation;
 pub mod before_migration;
 mod branches;
 pub mod ci;

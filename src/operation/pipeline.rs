@@ -19,7 +19,7 @@ pub async fn write(config: &Config, system: System, force: bool) -> Result<Vec<P
         version: env!("CARGO_PKG_VERSION").to_owned(),
         helm: config.manifests.iter().any(|source| matches!(source, Source::Helm(_))),
         kustomize: config.manifests.iter().any(|source| matches!(source, Source::Kustomize { .. })),
-        environments: config.environments.iter().map(|one| (one.name.clone(), one.production)).collect(),
+        environments: config.environments.iter().map(|one| (one.name.clone(), one.takes_approval())).collect(),
     };
     let files: Vec<(PathBuf, String)> =
         files(system, &facts).into_iter().map(|(path, text)| (top.join(path), text)).collect();

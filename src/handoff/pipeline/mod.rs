@@ -38,7 +38,7 @@ pub struct Facts {
     pub helm: bool,
     /// Whether kustomizations are rendered.
     pub kustomize: bool,
-    /// Environments by name, in the order of promotion, and whether each is production.
+    /// Environments by name, in the order of promotion, and whether each takes an approval, as production does.
     pub environments: Vec<(String, bool)>,
 }
 
