@@ -19,6 +19,7 @@ use crate::operation::ci::{self, End, Finished, Locking, Options};
 use crate::operation::error::OperationError;
 use crate::operation::up;
 use crate::operation::verify::LockError;
+use crate::process::Command;
 use crate::words::shown;
 
 /// The profile of runs, where the command line names none.
@@ -120,6 +121,9 @@ fn show(global: &Global, finished: &Finished) {
         Format::Markdown => printer::data(&finished.summary),
         format => printer::value(format, &finished.report.whole()),
     }
+    // Where another configuration was named than is found from here, it has to be named again.
+    let file = global.file.as_deref().map(|file| file.canonicalize().unwrap_or_else(|_| file.to_owned()));
+    let file = file.map(|file| file.display().to_string());
     let after = match (&finished.taken, finished.report.after) {
         (Some(taken), _) if !taken.kept.is_empty() => {
             format!(
@@ -130,7 +134,8 @@ fn show(global: &Global, finished: &Finished) {
         }
         (Some(taken), _) => format!("cluster {} is gone", taken.cluster),
         (None, After::Kept) if finished.is_there => {
-            format!("kept: cluster {}; `devcluster down` takes it away", finished.report.cluster)
+            let down = Command::new("devcluster").args(file.iter().flat_map(|file| ["--file", file])).arg("down");
+            format!("kept: cluster {}; `{}` takes it away", finished.report.cluster, down.argv())
         }
         (None, _) => String::new(),
     };

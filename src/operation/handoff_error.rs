@@ -170,6 +170,9 @@ pub enum HandoffError {
         /// The text.
         text: String,
     },
+    /// A way of installing that is no line of shell.
+    #[error("--install takes one line of shell, which leaves devcluster at \"$tools/bin/devcluster\" or on the PATH")]
+    Install,
     /// The configuration is outside of the repository's work tree.
     #[error("{} is not in the work tree {}: nothing of it would be pushed", .file.display(), .worktree.display())]
     Outside {
@@ -177,6 +180,12 @@ pub enum HandoffError {
         file: PathBuf,
         /// The work tree.
         worktree: PathBuf,
+    },
+    /// A remote that is in use.
+    #[error("a push is being tested in {}; wait for its end", .home.display())]
+    Testing {
+        /// The served directory.
+        home: PathBuf,
     },
     /// Whoever pushed is gone.
     #[error("the push was broken off; nothing was taken")]
@@ -200,6 +209,7 @@ impl HandoffError {
                 | Self::Batch
                 | Self::Io { .. }
                 | Self::NotApproved { .. }
+                | Self::Testing { .. }
                 | Self::Left
                 | Self::Push { .. }
         )
