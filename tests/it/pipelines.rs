@@ -164,3 +164,45 @@ fn a_teams_own_way_of_installing_passes_every_check() {
     assert_eq!(project.devcluster(&["init", "--install", own]).0, 2, "of a pipeline alone");
     assert!(!project.directory.join(".github").exists());
 }
+
+/// GitLab's jobs, run as they are written by this machine's shell: from what was tested to production's branch. There is no engine,
+/// so that the run itself fails, and with it its job.
+#[test]
+fn gitlabs_jobs_hand_on_what_was_tested() {
+    let (Some(runner), Some(kind)) = (tool("gitlab-ci-local"), tool("kind")) else { return };
+    let project = Repository::new();
+    let origin = project.beside("origin.git").display().to_string();
+    let install = format!("ln -s {} \"$tools/bin/devcluster\"", env!("CARGO_BIN_EXE_devcluster"));
+    let (code, said) = init(&project, "", "gitlab", &["--install", &install]);
+    assert_eq!(code, 0, "{said}");
+    project.write(".gitignore", "/.tools/\n/.cache/\n/.gitlab-ci-local/\n/.devcluster/\n");
+    project.write(".tools/bin/none", "");
+    std::os::unix::fs::symlink(kind, project.directory.join(".tools/bin/kind")).unwrap();
+    let root = project.lock();
+    for args in [
+        &["init", "--quiet", "--bare", &origin][..],
+        &["remote", "add", "origin", &origin],
+        &["config", "user.name", "Ada"],
+        &["config", "user.email", "ada@example.com"],
+        &["push", "--quiet", "origin", "main"],
+        &["remote", "set-head", "origin", "main"],
+    ] {
+        project.git(args);
+    }
+    let run = |job: &str| {
+        let mut command = project.command(runner.to_str().unwrap(), &["--no-color", job]);
+        let output = command.env("HOME", project.beside("runner")).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (passed, said) = run("ci");
+    assert!(!passed && said.contains("# devcluster ci: failed"), "{said}");
+    let attestation = project.attestation("a.json", &root, &[("lock", "passed"), ("up", "passed")]);
+    std::fs::copy(attestation, project.directory.join(".devcluster/ci/attestation.json")).unwrap();
+    for job in ["to-staging", "to-production"] {
+        let (passed, said) = run(job);
+        assert!(passed && said.contains(&format!("PASS  {job}")), "{said}");
+    }
+    let log = project.git(&["--git-dir", &origin, "log", "-1", "--format=%B", "environments/production"]);
+    assert!(log.contains(&root) && log.contains("Devcluster-Approved-By: Ada <ada@example.com>"), "{log}");
+}
