@@ -1,6 +1,8 @@
 //! The data of a rehearsal: snapshots of the real stores as they are now, under names that go at the end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use super::data_load::{self, Fresh};
 use super::error::OperationError;
@@ -11,8 +13,10 @@ use super::snapshot_take::{self, Request};
 use super::snapshots::blocking;
 use crate::data::discover::Store;
 use crate::data::snapshot::{Catalogue, SnapshotError, SnapshotName};
+use crate::event::{Event, Reporter, SharedReporter};
 use crate::handoff::rehearse::Copies;
 use crate::manifest::ObjectId;
+use crate::words::counted;
 
 /// Snapshots by the name of the store that they are of.
 pub(super) type Taken = BTreeMap<String, SnapshotName>;
@@ -50,6 +54,17 @@ pub(super) fn copy(store: &Store, copies: &Copies) -> Option<Store> {
     Some(Store { workload: ObjectId { namespace, ..store.workload.clone() }, ..store.clone() })
 }
 
+/// Passes on what is worth knowing of loads that are done for each way anew: no sentence about a session that ended or a table's rows.
+struct Quiet(SharedReporter);
+
+impl Reporter for Quiet {
+    fn report(&self, event: Event) {
+        if matches!(event, Event::Started { .. } | Event::Progress { .. } | Event::Warning(_)) {
+            self.0.report(event);
+        }
+    }
+}
+
 /// Gives the copies of `stores` what the real ones hold.
 pub(super) async fn load(
     session: &Session,
@@ -57,9 +72,17 @@ pub(super) async fn load(
     (stores, copies): (&[Store], &Copies),
     taken: &Taken,
 ) -> Result<(), OperationError> {
+    let begun = Instant::now();
+    let quiet = Session { reporter: Arc::new(Quiet(session.reporter.clone())), ..session.clone() };
+    let mut filled = 0;
     for store in stores {
         let (Some(name), Some(copy)) = (taken.get(&store.name()), copy(store, copies)) else { continue };
-        snapshot_load::fill(session, existing, &copy, name, false).await?;
+        snapshot_load::fill(&quiet, existing, &copy, name, false).await?;
+        filled += 1;
+    }
+    if filled > 0 {
+        let what = format!("{} as the real ones are", counted(filled, "store"));
+        session.reporter.report(Event::Done { step: "data".into(), what, took: begun.elapsed() });
     }
     Ok(())
 }

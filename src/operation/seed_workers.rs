@@ -111,7 +111,7 @@ pub async fn seed(
 }
 
 /// Has the nodes hold an image of this program.
-async fn deliver(session: &Session, existing: &Existing) -> Result<OwnImage, OperationError> {
+pub(super) async fn deliver(session: &Session, existing: &Existing) -> Result<OwnImage, OperationError> {
     let image = own::ensure(&session.engine).await?;
     let nodes: Vec<_> = existing.nodes.iter().map(|node| node.node.clone()).collect();
     let wanted = [WantedImage {

@@ -127,12 +127,12 @@ impl Copier<'_> {
             return None;
         }
         Some(match kind {
-            "Job" => "it is no migration".into(),
+            "Job" => "`migrations:` does not name it".into(),
             "CronJob" => "it would act at its time".into(),
             "Ingress" => "its host is the real system's".into(),
             "PersistentVolumeClaim" => "an empty directory takes its place".into(),
             "NetworkPolicy" => "the copy has one of its own, which is narrower".into(),
-            "HorizontalPodAutoscaler" | "PodDisruptionBudget" => "one Pod of each is enough".into(),
+            "HorizontalPodAutoscaler" | "PodDisruptionBudget" => "the copy has one Pod of each".into(),
             _ => "its controller may act on more than the copy".into(),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Report, Side, Verdict, Way};
+use super::report::{Network, Report, Side, Verdict, Way};
 
 /// The table, then what failed and why, then what to make of it.
 pub fn table(report: &Report) -> String {
@@ -27,11 +27,18 @@ pub fn table(report: &Report) -> String {
         }
     }
     commands(report, &mut text);
+    let today = Way { code: Side::Old, schema: Side::Old };
+    if report.cell(today).is_some_and(|cell| matches!(cell.verdict, Verdict::Failed { .. })) {
+        text += "\nwhat runs now does not pass on a copy of itself: what failed may be the copy's doing and not the release's\n";
+    }
     let end = if report.passes() {
         "\nthe release can be rolled out without a gap and reverted: new on new and old on new passed"
     } else {
         "\nthe release cannot be rolled out without a gap and reverted: that takes new on new and old on new"
     };
+    if let Network::Never { why } = &report.network {
+        let _ = write!(text, "\nthe network did not hold the copies back: {why}");
+    }
     text + end
 }
 
@@ -43,6 +50,10 @@ fn commands(report: &Report, text: &mut String) {
     if !run.is_empty() {
         let _ = writeln!(text, "\ncommands that were run where all was ready: {}", run.join(", "));
     }
+    for check in cell.checks.iter().filter(|check| !check.changed.is_empty()) {
+        let changed: Vec<&str> = check.changed.iter().map(String::as_str).collect();
+        let _ = writeln!(text, "\ncommand {} was run with what leads to the copy for {}", check.name, changed.join(", "));
+    }
     for check in &cell.checks {
         if let Verdict::Skipped { why } = &check.verdict {
             let _ = writeln!(text, "\ncommand {} was not run: {why}", check.name);
@@ -52,7 +63,7 @@ fn commands(report: &Report, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::{Cell, Check};
+    use super::super::report::{Cell, Check, Network};
     use super::*;
     use std::collections::BTreeSet;
 
@@ -65,6 +76,7 @@ mod tests {
                 name: name.into(),
                 verdict,
                 tail: Vec::new(),
+                changed: BTreeSet::new(),
             });
             Cell { way, verdict, checks: checks.into(), seconds: 1.0 }
         };
@@ -76,6 +88,7 @@ mod tests {
             left_out: BTreeSet::new(),
             renamed: BTreeSet::new(),
             emptied: BTreeSet::new(),
+            network: Network::Always,
             seconds: 4.0,
         }
     }
@@ -83,6 +96,15 @@ mod tests {
     #[test]
     fn a_table_says_what_failed_and_what_that_means() {
         insta::assert_snapshot!(table(&report(&[Way { code: Side::Old, schema: Side::New }])));
+    }
+
+    #[test]
+    fn what_the_copy_itself_may_have_done_is_said() {
+        let today = Way { code: Side::Old, schema: Side::Old };
+        let mut report = report(&[today]);
+        report.network = Network::Never { why: "not on a".into() };
+        report.cells[0].checks[0].changed = ["-n shop".to_owned()].into();
+        insta::assert_snapshot!(table(&report));
     }
 
     #[test]

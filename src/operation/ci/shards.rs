@@ -17,7 +17,6 @@ use super::super::error::OperationError;
 use super::super::logs;
 use super::log::{Log, Watch};
 use super::out::Out;
-use crate::apply::SYSTEM_NAMESPACE;
 use crate::apply::hook::pod_state;
 use crate::handoff::ci::{Ended, Redactor};
 
@@ -40,6 +39,8 @@ const HOPELESS: [&str; 5] = [
 pub(super) struct Crew<'a> {
     /// The connection.
     pub client: Client,
+    /// Where they run.
+    pub namespace: &'a str,
     /// The command's name.
     pub command: &'a str,
     /// The command line.
@@ -102,11 +103,11 @@ impl Crew<'_> {
     }
 
     fn jobs(&self) -> Api<Job> {
-        Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE)
+        Api::namespaced(self.client.clone(), self.namespace)
     }
 
     fn pods(&self) -> Api<Pod> {
-        Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE)
+        Api::namespaced(self.client.clone(), self.namespace)
     }
 
     /// A name of at most 52 characters, for Pods of a Job append theirs.
@@ -191,7 +192,7 @@ impl Crew<'_> {
     /// Shows their lines as they come and counts them, by Pod.
     async fn follow(&self, shown: &Mutex<BTreeMap<String, usize>>) {
         let options = logs::Options {
-            namespaces: [SYSTEM_NAMESPACE.to_owned()].into(),
+            namespaces: [self.namespace.to_owned()].into(),
             pod: Some(self.name()),
             follow: true,
             tail: None,
