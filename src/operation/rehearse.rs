@@ -50,18 +50,34 @@ pub async fn run(session: &Session, options: &Options<'_>) -> Result<Option<Repo
     let existing = session.existing().await?;
     let (record, old) = standing(&existing).await?;
     let stores = discover::stores(&old);
+    take_away(session, &existing).await?;
+    rehearse_data::begin(session, &stores)?;
     let rehearsed = tokio::select! {
         rehearsed = rehearse(session, &existing, (&record, old), &stores, options) => rehearsed.map(Some),
         () = options.interrupted.cancelled() => Ok(None),
     };
     let what = "taking the copies away".into();
     session.reporter.report(Event::Started { step: "rehearse".into(), what });
-    let left = ground::leave(&existing).await;
-    let removed = rehearse_data::remove(session, &stores).await;
+    let taken = take_away(session, &existing).await;
     let report = rehearsed?;
-    left?;
-    removed?;
+    taken?;
     Ok(report)
+}
+
+/// Takes away what a rehearsal that was killed has left, where there was one.
+pub(super) async fn tidy(session: &Session, existing: &Existing) -> Result<(), OperationError> {
+    if !rehearse_data::is_under_way(session) {
+        return Ok(());
+    }
+    let what = "a rehearsal was killed: what it left is taken away".into();
+    session.reporter.report(Event::Note(what));
+    take_away(session, existing).await
+}
+
+async fn take_away(session: &Session, existing: &Existing) -> Result<(), OperationError> {
+    let left = ground::leave(existing).await;
+    rehearse_data::end(session).await?;
+    left
 }
 
 /// The release that stands, with its objects.
@@ -87,7 +103,6 @@ async fn rehearse(
     let desired = gather::gather(session).await?;
     let copies = Copies::of(old.iter().chain(&desired.rendered.objects));
     ground::check(existing, &copies).await?;
-    ground::leave(existing).await?;
     let secrets = old.iter().chain(&desired.rendered.objects).flat_map(|one| secret_values(&one.value));
     let redactor = Redactor::new(secrets);
     let services = copy::services(old.iter().chain(&desired.rendered.objects));

@@ -16,7 +16,7 @@ use super::images::{self, Provided, Provision};
 use super::memory::Memory;
 use super::session::{Existing, Session};
 use super::up_data::{self, Bring};
-use super::{datasets, fault, hooks, release_record, relieve, restart, synced};
+use super::{datasets, fault, hooks, rehearse, release_record, relieve, restart, synced};
 use crate::apply::pods::StaleContainer;
 use crate::apply::readiness::{Rules, readiness};
 use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
@@ -132,6 +132,8 @@ pub async fn raise(session: &Session, options: &Options<'_>) -> Result<Raised, O
         let (existing, made) = ground::prepare(session, &desired, found, options.confirm).await?;
         if made == Made::Created {
             lay_out(session, &desired, &existing).await?;
+        } else {
+            rehearse::tidy(session, &existing).await?;
         }
         let look = look(&desired, &existing, &objects).await?;
         Ok((existing, made, look))

@@ -15,6 +15,7 @@ mod kinds;
 mod lifecycle;
 mod migrate;
 mod rehearse;
+mod rehearse_stores;
 mod release;
 mod requests;
 mod shop;
