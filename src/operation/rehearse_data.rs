@@ -33,8 +33,8 @@ fn name(session: &Session, store: &Store) -> Result<SnapshotName, OperationError
 
 /// Notes that a rehearsal with these stores begins: whatever ends it, what it leaves is found.
 pub(super) fn begin(session: &Session, stores: &[Store]) -> Result<(), OperationError> {
-    let names = stores.iter().map(|store| Ok(name(session, store)?.to_string()));
-    let names: Vec<String> = names.collect::<Result<_, OperationError>>()?;
+    let names = stores.iter().map(|store| name(session, store).map(|name| name.to_string()));
+    let names: Vec<String> = names.collect::<Result<_, _>>()?;
     Ok(session.state.write(UNDER_WAY, names.join("\n").as_bytes())?)
 }
 

@@ -58,12 +58,14 @@ pub(super) async fn check(
         }
         Err(error) if accepted => {
             let why = match error {
-                RehearseError::Unenforced { nodes } => format!("not on {}", nodes.join(", ")),
+                RehearseError::Unenforced { nodes } => {
+                    format!("it does not enforce NetworkPolicies on {}", nodes.join(", "))
+                }
+                RehearseError::Untried { why } => format!("that could not be tried: {why}"),
                 other => other.to_string(),
             };
-            let warning = format!(
-                "the network does not hold the copies back ({why}): what finds the real stores by other than their Services' names reaches them"
-            );
+            let told = "what finds a real store by other than its Service's name reaches it";
+            let warning = format!("the network may not hold the copies back, for {why}; {told}");
             session.reporter.report(Event::Warning(warning));
             Ok(Network::Never { why })
         }

@@ -105,7 +105,15 @@ fn stores_of_other_kinds_are_copied_and_commands_reach_only_the_copy() {
     assert_eq!(report["stores"], serde_json::json!(["stores/documents", "stores/legacy"]));
 
     assert_eq!(project.mysql("SELECT count(name) FROM customers"), project.mysql("SELECT count(*) FROM customers"));
-    let count = runtime.block_on(users.count_documents(mongodb::bson::doc! {}));
+    let count = runtime.block_on(users.count_documents(mongodb::bson::doc! {}).into_future());
     assert_eq!(count.expect("counted"), 300);
+    project.nothing_is_left();
+
+    // What a killed one leaves goes with the next `up`, too.
+    let mut killed = project.command(&["release", "rehearse"]);
+    let killed = killed.env("DEVCLUSTER_FAULT_POINT", "rehearsed").output().expect("it runs");
+    assert!(!killed.status.success());
+    assert!(project.kubectl(&["get", "namespaces", "-o", "name"]).contains("devcluster-rehearse-stores"));
+    project.succeed(&["up"]);
     project.nothing_is_left();
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Network, Report, Side, Verdict, Way};
+use super::report::{Cell, Network, Report, Side, Verdict, Way};
 
 /// The table, then what failed and why, then what to make of it.
 pub fn table(report: &Report) -> String {
@@ -16,16 +16,7 @@ pub fn table(report: &Report) -> String {
         let name = format!("{code} code");
         let _ = writeln!(text, "{name:<12}{:<14}{}", word(code, Side::Old), word(code, Side::New));
     }
-    for cell in &report.cells {
-        if let Verdict::Failed { why } | Verdict::Skipped { why } = &cell.verdict {
-            let need = cell.way.needed_for().map(|need| format!(" ({need})")).unwrap_or_default();
-            let _ = write!(text, "\n{}{need}: {}", cell.way, why.replace('\n', "\n  "));
-            for line in cell.checks.iter().flat_map(|check| &check.tail) {
-                let _ = write!(text, "\n    {line}");
-            }
-            text.push('\n');
-        }
-    }
+    report.cells.iter().for_each(|cell| failed(cell, &mut text));
     commands(report, &mut text);
     let today = Way { code: Side::Old, schema: Side::Old };
     if report.cell(today).is_some_and(|cell| matches!(cell.verdict, Verdict::Failed { .. })) {
@@ -42,6 +33,26 @@ pub fn table(report: &Report) -> String {
     text + end
 }
 
+/// What failed in one way, and what it wrote last.
+fn failed(cell: &Cell, text: &mut String) {
+    let (Verdict::Failed { why } | Verdict::Skipped { why }) = &cell.verdict else { return };
+    let need = cell.way.needed_for().map(|need| format!(" ({need})")).unwrap_or_default();
+    let _ = write!(text, "\n{}{need}:", cell.way);
+    let mut commands = 0;
+    for check in &cell.checks {
+        let Verdict::Failed { why } = &check.verdict else { continue };
+        commands += 1;
+        let _ = write!(text, "\n  command {} {why}", check.name);
+        for line in &check.tail {
+            let _ = write!(text, "\n    {line}");
+        }
+    }
+    if commands == 0 {
+        let _ = write!(text, " {}", why.replace('\n', "\n  "));
+    }
+    text.push('\n');
+}
+
 /// Which commands were run, and which were not and why: the same ones each time.
 fn commands(report: &Report, text: &mut String) {
     let Some(cell) = report.cells.iter().find(|cell| !cell.checks.is_empty()) else { return };
@@ -52,7 +63,7 @@ fn commands(report: &Report, text: &mut String) {
     }
     for check in cell.checks.iter().filter(|check| !check.changed.is_empty()) {
         let changed: Vec<&str> = check.changed.iter().map(String::as_str).collect();
-        let _ = writeln!(text, "\ncommand {} was run with what leads to the copy for {}", check.name, changed.join(", "));
+        let _ = writeln!(text, "\ncommand {} was run with the copy's namespaces for {}", check.name, changed.join(", "));
     }
     for check in &cell.checks {
         if let Verdict::Skipped { why } = &check.verdict {
@@ -63,7 +74,7 @@ fn commands(report: &Report, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::{Cell, Check, Network};
+    use super::super::report::Check;
     use super::*;
     use std::collections::BTreeSet;
 
@@ -102,6 +113,10 @@ mod tests {
     fn what_the_copy_itself_may_have_done_is_said() {
         let today = Way { code: Side::Old, schema: Side::Old };
         let mut report = report(&[today]);
+        let why = "ended with exit code 1".to_owned();
+        let check = &mut report.cells[1].checks[0];
+        (check.verdict, check.tail) = (Verdict::Failed { why: why.clone() }, vec!["no such column".into()]);
+        report.cells[1].verdict = Verdict::Failed { why: format!("smoke: {why}") };
         report.network = Network::Never { why: "not on a".into() };
         report.cells[0].checks[0].changed = ["-n shop".to_owned()].into();
         insta::assert_snapshot!(table(&report));

@@ -1,4 +1,4 @@
-//! The commands of `ci:` against a copy of the system: each once, with the addresses of the copy's Services; on this machine, or
+//! The commands of `ci:` against a copy of the system, with the addresses of the copy's Services; on this machine, or
 //! as Pods in the rehearsal's own namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,9 +131,16 @@ async fn one(
             return Ok(Check { name, verdict, tail: Vec::new(), changed });
         }
     };
-    let (ended, mut tail) = match &command.place {
-        Place::Here => here(command, &placed, given, surroundings).await?,
-        Place::Shards { count, .. } => sharded(command, &placed, *count, given, surroundings).await?,
+    let mut left = command.retries;
+    let (ended, mut tail) = loop {
+        let (ended, tail) = match &command.place {
+            Place::Here => here(command, &placed, given, surroundings).await?,
+            Place::Shards { count, .. } => sharded(command, &placed, *count, given, surroundings).await?,
+        };
+        if left == 0 || matches!(ended, Ended::Passed | Ended::Interrupted) {
+            break (ended, tail);
+        }
+        left -= 1;
     };
     let changed = placed.changed;
     if ended == Ended::Passed {
