@@ -129,8 +129,12 @@ async fn rehearse(
         .flat_map(|migration| migration.objects().into_iter().map(Object::id).chain(migration.hooks()))
         .map(|id| id.to_string())
         .collect();
-    left_out
-        .extend(hooks.map(|object| LeftOut { object, why: "a chart's hook, which `migrations:` does not name".into() }));
+    left_out.extend(
+        hooks.map(|object| LeftOut {
+            object,
+            why: "a chart's hook, which `migrations:` does not name".into(),
+        }),
+    );
     left_out.retain(|left| !ran.contains(&left.object));
     Ok(Report {
         release: record.number,

@@ -59,5 +59,6 @@ fn written(own: &Value, namespace: &str, token: &str) -> String {
 }
 
 fn made<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, OperationError> {
-    serde_json::from_value(value).map_err(|error| OperationError::request("write", kube::Error::SerdeError(error)))
+    serde_json::from_value(value)
+        .map_err(|error| OperationError::request("write", kube::Error::SerdeError(error)))
 }

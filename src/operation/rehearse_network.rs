@@ -122,7 +122,8 @@ struct Started {
 async fn start(existing: &Existing, namespace: &str, pod: &Value) -> Result<Started, OperationError> {
     let api = Api::<Pod>::namespaced(existing.cluster.client.clone(), namespace);
     let created = api.create(&PostParams::default(), &made(pod.clone())?).await;
-    let created = created.map_err(|error| OperationError::request("start a Pod that tries the network", error))?;
+    let created =
+        created.map_err(|error| OperationError::request("start a Pod that tries the network", error))?;
     Ok(Started { api, name: created.name_any() })
 }
 
@@ -153,7 +154,8 @@ async fn until(started: &Started, look: impl Fn(&Pod) -> Option<String>) -> Resu
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let pod = started.api.get(&started.name).await;
-        let pod = pod.map_err(|error| OperationError::request("look at a Pod that tries the network", error))?;
+        let pod =
+            pod.map_err(|error| OperationError::request("look at a Pod that tries the network", error))?;
         if let Some(found) = look(&pod) {
             return Ok(found);
         }
@@ -221,7 +223,8 @@ mod tests {
     fn one_node_that_does_not_hold_back_is_enough() {
         let sight = |within, held, reached_for| Sight { within, held, reached_for };
         let of = |sights: &[Sight]| {
-            let nodes: Vec<_> = sights.iter().enumerate().map(|(at, sight)| (format!("n{at}"), *sight)).collect();
+            let nodes: Vec<_> =
+                sights.iter().enumerate().map(|(at, sight)| (format!("n{at}"), *sight)).collect();
             judged(&nodes)
         };
         let held = sight(true, true, None);

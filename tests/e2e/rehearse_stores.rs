@@ -92,7 +92,9 @@ fn stores_of_other_kinds_are_copied_and_commands_reach_only_the_copy() {
     assert!(why.contains("web") && why.contains("Unknown column 'name'"), "{why}");
     let checks = |cell: usize| {
         let checks = report["cells"][cell]["checks"].as_array().expect("checks").iter();
-        checks.map(|check| format!("{} {}", text(&check["name"]), text(&check["verdict"]))).collect::<Vec<_>>()
+        checks
+            .map(|check| format!("{} {}", text(&check["name"]), text(&check["verdict"])))
+            .collect::<Vec<_>>()
     };
     for cell in [0, 2, 3] {
         let expected = ["documents passed", "spread passed", "beyond skipped", "hidden failed"];
@@ -104,7 +106,10 @@ fn stores_of_other_kinds_are_copied_and_commands_reach_only_the_copy() {
     assert_eq!(report["network"]["enforced"], "always");
     assert_eq!(report["stores"], serde_json::json!(["stores/documents", "stores/legacy"]));
 
-    assert_eq!(project.mysql("SELECT count(name) FROM customers"), project.mysql("SELECT count(*) FROM customers"));
+    assert_eq!(
+        project.mysql("SELECT count(name) FROM customers"),
+        project.mysql("SELECT count(*) FROM customers")
+    );
     let count = runtime.block_on(users.count_documents(mongodb::bson::doc! {}).into_future());
     assert_eq!(count.expect("counted"), 300);
     project.nothing_is_left();

@@ -14,8 +14,21 @@ const ELSEWHERE: [&str; 8] =
 const EVERYWHERE: [&str; 2] = ["-A", "--all-namespaces"];
 /// What belongs to the whole cluster, by the names that kubectl takes.
 const CLUSTERS_OWN: [&str; 15] = [
-    "node", "nodes", "no", "namespace", "namespaces", "ns", "persistentvolume", "persistentvolumes", "pv", "crd", "crds",
-    "clusterrole", "clusterroles", "storageclass", "storageclasses",
+    "node",
+    "nodes",
+    "no",
+    "namespace",
+    "namespaces",
+    "ns",
+    "persistentvolume",
+    "persistentvolumes",
+    "pv",
+    "crd",
+    "crds",
+    "clusterrole",
+    "clusterroles",
+    "storageclass",
+    "storageclasses",
 ];
 
 /// A command as it is run on a copy.
@@ -36,7 +49,9 @@ pub fn place(
     services: &BTreeMap<String, BTreeSet<String>>,
 ) -> Result<Placed, String> {
     let texts = argv.iter().chain(env.keys()).chain(env.values());
-    if let Some(found) = texts.flat_map(|text| FIXED.iter().filter(move |fixed| text.contains(**fixed))).next() {
+    if let Some(found) =
+        texts.flat_map(|text| FIXED.iter().filter(move |fixed| text.contains(**fixed))).next()
+    {
         return Err(format!("it says {found}, which leads to the real system"));
     }
     let of_env = env.iter().find(|(name, value)| *name == "KUBECONFIG" || value.contains("kubectl"));
@@ -104,7 +119,9 @@ fn call(words: &mut [String], copies: &Copies, changed: &mut BTreeSet<String>) -
         if matches!(bare.as_str(), "" | "\\") {
             continue;
         }
-        let value = if std::mem::take(&mut is_awaited) { bare.as_str() } else {
+        let value = if std::mem::take(&mut is_awaited) {
+            bare.as_str()
+        } else {
             leads_elsewhere(&bare)?;
             if matches!(bare.as_str(), "-n" | "--namespace") {
                 is_awaited = true;
@@ -136,7 +153,8 @@ fn call(words: &mut [String], copies: &Copies, changed: &mut BTreeSet<String>) -
 }
 
 fn leads_elsewhere(word: &str) -> Result<(), String> {
-    let is = |flag: &&&str| word.strip_prefix(**flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    let is =
+        |flag: &&&str| word.strip_prefix(**flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
     if let Some(flag) = ELSEWHERE.iter().find(is) {
         return Err(format!("it says {flag}, which leads elsewhere"));
     }
@@ -182,7 +200,12 @@ mod tests {
             assert!(why(text).starts_with(reason), "{}", why(text));
         }
         let env = |name: &str, value: &str| {
-            place(&["x".to_owned()], &[(name.to_owned(), value.to_owned())].into(), &Copies::default(), &BTreeMap::new())
+            place(
+                &["x".to_owned()],
+                &[(name.to_owned(), value.to_owned())].into(),
+                &Copies::default(),
+                &BTreeMap::new(),
+            )
         };
         assert!(env("URL", "http://localhost").is_err());
         assert!(env("KUBECONFIG", "/other").is_err());
@@ -193,16 +216,30 @@ mod tests {
     #[test]
     fn namespaces_that_kubectl_is_told_are_those_of_the_copies() {
         let script = |text: &str| of(&["sh", "-c", text], &["shop"]).expect(text);
-        for text in ["curl $DEVCLUSTER_SERVICE_SHOP_WEB_ADDRESS", "echo -n other | sort -n", "kubectl get pods"] {
+        for text in
+            ["curl $DEVCLUSTER_SERVICE_SHOP_WEB_ADDRESS", "echo -n other | sort -n", "kubectl get pods"]
+        {
             assert_eq!(script(text), format!("sh -c {text}"));
         }
         for (text, expected) in [
-            ("set -e\n  kubectl -n shop get pods | head -n 1", "set -e\n  kubectl -n COPY get pods | head -n 1"),
-            ("kubectl \\\n  -n  'shop' get x; kubectl get y --namespace=\"shop\"", "kubectl \\\n  -n  'COPY' get x; kubectl get y --namespace=\"COPY\""),
+            (
+                "set -e\n  kubectl -n shop get pods | head -n 1",
+                "set -e\n  kubectl -n COPY get pods | head -n 1",
+            ),
+            (
+                "kubectl \\\n  -n  'shop' get x; kubectl get y --namespace=\"shop\"",
+                "kubectl \\\n  -n  'COPY' get x; kubectl get y --namespace=\"COPY\"",
+            ),
             ("test -n \"$(kubectl get x -nshop)\"", "test -n \"$(kubectl get x -nCOPY)\""),
-            ("kubectl -n shop exec web -- sort -n http://web.shop", "kubectl -n COPY exec web -- sort -n http://web.COPY"),
+            (
+                "kubectl -n shop exec web -- sort -n http://web.shop",
+                "kubectl -n COPY exec web -- sort -n http://web.COPY",
+            ),
         ] {
-            assert_eq!(script(text), format!("sh -c {}", expected.replace("COPY", "devcluster-rehearse-shop")));
+            assert_eq!(
+                script(text),
+                format!("sh -c {}", expected.replace("COPY", "devcluster-rehearse-shop"))
+            );
         }
         let words = of(&["/bin/kubectl", "get", "pods", "-n", "shop", "--", "-A"], &["shop", "other"]);
         assert_eq!(words.as_deref(), Ok("/bin/kubectl get pods -n devcluster-rehearse-shop -- -A"));

@@ -103,7 +103,10 @@ fn who_may_come_in_is_as_in_production() {
     let made = maker(&copies, &objects, &[]).all(&objects).unwrap();
     let names: Vec<&str> = made.objects.iter().map(Object::name).collect();
     assert_eq!(names[0], "web");
-    assert!(names[1].starts_with("devcluster-rehearsal-") && names[2] == "in" && names.len() == 3, "{names:?}");
+    assert!(
+        names[1].starts_with("devcluster-rehearsal-") && names[2] == "in" && names.len() == 3,
+        "{names:?}"
+    );
     assert!(made.objects.iter().all(|object| object.namespace() == "devcluster-rehearse-shop"));
     assert_eq!(made.left_out.first().unwrap().object, "NetworkPolicy shop/out");
 }

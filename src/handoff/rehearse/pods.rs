@@ -133,7 +133,9 @@ mod tests {
             "containers": [{"name": "w", "resources": resources}, {"name": "x"}, {"name": "y", "resources": {}}],
         });
         settle(&mut spec, &BTreeSet::new(), &BTreeMap::new());
-        assert!(["priorityClassName", "priority", "preemptionPolicy"].iter().all(|key| spec.get(*key).is_none()));
+        assert!(
+            ["priorityClassName", "priority", "preemptionPolicy"].iter().all(|key| spec.get(*key).is_none())
+        );
         assert_eq!(spec["resources"], json!({"requests": {"cpu": "0"}, "limits": {"cpu": "8"}}));
         let expected = json!({
             "requests": {"cpu": "0", "memory": "0", "example.com/gpu": "1"},

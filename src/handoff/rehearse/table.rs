@@ -63,7 +63,12 @@ fn commands(report: &Report, text: &mut String) {
     }
     for check in cell.checks.iter().filter(|check| !check.changed.is_empty()) {
         let changed: Vec<&str> = check.changed.iter().map(String::as_str).collect();
-        let _ = writeln!(text, "\ncommand {} was run with the copy's namespaces for {}", check.name, changed.join(", "));
+        let _ = writeln!(
+            text,
+            "\ncommand {} was run with the copy's namespaces for {}",
+            check.name,
+            changed.join(", ")
+        );
     }
     for check in &cell.checks {
         if let Verdict::Skipped { why } = &check.verdict {
