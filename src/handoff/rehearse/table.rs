@@ -28,7 +28,7 @@ pub fn table(report: &Report) -> String {
         "\nthe release cannot be rolled out without a gap and reverted: that takes new on new and old on new"
     };
     if let Network::Never { why } = &report.network {
-        let _ = write!(text, "\nthe network did not hold the copies back: {why}");
+        let _ = write!(text, "\nthe network may not have held the copies back, for {why}\n");
     }
     text + end
 }
@@ -122,7 +122,7 @@ mod tests {
         let check = &mut report.cells[1].checks[0];
         (check.verdict, check.tail) = (Verdict::Failed { why: why.clone() }, vec!["no such column".into()]);
         report.cells[1].verdict = Verdict::Failed { why: format!("smoke: {why}") };
-        report.network = Network::Never { why: "not on a".into() };
+        report.network = Network::Never { why: "it does not on a".into() };
         report.cells[0].checks[0].changed = ["-n shop".to_owned()].into();
         insta::assert_snapshot!(table(&report));
     }
