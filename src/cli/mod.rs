@@ -14,6 +14,7 @@ mod keys;
 mod learn;
 mod lock;
 mod logs;
+mod network_probe;
 mod parity;
 mod plan;
 pub mod printer;
@@ -106,6 +107,9 @@ enum Verb {
     /// Have the engine learn images' layers while nothing else is to do
     #[command(hide = true)]
     Learn(learn::Args),
+    /// See whether the network holds a rehearsal's Pods back
+    #[command(hide = true)]
+    NetworkProbe(network_probe::Args),
     /// Print a completion script for a shell
     Completion {
         /// The shell
@@ -189,6 +193,7 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Verb::Release(verb) => Box::pin(release::run(&global, verb)).await,
         Verb::Doctor(args) => doctor::run(&global, args).await,
         Verb::Learn(args) => learn::run(args).await,
+        Verb::NetworkProbe(args) => network_probe::run(args).await,
         Verb::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "devcluster", &mut script);

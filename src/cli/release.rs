@@ -54,6 +54,9 @@ pub enum Verb {
         /// How long to wait for everything of one way to be ready, such as 90s; 2m where unset
         #[arg(long, value_parser = super::settings::duration, value_name = "TIME")]
         timeout: Option<Duration>,
+        /// Go on where the network does not enforce NetworkPolicies: Pods of a copy may then reach the real stores
+        #[arg(long)]
+        unenforced_network: bool,
     },
     /// Say something about a release
     Annotate {
@@ -93,7 +96,9 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             show(global, &json!(reverted), || said(&reverted));
             Ok(())
         }
-        Verb::Rehearse { timeout } => Box::pin(release_rehearse::run(global, &session, timeout)).await,
+        Verb::Rehearse { timeout, unenforced_network } => {
+            Box::pin(release_rehearse::run(global, &session, timeout, unenforced_network)).await
+        }
         Verb::Annotate { number, text } => {
             let record = release_view::annotate(&session, number, &text).await?;
             let value = json!({"number": record.number, "of": number, "text": text});

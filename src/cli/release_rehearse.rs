@@ -1,5 +1,6 @@
 //! `devcluster release rehearse`
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -18,14 +19,20 @@ use crate::operation::session::Session;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Rehearses and tells what came of it.
-pub async fn run(global: &Global, session: &Session, timeout: Option<Duration>) -> Result<(), CliError> {
+pub async fn run(
+    global: &Global,
+    session: &Session,
+    timeout: Option<Duration>,
+    unenforced_network: bool,
+) -> Result<(), CliError> {
     let progress = global.progress();
     let ending = end_on_signal();
     let lines = progress.clone();
     let watch = move |command: &str, line: &str| {
         lines.report(Event::Output { step: command.into(), line: line.into() });
     };
-    let options = Options { timeout: timeout.unwrap_or(PATIENCE), watch: &watch, interrupted: &ending };
+    let timeout = timeout.unwrap_or(PATIENCE);
+    let options = Options { timeout, unenforced_network, watch: &watch, interrupted: &ending };
     let rehearsed = Box::pin(rehearse::run(session, &options)).await;
     progress.clear();
     let Some(report) = rehearsed? else {
@@ -40,11 +47,15 @@ pub async fn run(global: &Global, session: &Session, timeout: Option<Duration>) 
 
 fn said(report: &Report) -> String {
     let mut text = table::table(report);
-    if !report.left_out.is_empty() {
+    let mut left_out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for left in &report.left_out {
+        left_out.entry(&left.why).or_default().push(&left.object);
+    }
+    if !left_out.is_empty() {
         text += "\nnot in the copy:";
-        for left in &report.left_out {
-            let _ = write!(text, "\n  {}: {}", left.object, left.why);
-        }
+    }
+    for (why, objects) in left_out {
+        let _ = write!(text, "\n  {}: {why}", objects.join(", "));
     }
     for volume in &report.emptied {
         let _ = write!(text, "\nthis volume was empty there: {volume}");

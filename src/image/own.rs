@@ -1,12 +1,13 @@
 //! An image of this program itself, for work that it does in the cluster: the program and the libraries it runs with, which
 //! the engine takes as one layer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions};
 use futures::TryStreamExt;
 use tokio_util::io::ReaderStream;
 
@@ -19,6 +20,9 @@ const INSTEAD: &str = "DEVCLUSTER_WORKER_PROGRAM";
 
 /// What the engine calls it; the tag is a hash of what is in it.
 const REPOSITORY: &str = "devcluster.dev/own";
+
+/// Seconds of an hour.
+const HOUR: u64 = 3600;
 
 /// The image, and what a container of it runs this program by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +49,23 @@ pub async fn ensure(engine: &Engine) -> Result<OwnImage, ImageError> {
         let taken = engine.docker().create_image(Some(options.build()), Some(body), None);
         let what = "give the engine an image of devcluster";
         taken.try_collect::<Vec<_>>().await.map_err(|error| EngineError::from_bollard(what, error))?;
+        forget_older(engine, &reference).await;
         return Ok(OwnImage { reference, command: archive.1 });
     }
     Ok(OwnImage { reference, command: own.command() })
+}
+
+/// Removes images of other builds of this program, made more than an hour ago: they are large, and made again where one is wanted.
+async fn forget_older(engine: &Engine, kept: &str) {
+    let filters = HashMap::from([("reference", vec![REPOSITORY])]);
+    let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+    let listed = engine.docker().list_images(Some(options)).await.unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let old = listed.iter().filter(|image| u64::try_from(image.created).is_ok_and(|made| made + HOUR < now));
+    for tag in old.flat_map(|image| &image.repo_tags).filter(|tag| *tag != kept) {
+        // What a container still runs stays.
+        let _ = engine.docker().remove_image(tag, None::<RemoveImageOptions>, None).await;
+    }
 }
 
 fn own_tag(reference: &str) -> String {

@@ -1,19 +1,21 @@
 //! Rehearses a release: what runs and what the files here have, each on the schema of before and after the migrations, on copies
 //! of the stores. Nothing touches the real data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::ci::Watch;
 use super::ci::copies::Surroundings;
+use super::ci::{self, Watch};
 use super::error::OperationError;
 use super::gather::{self, Desired};
 use super::migrations::{self, Migration};
 use super::rehearse_data::{self, Taken};
 use super::rehearse_ground as ground;
 use super::rehearse_images as images;
+use super::rehearse_network;
+use super::rehearse_room;
 use super::rehearse_run::{Code, Moving, Rehearsal};
 use super::release_record;
 use super::session::{Existing, Session};
@@ -26,6 +28,7 @@ use crate::handoff::rehearse::copy::{self, Copier};
 use crate::handoff::rehearse::{Copies, LeftOut, RehearseError, Report, Way};
 use crate::handoff::release::{Record, ReleaseError};
 use crate::manifest::{Object, ObjectId};
+use crate::parity::requirements;
 use crate::words::counted;
 
 /// How to rehearse.
@@ -33,6 +36,8 @@ use crate::words::counted;
 pub struct Options<'a> {
     /// How long to wait for everything of one way to be ready.
     pub timeout: Duration,
+    /// Whether to go on where the network does not hold the copies back from what is real.
+    pub unenforced_network: bool,
     /// Takes the commands' lines.
     pub watch: Watch<'a>,
     /// Ends the rehearsal early.
@@ -45,18 +50,34 @@ pub async fn run(session: &Session, options: &Options<'_>) -> Result<Option<Repo
     let existing = session.existing().await?;
     let (record, old) = standing(&existing).await?;
     let stores = discover::stores(&old);
+    take_away(session, &existing).await?;
+    rehearse_data::begin(session, &stores)?;
     let rehearsed = tokio::select! {
         rehearsed = rehearse(session, &existing, (&record, old), &stores, options) => rehearsed.map(Some),
         () = options.interrupted.cancelled() => Ok(None),
     };
     let what = "taking the copies away".into();
     session.reporter.report(Event::Started { step: "rehearse".into(), what });
-    let left = ground::leave(&existing).await;
-    let removed = rehearse_data::remove(session, &stores).await;
+    let taken = take_away(session, &existing).await;
     let report = rehearsed?;
-    left?;
-    removed?;
+    taken?;
     Ok(report)
+}
+
+/// Takes away what a rehearsal that was killed has left, where there was one.
+pub(super) async fn tidy(session: &Session, existing: &Existing) -> Result<(), OperationError> {
+    if !rehearse_data::is_under_way(session) {
+        return Ok(());
+    }
+    let what = "a rehearsal was killed: what it left is taken away".into();
+    session.reporter.report(Event::Note(what));
+    take_away(session, existing).await
+}
+
+async fn take_away(session: &Session, existing: &Existing) -> Result<(), OperationError> {
+    let left = ground::leave(existing).await;
+    rehearse_data::end(session).await?;
+    left
 }
 
 /// The release that stands, with its objects.
@@ -82,14 +103,20 @@ async fn rehearse(
     let desired = gather::gather(session).await?;
     let copies = Copies::of(old.iter().chain(&desired.rendered.objects));
     ground::check(existing, &copies).await?;
-    ground::leave(existing).await?;
     let secrets = old.iter().chain(&desired.rendered.objects).flat_map(|one| secret_values(&one.value));
     let redactor = Redactor::new(secrets);
-    let (old, new, migrations) = codes(session, existing, &desired, (record, old), &copies).await?;
+    let services = copy::services(old.iter().chain(&desired.rendered.objects));
+    let Codes { old, new, migrations, images } =
+        codes(session, existing, &desired, (record, old), (&copies, &services)).await?;
+    let network = rehearse_network::check(session, existing, options.unenforced_network).await?;
+    rehearse_room::tell(session, existing, &copies).await;
     let taken: Taken = rehearse_data::take(session, existing, stores).await?;
-    let Options { timeout, watch, interrupted } = *options;
-    let surroundings = Surroundings { existing, copies: &copies, redactor: &redactor, watch, interrupted };
-    let rehearsal = Rehearsal { session, surroundings, old, new, migrations, taken, timeout };
+    let Options { timeout, watch, interrupted, .. } = *options;
+    let (copies, services, images) = (&copies, &services, &images);
+    let redactor = &redactor;
+    let surroundings =
+        Surroundings { session, existing, copies, services, images, redactor, watch, interrupted };
+    let rehearsal = Rehearsal { surroundings, old, new, migrations, taken, timeout };
     let mut cells = Vec::new();
     for way in Way::ALL {
         cells.push(rehearsal.cell(way).await?);
@@ -102,8 +129,12 @@ async fn rehearse(
         .flat_map(|migration| migration.objects().into_iter().map(Object::id).chain(migration.hooks()))
         .map(|id| id.to_string())
         .collect();
-    left_out
-        .extend(hooks.map(|object| LeftOut { object, why: "it is a chart's hook and no migration".into() }));
+    left_out.extend(
+        hooks.map(|object| LeftOut {
+            object,
+            why: "a chart's hook, which `migrations:` does not name".into(),
+        }),
+    );
     left_out.retain(|left| !ran.contains(&left.object));
     Ok(Report {
         release: record.number,
@@ -113,24 +144,32 @@ async fn rehearse(
         left_out,
         renamed: old.copied.renamed.union(&new.copied.renamed).cloned().collect(),
         emptied: old.copied.emptied.union(&new.copied.emptied).cloned().collect(),
+        network,
         seconds: begun.elapsed().as_secs_f64(),
     })
 }
 
-/// Both codes as they go into the copy, and what migrates. What cannot stay within it is refused before an image is sent.
+/// Both codes as they go into the copy, what migrates, and the images of sharded commands.
+struct Codes {
+    old: Code,
+    new: Code,
+    migrations: Vec<Moving>,
+    images: BTreeMap<String, String>,
+}
+
+/// Makes them. What cannot stay within the copy is refused before an image is sent.
 async fn codes(
     session: &Session,
     existing: &Existing,
     desired: &Desired,
     (record, old): (&Record, Vec<Object>),
-    copies: &Copies,
-) -> Result<(Code, Code, Vec<Moving>), OperationError> {
-    let services = copy::services(old.iter().chain(&desired.rendered.objects));
+    (copies, services): (&Copies, &BTreeMap<String, BTreeSet<String>>),
+) -> Result<Codes, OperationError> {
     let mut maker = Copier {
         copies,
         images: images::old(existing, record, &old).await?,
         stores: BTreeSet::new(),
-        services,
+        services: services.clone(),
     };
     let old = code(&mut maker, old)?;
     let skipped: BTreeSet<&ObjectId> = desired.skipped.iter().collect();
@@ -148,7 +187,10 @@ async fn codes(
         counted(new.copied.objects.len(), "object")
     );
     session.reporter.report(Event::Note(what));
-    Ok((old, new, migrations))
+    let written = requirements(&desired.rendered.objects, None).images;
+    let written = written.into_iter().flat_map(|image| image.written).collect();
+    let images = ci::copies::images(session, existing, &written, &maker.images).await?;
+    Ok(Codes { old, new, migrations, images })
 }
 
 fn code(maker: &mut Copier<'_>, objects: Vec<Object>) -> Result<Code, RehearseError> {

@@ -1,6 +1,8 @@
 //! The data of a rehearsal: snapshots of the real stores as they are now, under names that go at the end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use super::data_load::{self, Fresh};
 use super::error::OperationError;
@@ -11,17 +13,34 @@ use super::snapshot_take::{self, Request};
 use super::snapshots::blocking;
 use crate::data::discover::Store;
 use crate::data::snapshot::{Catalogue, SnapshotError, SnapshotName};
+use crate::event::{Event, Reporter, SharedReporter};
 use crate::handoff::rehearse::Copies;
 use crate::manifest::ObjectId;
+use crate::words::counted;
 
 /// Snapshots by the name of the store that they are of.
 pub(super) type Taken = BTreeMap<String, SnapshotName>;
 
-fn name(store: &Store) -> Result<SnapshotName, OperationError> {
+/// Says in the state that a rehearsal is under way, and which snapshots are its own.
+const UNDER_WAY: &str = "rehearsing";
+
+fn name(session: &Session, store: &Store) -> Result<SnapshotName, OperationError> {
     let own = store.name().replace(['/', '_'], "-");
-    let digest = blake3::hash(store.name().as_bytes()).to_hex();
+    let digest = blake3::hash(format!("{} {}", session.state.cluster(), store.name()).as_bytes()).to_hex();
     let short: String = own.replace("..", ".").chars().take(40).collect();
     format!("devcluster-rehearse-{short}-{}", &digest[..8]).parse().map_err(OperationError::Name)
+}
+
+/// Notes that a rehearsal with these stores begins: whatever ends it, what it leaves is found.
+pub(super) fn begin(session: &Session, stores: &[Store]) -> Result<(), OperationError> {
+    let names = stores.iter().map(|store| name(session, store).map(|name| name.to_string()));
+    let names: Vec<String> = names.collect::<Result<_, _>>()?;
+    Ok(session.state.write(UNDER_WAY, names.join("\n").as_bytes())?)
+}
+
+/// Whether one began and did not end.
+pub(super) fn is_under_way(session: &Session) -> bool {
+    session.state.read(UNDER_WAY).is_some()
 }
 
 /// Takes one of each store that holds something.
@@ -35,7 +54,7 @@ pub(super) async fn take(
         if data_load::fresh(existing, store).await? == Fresh::Empty {
             continue;
         }
-        let name = name(store)?;
+        let name = name(session, store)?;
         let part = Part::default();
         let request = Request { name: name.clone(), replace: true, part: &part, show: &|_| {} };
         snapshot_take::own(session, existing, store, request).await?;
@@ -50,6 +69,17 @@ pub(super) fn copy(store: &Store, copies: &Copies) -> Option<Store> {
     Some(Store { workload: ObjectId { namespace, ..store.workload.clone() }, ..store.clone() })
 }
 
+/// Passes on what is worth knowing of loads that are done for each way anew: no sentence about a session that ended or a table's rows.
+struct Quiet(SharedReporter);
+
+impl Reporter for Quiet {
+    fn report(&self, event: Event) {
+        if matches!(event, Event::Started { .. } | Event::Progress { .. } | Event::Warning(_)) {
+            self.0.report(event);
+        }
+    }
+}
+
 /// Gives the copies of `stores` what the real ones hold.
 pub(super) async fn load(
     session: &Session,
@@ -57,18 +87,28 @@ pub(super) async fn load(
     (stores, copies): (&[Store], &Copies),
     taken: &Taken,
 ) -> Result<(), OperationError> {
+    let begun = Instant::now();
+    let quiet = Session { reporter: Arc::new(Quiet(session.reporter.clone())), ..session.clone() };
+    let mut filled = 0;
     for store in stores {
         let (Some(name), Some(copy)) = (taken.get(&store.name()), copy(store, copies)) else { continue };
-        snapshot_load::fill(session, existing, &copy, name, false).await?;
+        snapshot_load::fill(&quiet, existing, &copy, name, false).await?;
+        filled += 1;
+    }
+    if filled > 0 {
+        let what = format!("{} as the real ones are", counted(filled, "store"));
+        session.reporter.report(Event::Done { step: "data".into(), what, took: begun.elapsed() });
     }
     Ok(())
 }
 
-/// Removes the snapshots of these stores, those of a run that was killed among them.
-pub(super) async fn remove(session: &Session, stores: &[Store]) -> Result<(), OperationError> {
-    let names: Result<Vec<SnapshotName>, OperationError> = stores.iter().map(name).collect();
-    let (names, catalogue) = (names?, Catalogue::open(session.config.snapshots()));
-    blocking(move || {
+/// Removes the snapshots of a rehearsal that began, and notes its end.
+pub(super) async fn end(session: &Session) -> Result<(), OperationError> {
+    let Some(noted) = session.state.read(UNDER_WAY) else { return Ok(()) };
+    let noted = String::from_utf8_lossy(&noted).into_owned();
+    let names: Vec<SnapshotName> = noted.lines().filter_map(|name| name.parse().ok()).collect();
+    let catalogue = Catalogue::open(session.config.snapshots());
+    let removing = blocking(move || {
         let mut removed = false;
         for name in &names {
             match catalogue.remove(name) {
@@ -81,6 +121,9 @@ pub(super) async fn remove(session: &Session, stores: &[Store]) -> Result<(), Op
             catalogue.collect_garbage()?;
         }
         Ok(())
-    })
-    .await
+    });
+    removing.await?;
+    // Where it stays, the next one finds nothing to remove.
+    let _ = std::fs::remove_file(session.state.directory().join(UNDER_WAY));
+    Ok(())
 }

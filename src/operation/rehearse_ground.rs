@@ -8,9 +8,10 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 
 use super::error::OperationError;
+use super::rehearse_network;
 use super::session::Existing;
 use crate::apply::{ApplyError, Inventory};
-use crate::handoff::rehearse::{Copies, LABEL, RehearseError};
+use crate::handoff::rehearse::{Copies, GROUND, LABEL, RehearseError};
 use crate::image::keep;
 use crate::manifest::Object;
 
@@ -35,7 +36,8 @@ async fn ours(existing: &Existing) -> Result<BTreeSet<String>, OperationError> {
 pub(super) async fn check(existing: &Existing, copies: &Copies) -> Result<(), OperationError> {
     let ours = ours(existing).await?;
     let mut taken = Vec::new();
-    for (_, copy) in copies.iter().filter(|(_, copy)| !ours.contains(*copy)) {
+    let names = copies.iter().map(|(_, copy)| copy).chain([GROUND]);
+    for copy in names.filter(|name| !ours.contains(*name)) {
         let found = api(existing).get_opt(copy).await;
         if found.map_err(|error| OperationError::request("read a Namespace", error))?.is_some() {
             taken.push(copy.to_owned());
@@ -50,23 +52,33 @@ pub(super) async fn make(
     copies: &Copies,
     objects: &[Object],
 ) -> Result<(), OperationError> {
+    make_one(existing, GROUND, std::iter::empty()).await?;
     for (own, copy) in copies.iter() {
-        let mut namespace = Namespace::default();
-        namespace.metadata.name = Some(copy.to_owned());
         let production = objects.iter().find(|object| object.kind() == "Namespace" && object.name() == own);
         let labels = production.and_then(|object| object.value.pointer("/metadata/labels")?.as_object());
-        let mut labels: BTreeMap<String, String> = labels
+        let labels = labels
             .into_iter()
             .flatten()
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-            .filter(|(key, _)| key != "kubernetes.io/metadata.name")
-            .collect();
-        labels.insert(LABEL.into(), "true".into());
-        namespace.metadata.labels = Some(labels);
-        let made = api(existing).create(&PostParams::default(), &namespace).await;
-        made.map_err(|error| OperationError::request(format!("make the namespace {copy}"), error))?;
+            .filter(|(key, _)| key != "kubernetes.io/metadata.name");
+        make_one(existing, copy, labels).await?;
     }
     Ok(())
+}
+
+/// Makes one of them.
+pub(super) async fn make_one(
+    existing: &Existing,
+    name: &str,
+    labels: impl Iterator<Item = (String, String)>,
+) -> Result<(), OperationError> {
+    let mut namespace = Namespace::default();
+    namespace.metadata.name = Some(name.to_owned());
+    let mut labels: BTreeMap<String, String> = labels.collect();
+    labels.insert(LABEL.into(), "true".into());
+    namespace.metadata.labels = Some(labels);
+    let made = api(existing).create(&PostParams::default(), &namespace).await;
+    made.map(drop).map_err(|error| OperationError::request(format!("make the namespace {name}"), error))
 }
 
 /// Takes the namespaces away, and what is remembered of their objects. Returns once they are gone.
@@ -104,6 +116,7 @@ pub(super) async fn clear(existing: &Existing) -> Result<(), OperationError> {
 
 /// Takes everything of a rehearsal away from the cluster.
 pub(super) async fn leave(existing: &Existing) -> Result<(), OperationError> {
+    rehearse_network::forget(existing).await?;
     clear(existing).await?;
     for node in &existing.nodes {
         keep::forget_rehearsed(&node.node).await?;

@@ -8,13 +8,12 @@ use super::fault;
 use super::migrations;
 use super::rehearse_data::{self, Taken};
 use super::rehearse_ground::{self as ground, INVENTORY};
-use super::session::Session;
 use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
 use crate::apply::{self, ApplyOptions, HookEvent, Inventory, ReleaseHooks, run_hooks};
 use crate::data::discover::Store;
 use crate::event::{Event, Silent};
 use crate::handoff::rehearse::report::Side;
-use crate::handoff::rehearse::{Cell, Check, Copied, Verdict, Way, policy};
+use crate::handoff::rehearse::{Cell, Check, Copied, GROUND, Verdict, Way, policy};
 use crate::manifest::{Object, ObjectId};
 
 const STEP: &str = "rehearse";
@@ -41,7 +40,6 @@ pub(super) struct Moving {
 
 /// All that the four ways are tried with.
 pub(super) struct Rehearsal<'a> {
-    pub session: &'a Session,
     pub surroundings: Surroundings<'a>,
     pub old: Code,
     pub new: Code,
@@ -54,7 +52,7 @@ impl Rehearsal<'_> {
     /// Tries one way on a copy that is made anew.
     pub async fn cell(&self, way: Way) -> Result<Cell, OperationError> {
         let begun = Instant::now();
-        let reporter = &self.session.reporter;
+        let reporter = &self.surroundings.session.reporter;
         reporter.report(Event::Started { step: STEP.into(), what: way.to_string() });
         ground::clear(self.surroundings.existing).await?;
         let (verdict, checks) = match Box::pin(self.tried(way)).await {
@@ -78,9 +76,10 @@ impl Rehearsal<'_> {
         ground::make(existing, copies, &code.objects).await?;
         let mut inventory = Inventory::new(INVENTORY);
         let (stores, plain) = self.beginning(code);
-        let first: Vec<Object> = copies.iter().map(|(_, copy)| policy::policy(copy)).chain(plain).collect();
+        let namespaces = copies.iter().map(|(_, copy)| copy).chain([GROUND]);
+        let first: Vec<Object> = namespaces.map(policy::policy).chain(plain).collect();
         self.stand(&first, &mut inventory, &stores).await?;
-        rehearse_data::load(self.session, existing, (&code.stores, copies), &self.taken).await?;
+        rehearse_data::load(self.surroundings.session, existing, (&code.stores, copies), &self.taken).await?;
         if way.schema == Side::New {
             let (_, plain) = self.beginning(&self.new);
             let needed: Vec<Object> =
@@ -98,7 +97,7 @@ impl Rehearsal<'_> {
         }
         let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
         self.stand(&objects, &mut inventory, &ids).await?;
-        copies::run(&self.session.config, &self.surroundings, self.session.reporter.as_ref()).await
+        copies::run(&self.surroundings).await
     }
 
     /// What is there before the data: the stores, and all that makes no Pods.
@@ -131,7 +130,7 @@ impl Rehearsal<'_> {
             return Ok(());
         }
         let options = WaitOptions { timeout: self.timeout, wait_for_jobs: true, step: STEP.into() };
-        wait(&cluster.client, &targets, &options, self.session.reporter.as_ref()).await?;
+        wait(&cluster.client, &targets, &options, self.surroundings.session.reporter.as_ref()).await?;
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use super::images::{self, Provision};
 use super::memory::Memory;
 use super::session::{Existing, Session};
 use super::up_change::Work;
-use super::{fault, release_record, restart, up_data};
+use super::{fault, rehearse, release_record, restart, up_data};
 use crate::apply::{self, ApplyOptions, Checked, Inventory};
 use crate::cluster::address as balancer;
 use crate::cluster::identity::Found;
@@ -128,6 +128,8 @@ pub async fn raise(session: &Session, options: &Options<'_>) -> Result<Raised, O
         let (existing, made) = ground::prepare(session, &desired, found, options.confirm).await?;
         if made == Made::Created {
             lay_out(session, &desired, &existing).await?;
+        } else {
+            rehearse::tidy(session, &existing).await?;
         }
         let look = look(&desired, &existing, &objects).await?;
         Ok((existing, made, look))

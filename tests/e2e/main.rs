@@ -16,6 +16,7 @@ mod ledger;
 mod lifecycle;
 mod migrate;
 mod rehearse;
+mod rehearse_stores;
 mod release;
 mod requests;
 mod shop;

@@ -32,7 +32,7 @@ impl Project {
     }
 
     /// Holds that nothing of a rehearsal is in the cluster, on its nodes, or in the catalogue.
-    fn nothing_is_left(&self) {
+    pub fn nothing_is_left(&self) {
         let namespaces = self.kubectl(&["get", "namespaces", "-o", "name"]);
         assert!(!namespaces.contains("devcluster-rehearse"), "{namespaces}");
         let inventories = self.kubectl(&["get", "configmaps", "-n", "devcluster-system", "-o", "name"]);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{ClientOptions, Credential, ServerAddress};
+use mongodb::{Client, Collection};
 
 use crate::forward::Forward;
 use crate::harness::Project;
@@ -13,7 +13,7 @@ const LEGACY: [&str; 2] = ["--store", "stores/legacy"];
 const DOCUMENTS: [&str; 2] = ["--store", "stores/documents"];
 
 impl Project {
-    fn mysql(&self, statement: &str) -> String {
+    pub fn mysql(&self, statement: &str) -> String {
         let client = "MYSQL_PWD=\"$MARIADB_ROOT_PASSWORD\" exec mariadb --batch --skip-column-names shop";
         let all = [
             "exec",
@@ -102,7 +102,8 @@ fn masked(project: &Project) {
     assert_eq!(project.mysql("SELECT count(DISTINCT email) FROM customers WHERE email LIKE '%@%'"), "50");
 }
 
-async fn documents(project: &Project) {
+/// Three hundred users in a collection in the MongoDB of the project's cluster, while the forward lives.
+pub async fn users(project: &Project) -> (Forward, Collection<Document>) {
     let forward = Forward::start(project, "stores", "documents-0", 27017);
     let port = forward.port.parse().expect("a port");
     let credential =
@@ -116,6 +117,11 @@ async fn documents(project: &Project) {
     let users = client.database("shop").collection::<Document>("users");
     let made = |number: i32| doc! {"_id": number, "name": format!("user {number}"), "address": {"city": "Here", "zip": number % 7}};
     users.insert_many((0..300).map(made)).await.expect("inserted");
+    (forward, users)
+}
+
+async fn documents(project: &Project) {
+    let (_forward, users) = users(project).await;
     project.of(&["snapshot", "create", "documents"], &DOCUMENTS);
     users.delete_many(doc! {"_id": {"$lt": 100}}).await.expect("deleted");
     project.of(&["snapshot", "load", "documents"], &DOCUMENTS);

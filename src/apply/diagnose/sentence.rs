@@ -214,7 +214,15 @@ fn probe_message(events: &[&Value], signs: &[&str]) -> Option<String> {
         .map(|event| text(event, "/message"))
         .find(|message| signs.iter().any(|sign| message.starts_with(sign)))?;
     let said = message.split_once("failed: ").map_or(message, |(_, said)| said);
-    Some(first_line(said).to_owned())
+    Some(telling_line(said).to_owned())
+}
+
+/// Of what a program wrote, the line that names an error, else the first one that says anything: clients of databases repeat the
+/// statement before, between dashes.
+fn telling_line(message: &str) -> &str {
+    let mut lines = message.lines().map(str::trim).filter(|line| line.contains(char::is_alphanumeric));
+    let names_it = |line: &&str| line.to_ascii_lowercase().contains("error");
+    lines.clone().find(names_it).or_else(|| lines.next()).unwrap_or_else(|| first_line(message))
 }
 
 /// A Pod that has a node and no containers yet.

@@ -177,6 +177,9 @@ fn probes() {
         reason(running(true), &[], &[]),
         "container c of Pod shop/web-1 runs, but its readiness probe has not succeeded yet"
     );
+    let client = "Readiness probe failed: --------------\nSELECT name FROM a\n--------------\n\nERROR 1054 (42S22) at line 1: Unknown column 'name'\n";
+    let told = reason(running(true), &[event("Unhealthy", client, "pod")], &[]);
+    assert!(told.ends_with("fails: ERROR 1054 (42S22) at line 1: Unknown column 'name'"), "{told}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use crate::manifest::Object;
 
 /// What the names of copies begin with.
 const PREFIX: &str = "devcluster-rehearse-";
+/// The namespace of a rehearsal's own Pods, beside the copies: no namespace's copy has this name.
+pub const GROUND: &str = "devcluster-rehearse";
 /// The longest name of a namespace.
 const LONGEST: usize = 63;
 
@@ -23,6 +25,16 @@ impl Copies {
     /// The copy of a namespace.
     pub fn get(&self, namespace: &str) -> Option<&str> {
         self.0.get(namespace).map(String::as_str)
+    }
+
+    /// The copy of the namespace that is meant where none is named: of `default`, or the only one.
+    pub fn unnamed(&self) -> Option<&str> {
+        let mut copies = self.0.values();
+        match (self.get("default"), copies.next(), copies.next()) {
+            (Some(copy), ..) => Some(copy),
+            (None, Some(only), None) => Some(only),
+            _ => None,
+        }
     }
 
     /// All of them: production's first.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::copies::Copies;
 use super::error::RehearseError;
-use super::{pods, references};
+use super::{pods, policy, references};
 use crate::manifest::{Object, ObjectId};
 
 /// What goes into a copy besides what makes Pods, by group and kind.
@@ -127,12 +127,13 @@ impl Copier<'_> {
             return None;
         }
         Some(match kind {
-            "Job" => "it is no migration".into(),
+            "Job" => "`migrations:` does not name it".into(),
             "CronJob" => "it would act at its time".into(),
             "Ingress" => "its host is the real system's".into(),
             "PersistentVolumeClaim" => "an empty directory takes its place".into(),
-            "NetworkPolicy" => "the copy has one of its own, which is narrower".into(),
-            "HorizontalPodAutoscaler" | "PodDisruptionBudget" => "one Pod of each is enough".into(),
+            "NetworkPolicy" if policy::lets_in(&object.value) => return None,
+            "NetworkPolicy" => "the copy has one of its own, which lets out less".into(),
+            "HorizontalPodAutoscaler" | "PodDisruptionBudget" => "the copy has one Pod of each".into(),
             _ => "its controller may act on more than the copy".into(),
         })
     }
@@ -156,6 +157,10 @@ impl Copier<'_> {
             }
         }
         match id.kind.as_str() {
+            "NetworkPolicy" => {
+                policy::settle(&mut object.value, self.copies);
+                copied.objects.push(policy::admission(&object));
+            }
             "Service" => inner(&mut object.value["spec"]),
             "Deployment" | "ReplicaSet" if object.value["spec"]["replicas"] != 0 => {
                 object.value["spec"]["replicas"] = json!(1);

@@ -11,7 +11,7 @@ fn of(kind: &str, name: &str, namespace: &str, spec: &Value) -> Object {
     let version = match kind {
         "Deployment" | "StatefulSet" | "DaemonSet" => "apps/v1",
         "Job" | "CronJob" => "batch/v1",
-        "Ingress" => "networking.k8s.io/v1",
+        "Ingress" | "NetworkPolicy" => "networking.k8s.io/v1",
         "ClusterRole" => "rbac.authorization.k8s.io/v1",
         "Certificate" => "cert-manager.io/v1",
         _ => "v1",
@@ -90,6 +90,25 @@ fn what_stays_within_goes_in_and_the_rest_is_told() {
         "Job shop/once",
     ];
     assert_eq!(left, expected);
+}
+
+#[test]
+fn who_may_come_in_is_as_in_production() {
+    let objects = [
+        workload("Deployment", "web", ""),
+        of("NetworkPolicy", "in", "shop", &json!({"podSelector": {}})),
+        of("NetworkPolicy", "out", "shop", &json!({"podSelector": {}, "policyTypes": ["Egress"]})),
+    ];
+    let copies = Copies::of(&objects);
+    let made = maker(&copies, &objects, &[]).all(&objects).unwrap();
+    let names: Vec<&str> = made.objects.iter().map(Object::name).collect();
+    assert_eq!(names[0], "web");
+    assert!(
+        names[1].starts_with("devcluster-rehearsal-") && names[2] == "in" && names.len() == 3,
+        "{names:?}"
+    );
+    assert!(made.objects.iter().all(|object| object.namespace() == "devcluster-rehearse-shop"));
+    assert_eq!(made.left_out.first().unwrap().object, "NetworkPolicy shop/out");
 }
 
 #[test]

@@ -14,6 +14,25 @@ pub enum RehearseError {
         .0.join(", ")
     )]
     Taken(Vec<String>),
+    /// A network that does not do as NetworkPolicies say.
+    #[error(
+        "the network does not enforce NetworkPolicies on {}: Pods of a copy could reach the real stores, so nothing is rehearsed; \
+         use a network plugin that enforces them, or go on knowing that with --unenforced-network",
+        .nodes.join(", ")
+    )]
+    Unenforced {
+        /// The nodes where a Pod reached what a policy forbids.
+        nodes: Vec<String>,
+    },
+    /// A network of which it cannot be told.
+    #[error(
+        "whether the network enforces NetworkPolicies cannot be tried: {why}; without that Pods of a copy could reach the real \
+         stores: --unenforced-network goes on knowing that"
+    )]
+    Untried {
+        /// Why.
+        why: String,
+    },
     /// Images that nodes have no more.
     #[error("images of release {number} are gone from the nodes, so its code cannot be rehearsed:{}", listed(.images))]
     ImagesGone {

@@ -11,10 +11,10 @@ pub mod references;
 pub mod report;
 pub mod table;
 
-pub use copies::Copies;
+pub use copies::{Copies, GROUND};
 pub use copy::{Copied, Copier, LeftOut};
 pub use error::RehearseError;
-pub use report::{Cell, Check, Report, Verdict, Way};
+pub use report::{Cell, Check, Network, Report, Verdict, Way};
 
 /// The label of namespaces that a rehearsal makes: only those are deleted.
 pub const LABEL: &str = "devcluster.dev/rehearsal";

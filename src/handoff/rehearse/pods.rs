@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 const OWN: [&str; 5] = ["emptyDir", "configMap", "secret", "projected", "downwardAPI"];
 /// Volumes of claims: an empty directory takes their place.
 const CLAIMS: [&str; 2] = ["persistentVolumeClaim", "ephemeral"];
+/// What nodes give away only to be counted: a copy may have more of it than is left.
+const SHARED: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 const LISTS: [&str; 2] = ["initContainers", "containers"];
 
 /// Why Pods would reach further than their namespace; none where they do not.
@@ -55,6 +57,13 @@ pub fn settle(
     }
     // What ends with the copy need not be saved.
     spec["terminationGracePeriodSeconds"] = json!(1);
+    // What is real goes first: a copy takes no room that a node has given away, and nobody's place.
+    if let Some(spec) = spec.as_object_mut() {
+        for key in ["priorityClassName", "priority", "preemptionPolicy"] {
+            spec.remove(key);
+        }
+    }
+    ask_for_nothing(spec);
     for list in LISTS {
         for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             settle_container(container, images);
@@ -63,7 +72,18 @@ pub fn settle(
     emptied
 }
 
+/// Has a Pod or container ask for no CPU, memory or disk; its limits stay, which would be asked for otherwise.
+fn ask_for_nothing(one: &mut Value) {
+    let Some(resources) = one.get_mut("resources").and_then(Value::as_object_mut) else { return };
+    let named = ["requests", "limits"].iter().filter_map(|list| resources.get(*list)?.as_object());
+    let named: BTreeSet<String> = named.flat_map(|list| list.keys().cloned()).collect();
+    for name in named.iter().filter(|name| SHARED.contains(&name.as_str())) {
+        resources.entry("requests").or_insert_with(|| json!({}))[name] = json!("0");
+    }
+}
+
 fn settle_container(container: &mut Value, images: &BTreeMap<String, String>) {
+    ask_for_nothing(container);
     if let Some(image) = container["image"].as_str().and_then(|written| images.get(written)) {
         container["image"] = json!(image);
     }
@@ -102,6 +122,27 @@ mod tests {
         });
         assert_eq!(spec, expected);
         assert_eq!(emptied, ["data", "files"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_copy_takes_no_room_and_nobodys_place() {
+        let resources = json!({"requests": {"cpu": "2", "example.com/gpu": "1"}, "limits": {"memory": "4Gi", "example.com/gpu": "1"}});
+        let mut spec = json!({
+            "priorityClassName": "first", "priority": 1000, "preemptionPolicy": "PreemptLowerPriority",
+            "resources": {"limits": {"cpu": "8"}},
+            "containers": [{"name": "w", "resources": resources}, {"name": "x"}, {"name": "y", "resources": {}}],
+        });
+        settle(&mut spec, &BTreeSet::new(), &BTreeMap::new());
+        assert!(
+            ["priorityClassName", "priority", "preemptionPolicy"].iter().all(|key| spec.get(*key).is_none())
+        );
+        assert_eq!(spec["resources"], json!({"requests": {"cpu": "0"}, "limits": {"cpu": "8"}}));
+        let expected = json!({
+            "requests": {"cpu": "0", "memory": "0", "example.com/gpu": "1"},
+            "limits": {"memory": "4Gi", "example.com/gpu": "1"},
+        });
+        assert_eq!(spec["containers"][0]["resources"], expected);
+        assert_eq!(spec["containers"][2]["resources"], json!({}));
     }
 
     #[test]

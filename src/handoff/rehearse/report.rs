@@ -58,6 +58,24 @@ impl std::fmt::Display for Way {
     }
 }
 
+/// Whether the network holds a copy's Pods back from all but the copies, as its NetworkPolicy says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "enforced", rename_all = "lowercase")]
+pub enum Network {
+    /// From a Pod's first moment.
+    Always,
+    /// Not in a Pod's first moments.
+    Late {
+        /// How long something else could be reached, in milliseconds.
+        milliseconds: u64,
+    },
+    /// It does not, or that could not be tried.
+    Never {
+        /// Why.
+        why: String,
+    },
+}
+
 /// What came of one of them, or of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
@@ -87,6 +105,9 @@ pub struct Check {
     /// Its last lines, where it failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tail: Vec<String>,
+    /// What in its words led to the copy, as it is written.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub changed: BTreeSet<String>,
 }
 
 /// What came of one way.
@@ -122,6 +143,8 @@ pub struct Report {
     pub renamed: BTreeSet<String>,
     /// Volumes that began empty.
     pub emptied: BTreeSet<String>,
+    /// Whether the copies were held back from what is real.
+    pub network: Network,
     /// How long it took.
     pub seconds: f64,
 }

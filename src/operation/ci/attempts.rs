@@ -13,6 +13,7 @@ use super::log::Log;
 use super::shards::{self, Crew, Told};
 use super::steps::{COMMANDS, Runner};
 use super::{End, names};
+use crate::apply::SYSTEM_NAMESPACE;
 use crate::config::{CiCommand, Place};
 use crate::event::Event;
 use crate::handoff::ci::{Attempt, Ended, Kind, Verdict, variables};
@@ -169,6 +170,7 @@ impl Runner<'_> {
         env.extend(command.env.clone());
         let crew = Crew {
             client: existing.cluster.client.clone(),
+            namespace: SYSTEM_NAMESPACE,
             command: &command.name,
             argv: &command.run.argv(),
             image: &image,

@@ -63,15 +63,28 @@ impl ShardImage {
         session: &Session,
         existing: &Existing,
     ) -> Result<String, OperationError> {
-        let (image, name) = match self {
-            Self::Manifests(name) => return Ok(name.clone()),
-            Self::Built(image, name) => (image, name),
+        match self {
+            Self::Manifests(name) => Ok(name.clone()),
+            Self::Built(_, name) => self.deliver_as(session, existing, name).await,
+        }
+    }
+
+    /// The same under another name: one of the manifests' is there already and keeps its own.
+    pub(super) async fn deliver_as(
+        &self,
+        session: &Session,
+        existing: &Existing,
+        name: &str,
+    ) -> Result<String, OperationError> {
+        let image = match self {
+            Self::Manifests(own) => return Ok(own.clone()),
+            Self::Built(image, _) => image,
         };
         let reference = images::build_alone(session, image).await?;
-        let wanted = [WantedImage { content: Content::Engine(reference), names: vec![name.clone()] }];
+        let wanted = [WantedImage { content: Content::Engine(reference), names: vec![name.to_owned()] }];
         let nodes: Vec<_> = existing.nodes.iter().map(|node| node.node.clone()).collect();
         let (cache, reporter) = (session.state.cache(), session.reporter.as_ref());
         load::deliver(&session.engine, cache, &nodes, async { None }, &wanted, reporter).await?;
-        Ok(name.clone())
+        Ok(name.to_owned())
     }
 }

@@ -45,6 +45,8 @@ const HOPELESS: [&str; 5] = [
 pub(super) struct Crew<'a> {
     /// The connection.
     pub client: Client,
+    /// Where they run.
+    pub namespace: &'a str,
     /// The command's name.
     pub command: &'a str,
     /// The command line.
@@ -128,11 +130,11 @@ impl Crew<'_> {
     }
 
     fn jobs(&self) -> Api<Job> {
-        Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE)
+        Api::namespaced(self.client.clone(), self.namespace)
     }
 
     fn pods(&self) -> Api<Pod> {
-        Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE)
+        Api::namespaced(self.client.clone(), self.namespace)
     }
 
     /// A name of at most 52 characters, for Pods of a Job append theirs.
@@ -217,7 +219,7 @@ impl Crew<'_> {
     /// Shows their lines as they come and counts them, by Pod.
     async fn follow(&self, shown: &Mutex<BTreeMap<String, usize>>) {
         let options = logs::Options {
-            namespaces: [SYSTEM_NAMESPACE.to_owned()].into(),
+            namespaces: [self.namespace.to_owned()].into(),
             pod: Some(self.name()),
             follow: true,
             tail: None,
