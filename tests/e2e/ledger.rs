@@ -310,7 +310,10 @@ fn the_ledger_outlives_its_cluster() {
     assert_eq!(project.numbers(), [1, 2], "all of it is in the cluster before the file goes");
     project.succeed(&["up"]);
     assert!(!file.exists());
-    assert_eq!((told("1"), told("2")), (first, second));
+    assert_eq!((told("1"), told("2")), (first, second.clone()));
+    let manifest = second["release"]["images"]["registry.example.com/released/web:1"]["manifest"].clone();
+    let manifest = manifest.as_str().expect("a digest").to_owned();
+    assert_eq!(kept(&project.nodes()[0]), [manifest].into(), "what the new nodes have is kept there again");
     let after = project.numbers();
     let (_, said) = project.succeed(&["release", "revert", "1"]);
     assert!(said.contains("of release 1 from the engine"), "{said}");
