@@ -140,7 +140,7 @@ fn said(reverted: &Reverted) -> String {
         (diff.changed.len(), "object", "changed back"),
         (diff.came.len(), "object", "came back"),
         (diff.went.len(), "object", "gone"),
-        (diff.images.len(), "image", "with their bytes of then"),
+        (diff.images.len(), "image", "as of then"),
     ];
     let parts: Vec<String> = parts
         .iter()

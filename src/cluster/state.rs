@@ -165,6 +165,12 @@ impl State {
         }
     }
 
+    /// The directory of what runs of commands note for the next run. It outlives clusters, as what a killed run leaves does.
+    pub fn runs(&self) -> PathBuf {
+        let data = self.volumes.ancestors().nth(2).unwrap_or(&self.volumes);
+        data.join("runs").join(&self.cluster)
+    }
+
     /// devcluster's own kubeconfig for the cluster.
     pub fn kubeconfig(&self) -> PathBuf {
         self.directory.join("kubeconfig")

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::ci::CiError;
+use super::attestation::AttestationError;
 use super::handoff_error::HandoffError;
 use super::verify::LockError;
 use crate::apply::ApplyError;
@@ -351,6 +352,9 @@ pub enum OperationError {
     /// A run of `devcluster ci`.
     #[error(transparent)]
     Ci(#[from] CiError),
+    /// An attestation, or a key of one, that cannot be read.
+    #[error(transparent)]
+    Attestation(#[from] AttestationError),
     /// A lock that cannot be handed on.
     #[error(transparent)]
     Handoff(#[from] HandoffError),

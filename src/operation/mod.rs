@@ -1,6 +1,8 @@
 //! What the verbs do, as operations that report and return values: `cli` prints them, tests call them too.
 
 pub mod address;
+mod admission;
+pub mod attestation;
 pub mod before_migration;
 mod branches;
 pub mod ci;
@@ -22,7 +24,9 @@ mod evict;
 pub mod fault;
 pub mod gather;
 mod git;
+mod git_clusters;
 pub mod git_receive;
+pub mod git_remove;
 pub mod git_serve;
 pub mod ground;
 mod handoff_directory;
