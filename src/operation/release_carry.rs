@@ -130,14 +130,15 @@ fn read(session: &Session) -> Result<Option<Whole>, OperationError> {
     whole.map(Some).map_err(|error| OperationError::Ledger { path, reason: error.to_string() })
 }
 
-/// Puts the ledger that waits into the cluster that took the place. For who holds the cluster's lock: the file goes.
-pub(super) async fn put(session: &Session, existing: &Existing) -> Result<(), OperationError> {
-    let Some(whole) = read(session)? else { return Ok(()) };
+/// Puts the ledger that waits into the cluster that took the place; false where none does. For who holds the cluster's lock:
+/// the file goes.
+pub(super) async fn put(session: &Session, existing: &Existing) -> Result<bool, OperationError> {
+    let Some(whole) = read(session)? else { return Ok(false) };
     Book::new(&existing.cluster, INVENTORY).put(&whole).await?;
     fault::point("ledger-put");
     session.state.forget_ledger()?;
     session.reporter.report(Event::Note("the ledger of releases is in this cluster again".into()));
-    Ok(())
+    Ok(true)
 }
 
 /// Takes it out of a cluster that is made anew; that it cannot be read is said.

@@ -36,10 +36,20 @@ pub fn book(existing: &Existing) -> Book {
 
 /// The ledger, with what was kept of it while there was no cluster. For who holds the cluster's lock.
 pub(super) async fn open(session: &Session, existing: &Existing) -> Result<(Book, Ledger), OperationError> {
-    release_carry::put(session, existing).await?;
+    let came = release_carry::put(session, existing).await?;
     let book = book(existing);
     let ledger = book.load().await?;
+    if came {
+        keep_images(session, existing, &ledger).await;
+    }
     Ok((book, ledger))
+}
+
+async fn keep_images(session: &Session, existing: &Existing, ledger: &Ledger) {
+    if let Err(error) = release_images::keep(existing, ledger).await {
+        let text = format!("images of earlier releases may go from the nodes: {error}");
+        session.reporter.report(Event::Warning(text));
+    }
 }
 
 /// Says that the system is about to be changed, so that a run that is killed before its release is recorded has the next
@@ -154,10 +164,7 @@ pub(super) async fn write(
     let what =
         format!("{} recorded: {}, {}", record.number, counted(objects, "object"), counted(images, "image"));
     session.reporter.report(Event::Done { step: "release".into(), what, took: started.elapsed() });
-    if let Err(error) = release_images::keep(existing, &ledger).await {
-        let text = format!("images of earlier releases may go from the nodes: {error}");
-        session.reporter.report(Event::Warning(text));
-    }
+    keep_images(session, existing, &ledger).await;
     Ok(record)
 }
 

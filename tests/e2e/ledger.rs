@@ -290,7 +290,7 @@ fn the_ledger_outlives_its_cluster() {
     let (first, second) = (told("1"), told("2"));
     let file = project.ledger_file();
     assert!(!file.exists());
-    let [kept, put] = LEDGER_POINTS;
+    let [taken, put] = LEDGER_POINTS;
 
     let killed = |args: &[&str], point: &str| {
         let output = project.command(args).env("DEVCLUSTER_FAULT_POINT", point).output().expect("runs");
@@ -298,7 +298,7 @@ fn the_ledger_outlives_its_cluster() {
         assert_eq!(output.status.signal(), Some(9), "{point}: {said}");
     };
     unread(&project, &file);
-    killed(&["down"], kept);
+    killed(&["down"], taken);
     assert_eq!(project.numbers(), [1, 2], "the cluster is still there");
     let (_, said) = project.succeed(&["down"]);
     assert!(said.contains(&format!("kept in {}: the ledger of releases", file.display())), "{said}");
@@ -310,7 +310,10 @@ fn the_ledger_outlives_its_cluster() {
     assert_eq!(project.numbers(), [1, 2], "all of it is in the cluster before the file goes");
     project.succeed(&["up"]);
     assert!(!file.exists());
-    assert_eq!((told("1"), told("2")), (first, second));
+    assert_eq!((told("1"), told("2")), (first, second.clone()));
+    let manifest = second["release"]["images"]["registry.example.com/released/web:1"]["manifest"].clone();
+    let manifest = manifest.as_str().expect("a digest").to_owned();
+    assert_eq!(kept(&project.nodes()[0]), [manifest].into(), "what the new nodes have is kept there again");
     let after = project.numbers();
     let (_, said) = project.succeed(&["release", "revert", "1"]);
     assert!(said.contains("of release 1 from the engine"), "{said}");
