@@ -32,6 +32,7 @@ struct Partial {
     stand_in_image: Option<String>,
     prune: Option<bool>,
     recreate_immutable: Option<bool>,
+    snapshot_before_migrations: Option<bool>,
     timeout_seconds: Option<u64>,
     metrics: Option<bool>,
     ingress: Option<bool>,
@@ -64,6 +65,7 @@ impl Partial {
             stand_in_image: node.get("standInImage").and_then(|node| Some(node.text()?.to_owned())),
             prune: flag("prune"),
             recreate_immutable: flag("recreateImmutable"),
+            snapshot_before_migrations: flag("snapshotBeforeMigrations"),
             timeout_seconds: node.get("timeout").and_then(|node| seconds(node.text()?)),
             metrics: flag("metrics"),
             ingress: flag("ingress"),
@@ -82,6 +84,9 @@ impl Partial {
             stand_in_image: self.stand_in_image.or(base.stand_in_image),
             prune: self.prune.or(base.prune),
             recreate_immutable: self.recreate_immutable.or(base.recreate_immutable),
+            snapshot_before_migrations: self
+                .snapshot_before_migrations
+                .or(base.snapshot_before_migrations),
             timeout_seconds: self.timeout_seconds.or(base.timeout_seconds),
             metrics: self.metrics.or(base.metrics),
             ingress: self.ingress.or(base.ingress),
@@ -99,6 +104,7 @@ impl Partial {
             stand_in_image: self.stand_in_image?,
             prune: self.prune?,
             recreate_immutable: self.recreate_immutable?,
+            snapshot_before_migrations: self.snapshot_before_migrations?,
             timeout_seconds: self.timeout_seconds?,
             metrics: self.metrics?,
             ingress: self.ingress?,

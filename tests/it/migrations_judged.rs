@@ -88,6 +88,16 @@ impl System<'_> {
         }
     }
 
+    /// Each is called lossless, and nothing is named that undoes it.
+    pub fn has_no_undo(&self, texts: &[&str]) {
+        for text in texts {
+            let judged = self.judged_after(text);
+            assert!(!worst(&judged).may_lose(), "{text}: {judged:?}");
+            let named: Vec<_> = judged.iter().filter_map(|one| one.judgement.undo.as_ref()).collect();
+            assert!(named.is_empty(), "{text}: {named:?}");
+        }
+    }
+
     /// Each takes something that was there before, and is called so.
     pub fn is_called_lossy(&self, texts: &[&str]) {
         self.sql(&self.again);

@@ -8,12 +8,12 @@ use super::mysql_server::Database;
 
 /// What was there before: with a trigger that changes what nobody asked it to, and a table that others may be a window on.
 const BEFORE: &str = "
-CREATE TABLE customers (id int PRIMARY KEY, name varchar(60) NOT NULL, note varchar(20), touched int NOT NULL DEFAULT 0);
+CREATE TABLE customers (id int PRIMARY KEY, name varchar(60) NOT NULL, note varchar(20), touched int NOT NULL DEFAULT 0, boss int);
 CREATE TABLE orders (id int PRIMARY KEY, customer int NOT NULL, cents int NOT NULL DEFAULT 0, state enum('sad', 'ok'),
   KEY by_customer (customer), KEY by_state (state), CONSTRAINT of_customer FOREIGN KEY (customer) REFERENCES customers (id),
   CONSTRAINT small CHECK (cents < 1000000));
 CREATE TABLE parts (id int, KEY (id)) ENGINE=MyISAM;
-CREATE TABLE lines (id int PRIMARY KEY, of_order int NOT NULL, CONSTRAINT of_order FOREIGN KEY (of_order) REFERENCES orders (id));
+CREATE TABLE items (id int PRIMARY KEY, of_order int NOT NULL, CONSTRAINT of_order FOREIGN KEY (of_order) REFERENCES orders (id));
 ";
 
 /// Rows, and what is no table.
@@ -21,11 +21,11 @@ const FILLED: &str = "
 CREATE VIEW unsettled AS SELECT id FROM orders WHERE state IS NULL;
 CREATE TRIGGER touched BEFORE UPDATE ON customers FOR EACH ROW SET NEW.touched = OLD.touched + 1;
 INSERT INTO customers WITH RECURSIVE n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < 40)
-  SELECT n, concat('c', n), nullif(concat('n', n % 3), 'n0'), 0 FROM n;
+  SELECT n, concat('é', n), nullif(concat('n', n % 3), 'n0'), 0, NULL FROM n;
 INSERT INTO orders WITH RECURSIVE n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < 200)
   SELECT n, n % 40 + 1, n * 7, CASE n % 2 WHEN 0 THEN 'ok' END FROM n;
 INSERT INTO parts VALUES (1), (2), (3);
-INSERT INTO lines VALUES (1, 1), (2, 2);
+INSERT INTO items VALUES (1, 1), (2, 2);
 DELIMITER //
 CREATE FUNCTION sweep_now() RETURNS int DETERMINISTIC MODIFIES SQL DATA BEGIN DELETE FROM orders WHERE id > 100; RETURN 1; END//
 CREATE PROCEDURE sweep() BEGIN DELETE FROM orders WHERE id > 100; END//
@@ -48,10 +48,10 @@ ROLLBACK;
 
 /// What was there, by its old names.
 const OLD: &str = "
-SELECT md5(group_concat(concat_ws('|', id, name, coalesce(note, '-'), touched) ORDER BY id)) FROM customers;
+SELECT md5(group_concat(concat_ws('|', id, name, coalesce(note, '-'), touched, coalesce(boss, '-')) ORDER BY id)) FROM customers;
 SELECT md5(group_concat(concat_ws('|', id, customer, cents, coalesce(state, '-')) ORDER BY id)) FROM orders;
 SELECT md5(group_concat(id ORDER BY id)) FROM parts;
-SELECT md5(group_concat(id, of_order ORDER BY id)) FROM lines;
+SELECT md5(group_concat(id, of_order ORDER BY id)) FROM items;
 SELECT count(*) FROM unsettled;
 SELECT table_name, index_name, group_concat(column_name ORDER BY seq_in_index) FROM information_schema.statistics
   WHERE table_schema = database() AND index_name IN ('PRIMARY', 'by_customer', 'by_state') AND table_name IN ('customers', 'orders')
@@ -104,12 +104,11 @@ const UNDONE: &[&str] = &[
     "ALTER TABLE orders ADD COLUMN euros int GENERATED ALWAYS AS (cents / 100) STORED",
     "ALTER TABLE orders ADD COLUMN euros int AS (cents / 100) VIRTUAL",
     "ALTER TABLE orders ADD COLUMN kind enum('a', 'b') NOT NULL DEFAULT 'a', ADD INDEX by_kind (kind)",
-    "ALTER TABLE orders ADD COLUMN of_other int REFERENCES customers (id)",
     "ALTER TABLE orders ADD CONSTRAINT positive CHECK (id > 0)",
     "ALTER TABLE orders ADD CONSTRAINT one UNIQUE (id, customer)",
     "ALTER TABLE orders ADD UNIQUE KEY one (id, customer)",
     "ALTER TABLE orders ADD CONSTRAINT one UNIQUE KEY other (id, customer)",
-    "ALTER TABLE orders ADD CONSTRAINT known FOREIGN KEY (id) REFERENCES customers (id)",
+    "ALTER TABLE orders ADD CONSTRAINT known FOREIGN KEY (id) REFERENCES orders (id)",
     "ALTER TABLE orders ADD CONSTRAINT again FOREIGN KEY (customer) REFERENCES customers (id) ON DELETE CASCADE",
     "ALTER TABLE customers ADD FULLTEXT INDEX words (name)",
     "ALTER TABLE customers ADD INDEX by_name (name(10))",
@@ -118,9 +117,8 @@ const UNDONE: &[&str] = &[
     "RENAME TABLE customers TO people, orders TO purchases",
     "RENAME TABLE customers TO tmp, parts TO customers, tmp TO parts",
     "ALTER TABLE customers RENAME COLUMN name TO `full name`",
-    "ALTER TABLE customers RENAME COLUMN name TO note, RENAME COLUMN note TO name",
     "CREATE INDEX by_cents ON orders (cents)",
-    "CREATE INDEX by_order ON lines (of_order)",
+    "CREATE INDEX by_order ON items (of_order)",
     "CREATE UNIQUE INDEX by_both ON orders (customer, id)",
     "CREATE VIEW sad AS SELECT * FROM orders WHERE state = 'sad'",
     "CREATE SEQUENCE numbers",
@@ -134,6 +132,19 @@ fn what_is_undone_leaves_all_as_it_was() {
     with(|system| system.is_undone(UNDONE));
 }
 
+/// Of these, what undoes them would fail or do something else: nothing is named.
+#[test]
+fn what_is_not_simple_to_undo_is_not_named() {
+    with(|system| {
+        system.has_no_undo(&[
+            "ALTER TABLE orders ADD COLUMN of_other int REFERENCES customers (id)",
+            "ALTER TABLE customers RENAME COLUMN name TO note, RENAME COLUMN note TO name",
+            "ALTER TABLE customers ADD COLUMN friend int, RENAME COLUMN boss TO chief, RENAME COLUMN note TO boss",
+            "ALTER TABLE orders ADD PRIMARY KEY (id)",
+        ]);
+    });
+}
+
 #[test]
 fn what_undoes_a_script_finds_the_names_that_it_needs() {
     with(|system| {
@@ -144,6 +155,8 @@ fn what_undoes_a_script_finds_the_names_that_it_needs() {
             "ALTER TABLE customers RENAME TO people; CREATE VIEW customers AS SELECT * FROM people",
             "ALTER TABLE customers RENAME COLUMN note TO remark; ALTER TABLE customers ADD COLUMN note int",
             "ALTER TABLE customers RENAME COLUMN note TO remark, ADD COLUMN note int",
+            // The server makes an index for the key, which stays.
+            "ALTER TABLE customers ADD CONSTRAINT bosses FOREIGN KEY (boss) REFERENCES customers (id)",
             "ALTER TABLE customers ADD COLUMN mail int NOT NULL; CREATE INDEX by_mail ON customers (mail)",
             "ALTER TABLE customers ADD COLUMN mail int NOT NULL; ALTER TABLE customers ADD COLUMN twice int AS (mail * 2) VIRTUAL",
             "ALTER TABLE orders ADD UNIQUE KEY one (id, customer); CREATE TABLE notes (a int, b int, FOREIGN KEY (a, b) REFERENCES orders (id, customer))",
@@ -156,7 +169,7 @@ fn what_loses_is_called_so() {
     with(|system| {
         system.is_called_lossy(&[
             "ALTER TABLE customers ADD COLUMN note int, DROP COLUMN note",
-            "CREATE TABLE Orders (id int); DELETE FROM lines; SET foreign_key_checks = 0; DELETE FROM orders",
+            "CREATE TABLE Orders (id int); DELETE FROM items; SET foreign_key_checks = 0; DELETE FROM orders",
             "CREATE TABLE PARTS (id int); DELETE FROM parts",
             "CREATE TABLE fresh (id int); DELETE FROM fresh USING parts AS fresh",
             "CREATE TABLE fresh (id int, KEY (id)) ENGINE=MRG_MyISAM UNION=(parts) INSERT_METHOD=LAST; DELETE FROM fresh",
@@ -166,13 +179,16 @@ fn what_loses_is_called_so() {
             "CREATE INDEX by_state ON customers (note); DROP INDEX by_state ON orders",
             "ALTER TABLE customers ADD COLUMN c int; ALTER TABLE customers RENAME COLUMN `C` TO d; ALTER TABLE customers RENAME COLUMN note TO c; ALTER TABLE customers DROP COLUMN c",
             "ALTER TABLE customers ADD COLUMN c int; ALTER TABLE customers RENAME COLUMN c TO d, RENAME COLUMN note TO c, DROP COLUMN touched",
-            "ALTER TABLE customers MODIFY COLUMN name varchar(2) NOT NULL, MODIFY touched varchar(1)",
+            "ALTER TABLE customers CHANGE note remark varchar(20)",
+            "ALTER IGNORE TABLE customers MODIFY name varchar(2)",
+            "SET sql_mode = ''; ALTER TABLE customers CONVERT TO CHARACTER SET ascii",
+            "SET sql_mode = ''; ALTER TABLE customers MODIFY boss int NOT NULL",
+            "ALTER TABLE customers ADD COLUMN boss_of int GENERATED ALWAYS AS (boss) STORED, DROP COLUMN note",
             "SET sql_mode = ''; ALTER TABLE customers MODIFY COLUMN name varchar(2)",
             "SET sql_mode = ''; ALTER TABLE orders CHANGE cents cents tinyint",
             "SET sql_mode = ''; ALTER TABLE orders MODIFY state enum('sad')",
-            "ALTER TABLE orders MODIFY state enum('ok', 'sad') NOT NULL DEFAULT 'sad', DROP COLUMN cents",
-            "INSERT INTO customers VALUES (1, 'x', 'x', 0) ON DUPLICATE KEY UPDATE name = 'x'",
-            "INSERT IGNORE INTO customers VALUES (5000, 'x', 'x', 0)",
+            "INSERT INTO customers (id, name) VALUES (1, 'x') ON DUPLICATE KEY UPDATE name = 'x'",
+            "INSERT IGNORE INTO customers (id, name) VALUES (5000, 'x')",
             "REPLACE INTO parts VALUES (5)",
             "ALTER TABLE orders DROP INDEX by_state",
             "ALTER TABLE orders DROP FOREIGN KEY of_customer, DROP INDEX by_customer",
@@ -182,11 +198,9 @@ fn what_loses_is_called_so() {
             "CREATE OR REPLACE TABLE parts (id int)",
             "TRUNCATE parts",
             "SELECT 1 --1; DELETE FROM parts",
-            "SELECT sweep_now(); DELETE FROM lines; SELECT sweep_now()",
+            "SELECT sweep_now(); DELETE FROM items; SELECT sweep_now()",
             "CALL sweep()",
             "EXECUTE IMMEDIATE 'DELETE FROM parts'",
-            "ALTER TABLE parts ENGINE=BLACKHOLE; DELETE FROM parts",
-            "WITH x AS (SELECT 1) DELETE FROM parts",
             "ANALYZE DELETE FROM parts",
             "SELECT 1 \\g DELETE FROM parts \\g",
         ]);

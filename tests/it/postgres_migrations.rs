@@ -153,7 +153,7 @@ fn what_loses_is_called_so() {
             "CREATE FUNCTION one(int) RETURNS int LANGUAGE sql AS 'SELECT 2'; CREATE OR REPLACE FUNCTION one(text) RETURNS int LANGUAGE sql AS 'SELECT 2'",
             "CREATE FUNCTION one(int) RETURNS int LANGUAGE sql AS 'SELECT 2'; DROP FUNCTION one(text)",
             "CREATE VIEW v AS SELECT 1; ALTER TABLE v RENAME TO w; ALTER TABLE open RENAME TO v; DROP VIEW v",
-            "CREATE INDEX ON orders (sweep_hidden(id))",
+            "CREATE INDEX ON customers (sweep_hidden(id))",
             "CREATE INDEX \"ORDERS_CUSTOMER\" ON orders (cents); DROP INDEX \"orders_customer\"",
             "CREATE SCHEMA s; CREATE TABLE s.t (a int); CREATE INDEX orders_customer ON s.t (a); DROP INDEX orders_customer",
             "CREATE TABLE fresh (id int); SET search_path TO other; ALTER TABLE things ADD COLUMN c int; DROP TABLE things",

@@ -74,7 +74,12 @@ pub fn renamed(from: &ObjectName, to: &ObjectName, scope: &mut Scope) -> Judgeme
     if scope.is_temporary(&after) {
         return found;
     }
-    found.undo(format!("ALTER TABLE {shown} RENAME TO {back}")).names(Names {
+    let undo = match scope.dialect {
+        Dialect::Postgres => format!("ALTER TABLE {shown} RENAME TO {back}"),
+        // Of views, too.
+        Dialect::MySql => format!("RENAME TABLE {shown} TO {back}"),
+    };
+    found.undo(undo).names(Names {
         gives: vec![Name::whole(after)],
         frees: vec![Name::whole(before)],
         ..Names::default()
