@@ -22,6 +22,7 @@ pub mod hook;
 pub mod hook_run;
 pub mod immutable;
 pub mod inventory;
+mod inventory_store;
 pub mod live;
 pub mod pods;
 pub mod prune;

@@ -19,7 +19,7 @@ pub struct Args {
     /// The lock; devcluster.lock beside the configuration where unset
     #[arg(value_name = "LOCKFILE")]
     lock: Option<PathBuf>,
-    /// Hold the running cluster against it as well
+    /// Hold the running cluster against it as well, where the manifests agree with it
     #[arg(long)]
     live: bool,
     /// A statement of `devcluster ci` (attestation.json), which must be about this lock and say that all passed. Who wrote it
@@ -59,9 +59,14 @@ enum Said {
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
     let known = verify::read(&config, args.lock.as_deref()).map_err(OperationError::from)?;
-    let comparison = verify::run(&config, &known, global.progress().as_ref()).await?;
+    let mut comparison = verify::run(&config, &known, global.progress().as_ref()).await?;
     let attestation = args.attestation.as_deref().map(|file| said(file, &comparison.root)).transpose()?;
-    let live = if args.live {
+    let live = if args.live && comparison.differs() {
+        // A lock has hashes of objects alone: only what is rendered could be held against the cluster.
+        let why = "the cluster was not compared: what is rendered is not what the lock is of";
+        comparison.notes.push(why.to_owned());
+        None
+    } else if args.live {
         let session = Session::open(config, global.progress()).await?;
         Some(verify_live::run(&session, &known).await?)
     } else {
@@ -82,7 +87,7 @@ fn show_live(live: &LiveComparison) {
     if live.objects.differs() {
         printer::data(&render(&live.objects));
     }
-    for what in live.images.iter().chain(&live.data) {
+    for what in live.images.iter().chain(&live.containers).chain(&live.data) {
         printer::data(&format!("~ {what}"));
     }
     printer::data(if live.differs() {
