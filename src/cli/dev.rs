@@ -64,13 +64,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     };
     let addresses = Mutex::default();
     let options = Options {
-        up: up::Options {
-            confirm: &confirm,
-            timeout,
-            prune_volumes: false,
-            snapshot,
-            developing: true,
-        },
+        up: up::Options { confirm: &confirm, timeout, prune_volumes: false, snapshot, developing: true },
         style: Style {
             grace: args.grace,
             one_at_a_time: args.one_at_a_time,

@@ -139,8 +139,7 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
         true => Some(Migrations::begin(&session, &desired, &existing, &store).await?),
         false => None,
     };
-    let held =
-        snapshot_load::load(&session, &existing, &store, &args.name, migrations.is_none()).await?;
+    let held = snapshot_load::load(&session, &existing, &store, &args.name, migrations.is_none()).await?;
     let migrated = match &mut migrations {
         Some(migrations) => migrations.run().await?,
         None => {

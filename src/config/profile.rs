@@ -84,9 +84,7 @@ impl Partial {
             stand_in_image: self.stand_in_image.or(base.stand_in_image),
             prune: self.prune.or(base.prune),
             recreate_immutable: self.recreate_immutable.or(base.recreate_immutable),
-            snapshot_before_migrations: self
-                .snapshot_before_migrations
-                .or(base.snapshot_before_migrations),
+            snapshot_before_migrations: self.snapshot_before_migrations.or(base.snapshot_before_migrations),
             timeout_seconds: self.timeout_seconds.or(base.timeout_seconds),
             metrics: self.metrics.or(base.metrics),
             ingress: self.ingress.or(base.ingress),

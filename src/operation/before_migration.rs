@@ -256,7 +256,9 @@ fn name(migration: &str, store: &Store, several: bool, mark: &str) -> Result<Sna
 fn numbered(names: &BTreeSet<String>, name: &SnapshotName) -> Option<SnapshotName> {
     let is_it = |one: &&String| {
         let rest = one.strip_prefix(name.as_str());
-        rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(|rest| rest.parse::<u32>().is_ok()))
+        rest.is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix('-').is_some_and(|rest| rest.parse::<u32>().is_ok())
+        })
     };
     names.iter().find(is_it).and_then(|one| one.parse().ok())
 }

@@ -66,8 +66,7 @@ pub fn left_by_dev(
     };
     let left = running(pods).into_iter().filter(|container| {
         let is_kept = developing.is_some_and(|swapped| is_right(container, swapped));
-        (swap::is_swap_name(&container.image) && !is_kept)
-            || synced.contains(&container.container_id)
+        (swap::is_swap_name(&container.image) && !is_kept) || synced.contains(&container.container_id)
     });
     left.map(|running| StaleContainer { running, wanted: BTreeSet::new() }).collect()
 }

@@ -196,7 +196,8 @@ pub async fn exchange(
         *counts.entry(due.owner).or_default() += 1;
     }
     swapped::remember(stage.session, names(&all, &tag))?;
-    let replaced = dues.iter().filter(|due| due.manner == Manner::Replace).map(|due| &due.container).collect();
+    let replaced =
+        dues.iter().filter(|due| due.manner == Manner::Replace).map(|due| &due.container).collect();
     let begun = Instant::now();
     let migrating = swap_migration::secure(stage, replaced).await?;
     let securing = begun.elapsed();

@@ -51,11 +51,8 @@ pub async fn recreate(stage: Stage<'_>, names: &BTreeSet<String>) -> Result<Vec<
     let reporter = stage.session.reporter.as_ref();
     apply::apply(cluster, &jobs, &ApplyOptions::default(), &mut inventory, reporter).await?;
     let migrate = |job: &&Object| coming.iter().any(|one| one.named.name == name_of(job));
-    let migrating: Vec<Target> = jobs
-        .iter()
-        .filter(migrate)
-        .filter_map(|job| Target::of(cluster, job, Wanted::Ready))
-        .collect();
+    let migrating: Vec<Target> =
+        jobs.iter().filter(migrate).filter_map(|job| Target::of(cluster, job, Wanted::Ready)).collect();
     if !migrating.is_empty() {
         // Only what has come to its end is known to have run.
         let step = "jobs".to_owned();

@@ -26,8 +26,7 @@ pub(super) async fn secure(
     }
     let pods = replaced.iter().map(|one| (one.namespace.as_str(), one.pod.as_str())).collect();
     let changes = Changes { objects: &[], releases: &[], pods, bringing: false };
-    let coming =
-        before_migration::coming(stage.session, stage.desired, |migration| changes.run(migration))?;
+    let coming = before_migration::coming(stage.session, stage.desired, |migration| changes.run(migration))?;
     before_migration::tell(stage.session, &coming);
     if stage.style.snapshot {
         before_migration::secure(stage.session, stage.existing, stage.desired, &coming, &[]).await?;
@@ -37,15 +36,12 @@ pub(super) async fn secure(
 
 impl Migrating {
     /// Waits until the new Pods have run them, so that they are known to have run; one that fails is an error.
-    pub async fn finish(
-        self,
-        stage: Stage<'_>,
-        is_new: impl Fn(&str) -> bool,
-    ) -> Result<(), OperationError> {
+    pub async fn finish(self, stage: Stage<'_>, is_new: impl Fn(&str) -> bool) -> Result<(), OperationError> {
         let mut changes = stage.live.changes();
         for one in &self.0 {
             let name = &one.named.name;
-            let failed = |reason: String| OperationError::Swap { what: format!("run migration {name}"), reason };
+            let failed =
+                |reason: String| OperationError::Swap { what: format!("run migration {name}"), reason };
             let done = async {
                 loop {
                     match outcome(&stage.live.pods(), name, &is_new) {
@@ -68,7 +64,9 @@ impl Migrating {
 
 /// What came of an init container called `NAMESPACE/WORKLOAD/CONTAINER` in all Pods of its workload; none while one has yet to run it.
 fn outcome(pods: &[Value], name: &str, is_new: impl Fn(&str) -> bool) -> Option<Result<(), String>> {
-    let [namespace, workload, container] = name.split('/').collect::<Vec<_>>()[..] else { return Some(Ok(())) };
+    let [namespace, workload, container] = name.split('/').collect::<Vec<_>>()[..] else {
+        return Some(Ok(()));
+    };
     let own = pods.iter().filter(|pod| {
         pod["metadata"]["namespace"] == namespace
             && pod["metadata"]["name"].as_str().is_some_and(|pod| pod.starts_with(workload))

@@ -255,7 +255,9 @@ fn swaps(project: &Project, dev: &mut Dev, running: &Running<'_>) -> BTreeMap<Pa
     dev.says("syntax error", 1);
     running.answer("/version", Some("two"));
     // Manifests are applied, and what was swapped stays, also where the kubelet has yet to tell of the new containers.
-    let images = || running.pods().values().map(|pod| pod["spec"]["containers"][0]["image"].clone()).collect::<Vec<_>>();
+    let images = || {
+        running.pods().values().map(|pod| pod["spec"]["containers"][0]["image"].clone()).collect::<Vec<_>>()
+    };
     let named = images();
     project.edit("app/main.go", "two\"", "\"three\"");
     eventually("the Pods are patched", || images().iter().zip(&named).all(|(now, before)| now != before));

@@ -158,7 +158,10 @@ fn told_and_brought_back(project: &Project) {
     // What it is reset to is what the migrations left.
     project.items("DELETE FROM items");
     project.succeed(&["snapshot", "reset", "--store", "m/items"]);
-    assert_eq!((project.items(NOTES), project.items("SELECT count(*) FROM items")), ("0".into(), "500".into()));
+    assert_eq!(
+        (project.items(NOTES), project.items("SELECT count(*) FROM items")),
+        ("0".into(), "500".into())
+    );
     let (_, said) = project.succeed(&["snapshot", "reset", "--store", "m/items", "--migrate"]);
     assert!(said.contains("migration m/migrate is done"), "{said}");
     let (_, said) = project.succeed(&["up"]);

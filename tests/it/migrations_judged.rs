@@ -77,7 +77,9 @@ impl System<'_> {
             let judged = self.judged_after(text);
             assert_eq!(worst(&judged), Verdict::Undoable, "{text}: {judged:?}");
             self.sql(text);
-            let Some(undone) = undo(&judged) else { panic!("nothing is named that undoes {text}: {judged:?}") };
+            let Some(undone) = undo(&judged) else {
+                panic!("nothing is named that undoes {text}: {judged:?}")
+            };
             self.sql(&undone.join(";\n"));
             assert_eq!(self.sql(self.old), old, "{text}\nundone by {undone:?}");
             let ran = (self.run)(self.old_code);
@@ -124,7 +126,8 @@ impl System<'_> {
         let (ran, undone) = (Cell::new(0), Cell::new(0));
         let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
         let result = runner.run(&prop::collection::vec(statements, 1..6), |statements| {
-            let text = statements.join(";\n");
+            // What is begun comes to its end.
+            let text = format!("{};\nCOMMIT", statements.join(";\n"));
             let judged = self.judged(&text);
             let verdict = worst(&judged);
             if verdict.may_lose() {
@@ -169,7 +172,9 @@ pub fn forms(
         let mut text = String::new();
         // A letter that stands alone, whatever signs stand beside it.
         let is_part = |letter: Option<char>| {
-            letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_' || letter == '"' || letter == '`')
+            letter.is_some_and(|letter| {
+                letter.is_alphanumeric() || letter == '_' || letter == '"' || letter == '`'
+            })
         };
         let letters: Vec<char> = form.chars().collect();
         for (at, letter) in letters.iter().enumerate() {

@@ -54,7 +54,8 @@ SELECT md5(group_concat(id ORDER BY id)) FROM parts;
 SELECT md5(group_concat(id, of_order ORDER BY id)) FROM items;
 SELECT count(*) FROM unsettled;
 SELECT table_name, index_name, group_concat(column_name ORDER BY seq_in_index) FROM information_schema.statistics
-  WHERE table_schema = database() AND index_name IN ('PRIMARY', 'by_customer', 'by_state') AND table_name IN ('customers', 'orders')
+  WHERE table_schema = database() AND (table_name, index_name) IN
+    (('customers', 'PRIMARY'), ('orders', 'PRIMARY'), ('orders', 'by_customer'), ('orders', 'by_state'))
   GROUP BY 1, 2 ORDER BY 1, 2;
 ";
 
@@ -139,7 +140,6 @@ fn what_is_not_simple_to_undo_is_not_named() {
         system.has_no_undo(&[
             "ALTER TABLE orders ADD COLUMN of_other int REFERENCES customers (id)",
             "ALTER TABLE customers RENAME COLUMN name TO note, RENAME COLUMN note TO name",
-            "ALTER TABLE customers ADD COLUMN friend int, RENAME COLUMN boss TO chief, RENAME COLUMN note TO boss",
             "ALTER TABLE orders ADD PRIMARY KEY (id)",
         ]);
     });
@@ -155,6 +155,7 @@ fn what_undoes_a_script_finds_the_names_that_it_needs() {
             "ALTER TABLE customers RENAME TO people; CREATE VIEW customers AS SELECT * FROM people",
             "ALTER TABLE customers RENAME COLUMN note TO remark; ALTER TABLE customers ADD COLUMN note int",
             "ALTER TABLE customers RENAME COLUMN note TO remark, ADD COLUMN note int",
+            "ALTER TABLE customers ADD COLUMN friend int, RENAME COLUMN boss TO chief, RENAME COLUMN note TO boss",
             // The server makes an index for the key, which stays.
             "ALTER TABLE customers ADD CONSTRAINT bosses FOREIGN KEY (boss) REFERENCES customers (id)",
             "ALTER TABLE customers ADD COLUMN mail int NOT NULL; CREATE INDEX by_mail ON customers (mail)",

@@ -1,8 +1,6 @@
 //! Judges what `ALTER TABLE` adds: columns, constraints and indexes.
 
-use sqlparser::ast::{
-    ColumnDef, ColumnOption, DataType, Expr, Ident, NullsDistinctOption, TableConstraint,
-};
+use sqlparser::ast::{ColumnDef, ColumnOption, DataType, Expr, Ident, NullsDistinctOption, TableConstraint};
 
 use super::alter::Table;
 use super::calls::is_volatile;
@@ -129,8 +127,10 @@ fn refused(column: &ColumnDef) -> Option<String> {
     let default = default_of(column).is_some();
     let counted = is_serial(&column.data_type)
         || has(|option| {
-            matches!(option, ColumnOption::Generated { generation_expr: None, .. } | ColumnOption::Identity(_))
-                || option.to_string().eq_ignore_ascii_case("AUTO_INCREMENT")
+            matches!(
+                option,
+                ColumnOption::Generated { generation_expr: None, .. } | ColumnOption::Identity(_)
+            ) || option.to_string().eq_ignore_ascii_case("AUTO_INCREMENT")
         });
     let computed = has(|option| matches!(option, ColumnOption::Generated { generation_expr: Some(_), .. }));
     let shown = &column.name;
@@ -163,10 +163,7 @@ fn is_serial(data_type: &DataType) -> bool {
 }
 
 /// A constraint's kind and name, and what it means for the old code.
-fn described(
-    constraint: &TableConstraint,
-    dialect: Dialect,
-) -> (&'static str, Option<Ident>, &'static str) {
+fn described(constraint: &TableConstraint, dialect: Dialect) -> (&'static str, Option<Ident>, &'static str) {
     match constraint {
         TableConstraint::Unique(one) => {
             let (name, index) = (one.name.clone(), one.index_name.clone());

@@ -92,7 +92,11 @@ pub fn index_renamed(from: &ObjectName, to: &ObjectName, scope: &mut Scope) -> J
     scope.renamed_table(&before, &after);
     Judgement::undoable(format!("ALTER INDEX {from} RENAME TO {to}"))
         .undo(format!("ALTER INDEX {shown} RENAME TO {}", last(from)))
-        .names(Names { gives: vec![Name::whole(after)], frees: vec![Name::whole(before)], ..Names::default() })
+        .names(Names {
+            gives: vec![Name::whole(after)],
+            frees: vec![Name::whole(before)],
+            ..Names::default()
+        })
 }
 
 impl Table<'_> {
@@ -179,9 +183,7 @@ impl Table<'_> {
             Operation::RenameColumn { old_column_name, new_column_name } => {
                 self.rename_column(old_column_name, new_column_name)
             }
-            Operation::RenameConstraint { old_name, new_name } => {
-                self.rename_constraint(old_name, new_name)
-            }
+            Operation::RenameConstraint { old_name, new_name } => self.rename_constraint(old_name, new_name),
             Operation::AlterColumn { column_name, op } => self.alter_column(column_name, op),
             Operation::ModifyColumn { col_name, .. } | Operation::ChangeColumn { old_name: col_name, .. } => {
                 self.modify_column(col_name)

@@ -29,8 +29,9 @@ pub fn table(table: &CreateTable, scope: &mut Scope) -> Judgement {
     let holds_its_own = table.partition_of.is_none()
         && table.inherits.is_none()
         && keeps_rows(&table.table_options)
-        // Defaults and conditions are run with every row.
-        && hidden("", &Statement::CreateTable(table.clone())).is_none();
+        // Defaults and conditions are run with every row; MySQL and MariaDB allow no stored function there.
+        && (scope.dialect == Dialect::MySql
+            || hidden("", &Statement::CreateTable(table.clone())).is_none());
     if table.temporary {
         if holds_its_own {
             scope.made_table(&name, true);
@@ -57,15 +58,21 @@ pub fn table(table: &CreateTable, scope: &mut Scope) -> Judgement {
 
 /// The tables that its foreign keys refer to.
 fn referred(table: &CreateTable, scope: &Scope) -> Vec<String> {
-    let of_columns = table.columns.iter().flat_map(|column| &column.options).filter_map(|option| match &option.option {
-        ColumnOption::ForeignKey(foreign) => Some(&foreign.foreign_table),
-        _ => None,
-    });
+    let of_columns =
+        table.columns.iter().flat_map(|column| &column.options).filter_map(|option| match &option.option {
+            ColumnOption::ForeignKey(foreign) => Some(&foreign.foreign_table),
+            _ => None,
+        });
     let own = table.constraints.iter().filter_map(|constraint| match constraint {
         TableConstraint::ForeignKey(foreign) => Some(&foreign.foreign_table),
         _ => None,
     });
-    of_columns.chain(own).chain(table.inherits.iter().flatten()).chain(&table.partition_of).map(|name| scope.key(name)).collect()
+    of_columns
+        .chain(own)
+        .chain(table.inherits.iter().flatten())
+        .chain(&table.partition_of)
+        .map(|name| scope.key(name))
+        .collect()
 }
 
 fn keeps_rows(options: &CreateTableOptions) -> bool {
@@ -132,14 +139,16 @@ pub fn view(view: &CreateView, scope: &mut Scope) -> Judgement {
 
 /// A name's schema and the rest.
 pub fn placed(name: &str) -> (String, String) {
-    name.rsplit_once('.').map_or_else(|| (String::new(), name.to_owned()), |(of, own)| (of.to_owned(), own.to_owned()))
+    name.rsplit_once('.')
+        .map_or_else(|| (String::new(), name.to_owned()), |(of, own)| (of.to_owned(), own.to_owned()))
 }
 
 /// An index.
 pub fn index(index: &CreateIndex, scope: &mut Scope) -> Judgement {
     let unique = if index.unique { "UNIQUE INDEX" } else { "INDEX" };
     let shown = index.name.as_ref().map(ToString::to_string);
-    let what = format!("CREATE {unique} {} ON {}", shown.as_deref().unwrap_or("without a name"), index.table_name);
+    let what =
+        format!("CREATE {unique} {} ON {}", shown.as_deref().unwrap_or("without a name"), index.table_name);
     let table = scope.key(&index.table_name);
     let own = scope.is_private(&table);
     let mut judgement = if index.unique && !own {

@@ -27,7 +27,12 @@ fn gone(place: (&'static str, &str, &str), shown: &str, scope: &mut Scope, casca
 }
 
 /// Functions or procedures.
-pub fn routines(kind: &'static str, all: &[FunctionDesc], cascade: bool, scope: &mut Scope) -> Vec<Judgement> {
+pub fn routines(
+    kind: &'static str,
+    all: &[FunctionDesc],
+    cascade: bool,
+    scope: &mut Scope,
+) -> Vec<Judgement> {
     let judge = |one: &FunctionDesc| {
         let name = function_key(&scope.key(&one.name), one.args.as_deref());
         gone((kind, "", &name), &one.name.to_string(), scope, cascade)

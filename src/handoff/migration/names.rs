@@ -51,6 +51,8 @@ pub struct Names {
     pub on: Option<String>,
     /// What the script had made and this takes away again.
     pub ends: Option<Name>,
+    /// Whether what came before it may not have been.
+    pub rolls_back: bool,
     /// Where it ran.
     pub context: Context,
 }

@@ -43,7 +43,9 @@ pub fn deleted(delete: &Delete, scope: &Scope) -> Judgement {
     let lost = "its rows are lost";
     match from.as_slice() {
         // With USING, MySQL takes what stands after FROM for an alias of what stands there.
-        [only] if delete.tables.is_empty() && (delete.using.is_none() || scope.dialect == Dialect::Postgres) => {
+        [only]
+            if delete.tables.is_empty() && (delete.using.is_none() || scope.dialect == Dialect::Postgres) =>
+        {
             let (what, table) = target(only, scope);
             rows(&format!("DELETE FROM {what}"), table, scope, lost)
         }
@@ -70,7 +72,9 @@ pub fn copied(source: &CopySource, to: bool, target: &CopyTarget, scope: &Scope)
 /// The table that rows are changed in; none where it is not one alone.
 pub fn target(table: &TableWithJoins, scope: &Scope) -> (String, Option<String>) {
     match &table.relation {
-        TableFactor::Table { name, .. } => (name.to_string(), table.joins.is_empty().then(|| scope.key(name))),
+        TableFactor::Table { name, .. } => {
+            (name.to_string(), table.joins.is_empty().then(|| scope.key(name)))
+        }
         _ => ("several tables".to_owned(), None),
     }
 }

@@ -1,8 +1,8 @@
 //! Judges one statement.
 
 use sqlparser::ast::{
-    AlterIndexOperation, AlterTypeOperation, ContextModifier, ObjectName, Query, Reset, Set, SetExpr, Statement,
-    TableFactor,
+    AlterIndexOperation, AlterTypeOperation, ContextModifier, ObjectName, Query, Reset, Set, SetExpr,
+    Statement, TableFactor,
 };
 
 use super::calls::hidden;
@@ -10,7 +10,8 @@ use super::label::first_words;
 use super::names::{Context, Name, Names, relations};
 use super::rows::{copied, deleted, inserted, rows, target, truncated};
 use super::scope::Scope;
-use super::verdict::Judgement;
+use super::script::Dialect;
+use super::verdict::{Judgement, Verdict};
 use super::{alter, created, dropped};
 
 /// What was there before is not in the statement.
@@ -57,7 +58,10 @@ pub fn judge(statement: &Statement, scope: &mut Scope) -> Vec<Judgement> {
             if tables.iter().any(|one| scope.is_temporary(&scope.key(&one.old_name))) {
                 // Of two tables of that name, servers do not agree on which this is.
                 scope.forget();
-                return vec![Judgement::unknown("RENAME TABLE", "it may be the table that a temporary one hides")];
+                return vec![Judgement::unknown(
+                    "RENAME TABLE",
+                    "it may be the table that a temporary one hides",
+                )];
             }
             tables.iter().map(|one| alter::renamed(&one.old_name, &one.new_name, scope)).collect()
         }
@@ -82,7 +86,10 @@ fn outside(statement: &Statement, scope: &Scope) -> Option<Judgement> {
         return None;
     }
     let what = first_words(&statement.to_string());
-    hidden(&what, statement).or_else(|| {
+    // In MySQL and MariaDB no stored function may stand in what defines a table; what looks like one is the length of an index's part.
+    let defines = matches!(statement, Statement::AlterTable(_) | Statement::CreateIndex(_));
+    let defines = defines && scope.dialect == Dialect::MySql;
+    hidden(&what, statement).filter(|found| !(defines && found.verdict == Verdict::Unknown)).or_else(|| {
         let calls = !matches!(statement, Statement::Drop { .. })
             && relations(statement, scope).iter().any(|relation| scope.is_calling(relation));
         calls.then(|| Judgement::unknown(what, "what the view calls is not in the statement"))
@@ -120,7 +127,11 @@ fn neutral(statement: &Statement, scope: &mut Scope) -> Option<Vec<Judgement>> {
                 Statement::Rollback { .. } => Context::Unknown,
                 _ => Context::Own,
             };
-            Some(Vec::new())
+            // MySQL has committed what it defined by then.
+            let undoes =
+                matches!(statement, Statement::Rollback { .. }) && scope.dialect == Dialect::Postgres;
+            let names = Names { rolls_back: true, ..Names::default() };
+            Some(if undoes { vec![Judgement::additive("ROLLBACK").names(names)] } else { Vec::new() })
         }
         Statement::Set(set) => Some(session(set, scope)),
         _ => None,
@@ -181,7 +192,9 @@ fn session(set: &Set, scope: &mut Scope) -> Vec<Judgement> {
             "standard_conforming_strings" if !["on", "'on'", "true", "1"].contains(&value.as_str()) => {
                 scope.lost = Some("strings are written another way from here on");
             }
-            "sql_mode" | "@@sql_mode" | "session.sql_mode" | "@@session.sql_mode" if !is_plain_mode(&value) => {
+            "sql_mode" | "@@sql_mode" | "session.sql_mode" | "@@session.sql_mode"
+                if !is_plain_mode(&value) =>
+            {
                 scope.lost = Some("strings are written another way from here on");
             }
             _ => {}
@@ -193,7 +206,8 @@ fn session(set: &Set, scope: &mut Scope) -> Vec<Judgement> {
 /// Whether a mode of MySQL's leaves strings, names and operators as they are; what a dump has put aside is put back.
 fn is_plain_mode(value: &str) -> bool {
     let bare = value.trim_matches(|letter| matches!(letter, '\'' | '"'));
-    bare.starts_with("@old") || bare.split(',').map(str::trim).all(|mode| mode.is_empty() || MODES.contains(&mode))
+    bare.starts_with("@old")
+        || bare.split(',').map(str::trim).all(|mode| mode.is_empty() || MODES.contains(&mode))
 }
 
 fn changes(statement: &Statement, scope: &mut Scope) -> Judgement {
@@ -303,7 +317,11 @@ fn altered_type(name: &ObjectName, operation: &AlterTypeOperation, scope: &mut S
         AlterTypeOperation::Rename(to) => {
             let (before, after) = alter::moved(name, &ObjectName::from(to.new_name.clone()), scope);
             scope.renamed_table(&before, &after.0);
-            let names = Names { gives: vec![Name::whole(after.0)], frees: vec![Name::whole(before)], ..Names::default() };
+            let names = Names {
+                gives: vec![Name::whole(after.0)],
+                frees: vec![Name::whole(before)],
+                ..Names::default()
+            };
             Judgement::undoable(format!("ALTER TYPE {name} RENAME TO {}", to.new_name))
                 .undo(format!("ALTER TYPE {} RENAME TO {}", after.1, last(name)))
                 .breaks(format!("there is no type {name}"))

@@ -27,6 +27,10 @@ pub fn undo<'a>(judged: impl IntoIterator<Item = &'a Judged>) -> Option<Vec<Stri
         let Some(more) = (0..all.len()).find(|at| stands_in_the_way(*at)) else { break };
         chosen[more] = true;
     }
+    let first = chosen.iter().position(|chosen| *chosen).unwrap_or(all.len());
+    if all.iter().skip(first).any(|one| one.names.rolls_back) {
+        return None;
+    }
     let mut statements = Vec::new();
     let mut context = &Context::Own;
     for at in (0..all.len()).rev().filter(|at| chosen[*at]) {
@@ -129,7 +133,8 @@ impl Same {
 
     /// Whether what `later` made keeps `earlier` from being undone.
     fn hinders(&self, later: &Names, earlier: &Names) -> bool {
-        let taken = later.gives.iter().any(|given| earlier.frees.iter().any(|freed| self.is_same(given, freed)));
+        let taken =
+            later.gives.iter().any(|given| earlier.frees.iter().any(|freed| self.is_same(given, freed)));
         let on = earlier.on.as_deref().map(|on| self.table(on));
         taken || on.is_some_and(|on| later.leans.iter().any(|leans| self.table(leans) == on))
     }

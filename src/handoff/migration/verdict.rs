@@ -67,7 +67,15 @@ pub struct Judgement {
 impl Judgement {
     fn new(what: impl Into<String>, verdict: Verdict) -> Self {
         let what = what.into();
-        Self { what, verdict, why: String::new(), undo: None, breaks: None, blocks: None, names: Names::default() }
+        Self {
+            what,
+            verdict,
+            why: String::new(),
+            undo: None,
+            breaks: None,
+            blocks: None,
+            names: Names::default(),
+        }
     }
 
     /// Nothing is lost, and the old code runs.
