@@ -114,7 +114,6 @@ const UNDONE: &[&str] = &[
     "ALTER TABLE customers ADD FULLTEXT INDEX words (name)",
     "ALTER TABLE customers ADD INDEX by_name (name(10))",
     "ALTER TABLE customers RENAME TO people",
-    "ALTER TABLE customers RENAME people",
     "RENAME TABLE customers TO people, orders TO purchases",
     "RENAME TABLE customers TO tmp, parts TO customers, tmp TO parts",
     "ALTER TABLE customers RENAME COLUMN name TO `full name`",

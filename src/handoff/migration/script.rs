@@ -85,7 +85,8 @@ fn statement(text: &str, scope: &mut Scope) -> Vec<Judgement> {
             let stops = std::mem::replace(&mut scope.stops, false);
             let found = parsed(text, scope);
             scope.stops = stops;
-            found
+            // What has not run is not to be undone.
+            found.into_iter().map(|one| Judgement { undo: None, ..one }).collect()
         }
     }
 }
