@@ -53,7 +53,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         }
         return Ok(());
     }
-    let timeout = args.raising.timeout(&config);
+    let (timeout, snapshot) = (args.raising.timeout(&config), args.raising.snapshot(&config));
     let progress = global.progress();
     let session = Session::open(config, progress.clone()).await?;
     let confirm = confirm(progress.clone(), args.raising.yes);
@@ -64,17 +64,12 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     };
     let addresses = Mutex::default();
     let options = Options {
-        up: up::Options {
-            confirm: &confirm,
-            timeout,
-            prune_volumes: false,
-            snapshot: !args.raising.no_snapshot,
-            developing: true,
-        },
+        up: up::Options { confirm: &confirm, timeout, prune_volumes: false, snapshot, developing: true },
         style: Style {
             grace: args.grace,
             one_at_a_time: args.one_at_a_time,
             recreate_jobs: args.recreate_jobs,
+            snapshot,
         },
         once: args.once,
         reload: &reload,

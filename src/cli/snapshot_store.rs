@@ -11,6 +11,7 @@ use crate::handoff::release::Made;
 use crate::operation::elsewhere::Elsewhere;
 use crate::operation::session::Session;
 use crate::operation::snapshot_create::Part;
+use crate::operation::snapshot_migrate::{self, Migrations};
 use crate::operation::snapshot_take::{self, Request};
 use crate::operation::{gather, release_record, snapshot_load, store_users, stores};
 
@@ -50,6 +51,9 @@ pub struct LoadArgs {
     name: SnapshotName,
     #[command(flatten)]
     store: StoreArg,
+    /// Run what migrates the store after it, as `up` does after a snapshot of `data:`
+    #[arg(long)]
+    migrate: bool,
     /// Start the Pods of what uses the store anew
     #[arg(long)]
     restart: bool,
@@ -67,6 +71,9 @@ pub struct PrepareArgs {
 pub struct ResetArgs {
     #[command(flatten)]
     store: StoreArg,
+    /// Run what migrates the store after it, as `up` does after a snapshot of `data:`
+    #[arg(long)]
+    migrate: bool,
     /// Start the Pods of what uses the store anew
     #[arg(long)]
     restart: bool,
@@ -128,11 +135,22 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (desired, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
-    let held = snapshot_load::load(&session, &existing, &store, &args.name, true).await?;
+    let mut migrations = match args.migrate {
+        true => Some(Migrations::begin(&session, &desired, &existing, &store).await?),
+        false => None,
+    };
+    let held = snapshot_load::load(&session, &existing, &store, &args.name, migrations.is_none()).await?;
+    let migrated = match &mut migrations {
+        Some(migrations) => migrations.run().await?,
+        None => {
+            snapshot_migrate::propose(&session, &desired, &store, &args.name);
+            Vec::new()
+        }
+    };
     let parts: serde_json::Map<String, serde_json::Value> =
         held.parts.iter().map(|part| (part.name.clone(), json!(part.rows))).collect();
     let value = json!({
-        "store": store.name(), "snapshot": args.name, "seconds": held.took.as_secs_f64(), "parts": parts,
+        "store": store.name(), "snapshot": args.name, "seconds": held.took.as_secs_f64(), "parts": parts, "migrated": migrated,
     });
     let made = Made::Load { store: store.name(), from: format!("snapshot {}", args.name) };
     release_record::after_data(&session, &desired, &existing, made).await;
@@ -147,8 +165,18 @@ pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (desired, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
+    let mut migrations = match args.migrate {
+        true => Some(Migrations::begin(&session, &desired, &existing, &store).await?),
+        false => None,
+    };
     let report = snapshot_load::reset(&session, &existing, &store).await?;
-    let value = json!({"store": store.name(), "seconds": report.took.as_secs_f64(), "spare": report.spare});
+    let migrated = match &mut migrations {
+        Some(migrations) => migrations.run().await?,
+        None => Vec::new(),
+    };
+    let value = json!({
+        "store": store.name(), "seconds": report.took.as_secs_f64(), "spare": report.spare, "migrated": migrated,
+    });
     let made = Made::Reset { store: store.name() };
     release_record::after_data(&session, &desired, &existing, made).await;
     store_users::after_change(&session, &desired, &existing, &store, args.restart).await?;

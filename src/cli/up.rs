@@ -25,7 +25,7 @@ pub(super) struct Raising {
     /// How long to wait for everything to be ready, such as 90s or 10m; the profile's where unset
     #[arg(long, value_parser = super::settings::duration, value_name = "TIME")]
     timeout: Option<Duration>,
-    /// Take no snapshot before a migration that cannot be taken back
+    /// Take no snapshot before a migration that cannot be taken back, whatever the profile says
     #[arg(long)]
     pub no_snapshot: bool,
 }
@@ -34,6 +34,11 @@ impl Raising {
     /// How long to wait for everything to be ready.
     pub fn timeout(&self, config: &Config) -> Duration {
         self.timeout.unwrap_or(Duration::from_secs(config.profile.timeout_seconds))
+    }
+
+    /// Whether a snapshot is taken before a migration that cannot be taken back.
+    pub fn snapshot(&self, config: &Config) -> bool {
+        config.profile.snapshot_before_migrations && !self.no_snapshot
     }
 }
 
@@ -53,7 +58,7 @@ pub struct Args {
 /// Brings the system up.
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
-    let timeout = args.raising.timeout(&config);
+    let (timeout, snapshot) = (args.raising.timeout(&config), args.raising.snapshot(&config));
     let progress = global.progress();
     let session = Session::open(config, progress.clone()).await?;
     let confirm = confirm(progress.clone(), args.raising.yes);
@@ -61,7 +66,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         confirm: &confirm,
         timeout,
         prune_volumes: args.prune_volumes,
-        snapshot: !args.raising.no_snapshot,
+        snapshot,
         developing: false,
     };
     let result = up::run(&session, &options).await;

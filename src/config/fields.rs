@@ -433,6 +433,11 @@ pub(super) static PROFILE: Record = Record {
             Shape::Bool,
             "Whether objects are recreated when an immutable field changed; Jobs and Pods always are.",
         ),
+        optional(
+            "snapshotBeforeMigrations",
+            Shape::Bool,
+            "Whether a snapshot is taken before a migration that cannot be taken back.",
+        ),
         optional("timeout", Shape::Text(&DURATION), "How long `up` waits for everything to be ready."),
         optional(
             "metrics",

@@ -321,6 +321,8 @@ pub struct Profile {
     pub prune: bool,
     /// Whether objects are recreated when an immutable field changed (Jobs and Pods always are).
     pub recreate_immutable: bool,
+    /// Whether a snapshot is taken before a migration that cannot be taken back.
+    pub snapshot_before_migrations: bool,
     /// How long `up` waits for readiness, in seconds.
     pub timeout_seconds: u64,
     /// Whether resource metrics are served where the manifests need them.

@@ -165,12 +165,16 @@ pub async fn secure(
         if data_load::fresh(existing, store).await? == Fresh::Empty {
             continue;
         }
-        let name = name(&first.named.name, store, targets.len() > 1, &mark)?;
-        let is_kept = known.unfinished.as_ref().is_some_and(|run| run.snapshots.contains(name.as_str()));
-        if is_kept && is_there(session, &name).await? {
-            let note = format!("{store}: {name} is there from the run that was cut short, and is kept");
+        let mut name = name(&first.named.name, store, targets.len() > 1, &mark)?;
+        let kept = known.unfinished.as_ref().and_then(|run| numbered(&run.snapshots, &name));
+        if let Some(kept) = kept
+            && is_there(session, &kept).await?
+        {
+            let note = format!("{store}: {kept} is there from the run that was cut short, and is kept");
             session.reporter.report(Event::Note(note));
+            name = kept;
         } else {
+            name = free(session, name).await?;
             take(session, existing, store, &name, &first.named.name).await?;
             known.taken.retain(|one| one.snapshot != name.as_str());
             let migrations = losing.iter().map(|one| one.named.name.clone()).collect();
@@ -248,6 +252,29 @@ fn name(migration: &str, store: &Store, several: bool, mark: &str) -> Result<Sna
     format!("before-{short}{of}-{}", &mark[..8]).parse().map_err(OperationError::Name)
 }
 
+/// The one of `names` that is `name`, with a number or without.
+fn numbered(names: &BTreeSet<String>, name: &SnapshotName) -> Option<SnapshotName> {
+    let is_it = |one: &&String| {
+        let rest = one.strip_prefix(name.as_str());
+        rest.is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix('-').is_some_and(|rest| rest.parse::<u32>().is_ok())
+        })
+    };
+    names.iter().find(is_it).and_then(|one| one.parse().ok())
+}
+
+/// A name that no snapshot has: what was taken before an earlier run of what looks the same, as where an image holds the
+/// statements, is not replaced.
+async fn free(session: &Session, name: SnapshotName) -> Result<SnapshotName, OperationError> {
+    let mut free = name.clone();
+    let mut number = 2;
+    while is_there(session, &free).await? {
+        free = format!("{name}-{number}").parse().map_err(OperationError::Name)?;
+        number += 1;
+    }
+    Ok(free)
+}
+
 async fn is_there(session: &Session, name: &SnapshotName) -> Result<bool, OperationError> {
     let (catalogue, name) = (Catalogue::open(session.config.snapshots()), name.clone());
     blocking(move || match catalogue.find(&name) {
@@ -266,7 +293,7 @@ async fn take(
     migration: &str,
 ) -> Result<(), OperationError> {
     let part = Part::default();
-    let request = Request { name: name.clone(), replace: true, part: &part, show: &|_| {} };
+    let request = Request { name: name.clone(), replace: false, part: &part, show: &|_| {} };
     let taken = snapshot_take::own(session, existing, store, request).await;
     taken.map(drop).map_err(|source| OperationError::BeforeMigration {
         name: migration.to_owned(),
@@ -316,5 +343,10 @@ mod tests {
             "before-shop-migrate-orders-db-1a2b3c4d"
         );
         assert!(name(&"a".repeat(300), &store, true, &mark).is_ok());
+        let all = ["before-b-1", "before-a-1-2", "before-a-1-x"].map(str::to_owned).into();
+        let found = |name: &str| numbered(&all, &name.parse().unwrap()).map(|name| name.to_string());
+        assert_eq!(found("before-a-1"), Some("before-a-1-2".into()));
+        assert_eq!(found("before-b-1"), Some("before-b-1".into()));
+        assert_eq!(found("before-a"), None);
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn copied(session: &Session, all: &[Copied], took: Duration) {
 /// Reports images that were swapped.
 pub(super) fn swapped(session: &Session, swapped: &[Swapped], took: Duration) {
     for swap in swapped {
-        let Took { building, sending, ending, starting } = swap.took;
+        let Took { building, sending, securing, ending, starting } = swap.took;
         session.reporter.report(Event::Saved {
             step: "swap".into(),
             image: swap.image.clone(),
@@ -38,6 +38,7 @@ pub(super) fn swapped(session: &Session, swapped: &[Swapped], took: Duration) {
             parts: vec![
                 ("building", building),
                 ("sending", sending),
+                ("securing", securing),
                 ("ending", ending),
                 ("starting", starting),
             ],
@@ -67,6 +68,9 @@ fn swapped_sentence(swap: &Swapped) -> String {
         parts.push(part("built in", took.building));
     }
     parts.push(part("sent in", took.sending));
+    if !took.securing.is_zero() {
+        parts.push(part("snapshots in", took.securing));
+    }
     if !took.ending.is_zero() {
         parts.push(part("what ran took", took.ending) + " to end");
     }

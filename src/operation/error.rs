@@ -272,6 +272,14 @@ pub enum OperationError {
         /// What is wrong, with the path.
         why: String,
     },
+    /// Migrations are to run of which there are none.
+    #[error(
+        "nothing migrates {store}: leave --migrate out, or name what does under `migrations:` in devcluster.yaml"
+    )]
+    NothingMigrates {
+        /// The store.
+        store: String,
+    },
     /// The snapshot before a migration could not be taken.
     #[error(
         "no snapshot of {store} could be taken before migration {name}: {source}; `--no-snapshot` goes on without one"

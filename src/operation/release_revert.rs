@@ -283,7 +283,7 @@ impl Going<'_> {
         let pods = restart::pods(existing, self.work.desired).await?;
         let mut stale = restart::stale(&pods, &stands_for);
         let synced = synced::recorded(session);
-        stale.extend(restart::left_by_dev(&pods, &stands_for, &synced, false));
+        stale.extend(restart::left_by_dev(&pods, &stands_for, &synced, None));
         stale.extend(restart::all(&self.configured_since(&pods)));
         let told = self.started.elapsed();
         restart::run(session, existing, &stale, self.work.options.timeout).await?;

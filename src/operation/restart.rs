@@ -47,21 +47,26 @@ pub fn stale(pods: &[Value], stands_for: &BTreeMap<String, BTreeSet<String>>) ->
 }
 
 /// The containers of `pods` that `dev` left: with files in them that their image has not, or under a swap's name, which is
-/// not as their owner would make them. While `developing` these stay where their bytes are right.
+/// not as their owner would make them. While `developing`, with what swaps' names stand for, these stay where their bytes are
+/// right, or about to be.
 pub fn left_by_dev(
     pods: &[Value],
     stands_for: &BTreeMap<String, BTreeSet<String>>,
     synced: &BTreeSet<String>,
-    developing: bool,
+    developing: Option<&BTreeMap<String, BTreeSet<String>>>,
 ) -> Vec<StaleContainer> {
-    let is_right = |container: &RunningContainer| {
+    let is_right = |container: &RunningContainer, swapped: &BTreeMap<String, BTreeSet<String>>| {
         let repository = swap::repository(&container.image);
         let mut own = stands_for.iter().filter(|(name, _)| swap::repository(name) == repository);
-        own.any(|(_, digests)| digests.contains(container.digest()))
+        // Until the kubelet has told of the new container, its status is that of the one before.
+        let named = swapped.get(&container.image);
+        own.any(|(_, digests)| {
+            digests.contains(container.digest()) || named.is_some_and(|named| !named.is_disjoint(digests))
+        })
     };
     let left = running(pods).into_iter().filter(|container| {
-        (swap::is_swap_name(&container.image) && !(developing && is_right(container)))
-            || synced.contains(&container.container_id)
+        let is_kept = developing.is_some_and(|swapped| is_right(container, swapped));
+        (swap::is_swap_name(&container.image) && !is_kept) || synced.contains(&container.container_id)
     });
     left.map(|running| StaleContainer { running, wanted: BTreeSet::new() }).collect()
 }
@@ -121,16 +126,21 @@ mod tests {
             pod("written", "example.com/web:1", "sha256:new"),
             pod("right", "example.com/web:devcluster-1", "sha256:new"),
             pod("old", "example.com/web:devcluster-2", "sha256:old"),
+            pod("begun", "example.com/web:devcluster-3", "sha256:old"),
             pod("copied", "example.com/web:1", "sha256:new"),
         ];
         let stands_for =
             BTreeMap::from([("example.com/web:1".to_owned(), BTreeSet::from(["sha256:new".to_owned()]))]);
         let synced = BTreeSet::from(["copied".to_owned()]);
-        let left = |developing| {
-            let left = left_by_dev(&pods, &stands_for, &synced, developing);
+        let swapped = BTreeMap::from([
+            ("example.com/web:devcluster-2".to_owned(), BTreeSet::from(["sha256:older".to_owned()])),
+            ("example.com/web:devcluster-3".to_owned(), BTreeSet::from(["sha256:new".to_owned()])),
+        ]);
+        let left = |developing: bool| {
+            let left = left_by_dev(&pods, &stands_for, &synced, developing.then_some(&swapped));
             left.into_iter().map(|stale| stale.running.pod).collect::<Vec<_>>()
         };
         assert_eq!(left(true), ["copied", "old"]);
-        assert_eq!(left(false), ["copied", "old", "right"]);
+        assert_eq!(left(false), ["begun", "copied", "old", "right"]);
     }
 }

@@ -113,7 +113,7 @@ async fn load_postgres(
     tell_ended(session, report.sessions_ended);
     if !moved.is_empty() {
         let text = format!(
-            "the schema had moved on since {name} was made; the migrations are to run again:{}",
+            "the schema had moved on since {name} was made; it is as it was then until the migrations run again:{}",
             listed(&moved)
         );
         reporter.report(Event::Warning(text));

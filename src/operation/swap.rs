@@ -14,8 +14,8 @@ use super::hands::Hands;
 use super::images::{self, Provided};
 use super::live::Live;
 use super::session::{Existing, Session};
-use super::swap_job;
 use super::swap_pod::{self, Manner};
+use super::{swap_job, swap_migration, swapped};
 use crate::apply::pods::{RunningContainer, evict};
 use crate::cluster::hand::Arrival;
 use crate::event::Event;
@@ -40,6 +40,8 @@ pub struct Style {
     pub one_at_a_time: bool,
     /// Whether the manifests' Jobs that run a swapped image are run anew.
     pub recreate_jobs: bool,
+    /// Whether a snapshot is taken before a migration that runs anew and cannot be taken back.
+    pub snapshot: bool,
 }
 
 /// The running system that is developed on.
@@ -77,6 +79,8 @@ pub struct Took {
     pub building: Duration,
     /// Bringing what is new onto the nodes.
     pub sending: Duration,
+    /// Taking snapshots before migrations that run anew.
+    pub securing: Duration,
     /// What production's preStop and grace took of `starting`, where they were kept.
     pub ending: Duration,
     /// From the patch until the containers are ready.
@@ -180,7 +184,6 @@ pub async fn exchange(
     }
     let delivered = images::deliver(stage.session, stage.existing, None, &provided).await?;
     let sending = begun.elapsed();
-    let begun = Instant::now();
     let all: Vec<(&str, &Provided, &Delivered)> = owners
         .iter()
         .zip(&provided)
@@ -192,6 +195,13 @@ pub async fn exchange(
     for due in &dues {
         *counts.entry(due.owner).or_default() += 1;
     }
+    swapped::remember(stage.session, names(&all, &tag))?;
+    let replaced =
+        dues.iter().filter(|due| due.manner == Manner::Replace).map(|due| &due.container).collect();
+    let begun = Instant::now();
+    let migrating = swap_migration::secure(stage, replaced).await?;
+    let securing = begun.elapsed();
+    let begun = Instant::now();
     let mut ending = Duration::ZERO;
     if stage.style.one_at_a_time {
         for (at, due) in dues.iter().enumerate() {
@@ -203,13 +213,27 @@ pub async fn exchange(
     } else {
         ending = change(stage, hands, &dues).await?;
     }
-    let took = Took { building: Duration::ZERO, sending, ending, starting: begun.elapsed() };
+    let is_new = |id: &str| delivered.images.iter().any(|image| image.is(id));
+    migrating.finish(stage, is_new).await?;
+    let took = Took { building: Duration::ZERO, sending, securing, ending, starting: begun.elapsed() };
     let of = |(image, containers): (&str, usize)| {
         let own = all.iter().filter(|(owner, ..)| *owner == image).map(|(.., delivered)| delivered);
         let digests = own.flat_map(|one| [one.image_id.clone(), one.manifest_digest.clone()]).collect();
         Swapped { image: image.to_owned(), containers, digests, took }
     };
     Ok(counts.into_iter().map(of).collect())
+}
+
+/// What the names of a swap stand for.
+fn names(all: &[(&str, &Provided, &Delivered)], tag: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (_, image, delivered) in all {
+        for repository in repositories(&image.wanted.names) {
+            let digests = [delivered.image_id.clone(), delivered.manifest_digest.clone()];
+            names.entry(format!("{repository}:{tag}")).or_default().extend(digests);
+        }
+    }
+    names
 }
 
 /// The containers that run one of the images and not its new bytes. What cannot be swapped is said.

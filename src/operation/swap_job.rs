@@ -14,8 +14,10 @@ use super::before_migration;
 use super::error::OperationError;
 use super::images;
 use super::migrations::Migration;
+use super::session::Existing;
 use super::swap::{Stage, is_named};
 use super::up::INVENTORY;
+use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
 use crate::apply::{self, ApplyOptions, Inventory};
 use crate::manifest::Object;
 
@@ -37,16 +39,27 @@ pub async fn recreate(stage: Stage<'_>, names: &BTreeSet<String>) -> Result<Vec<
         |migration| matches!(migration, Migration::Job(one) if jobs.iter().any(|job| job.id() == one.id())),
     )?;
     before_migration::tell(stage.session, &coming);
-    before_migration::secure(stage.session, stage.existing, stage.desired, &coming, &[]).await?;
+    if stage.style.snapshot {
+        before_migration::secure(stage.session, stage.existing, stage.desired, &coming, &[]).await?;
+    }
     // First of all they are no longer ones that have run: whatever ends this, the next `up` makes them.
     inventory.entries.retain(|id, _| !jobs.iter().any(|job| job.id() == *id));
     inventory.save(cluster).await?;
     for job in &jobs {
-        delete(stage, job).await?;
+        delete(stage.existing, job).await?;
     }
     let reporter = stage.session.reporter.as_ref();
     apply::apply(cluster, &jobs, &ApplyOptions::default(), &mut inventory, reporter).await?;
-    before_migration::done(stage.session, &coming)?;
+    let migrate = |job: &&Object| coming.iter().any(|one| one.named.name == name_of(job));
+    let migrating: Vec<Target> =
+        jobs.iter().filter(migrate).filter_map(|job| Target::of(cluster, job, Wanted::Ready)).collect();
+    if !migrating.is_empty() {
+        // Only what has come to its end is known to have run.
+        let step = "jobs".to_owned();
+        let options = WaitOptions { timeout: PATIENCE, wait_for_jobs: true, step };
+        wait(&cluster.client, &migrating, &options, reporter).await?;
+        before_migration::done(stage.session, &coming)?;
+    }
     Ok(jobs.iter().map(|job| job.id().to_string()).collect())
 }
 
@@ -65,9 +78,15 @@ fn jobs(stage: Stage<'_>, names: &BTreeSet<String>) -> Vec<Object> {
     stage.desired.rendered.objects.iter().filter(runs_one).cloned().collect()
 }
 
-async fn delete(stage: Stage<'_>, job: &Object) -> Result<(), OperationError> {
+/// What the configuration calls a Job.
+fn name_of(job: &Object) -> String {
+    format!("{}/{}", job.namespace(), job.name())
+}
+
+/// Deletes a Job and waits until its Pods are gone.
+pub(super) async fn delete(existing: &Existing, job: &Object) -> Result<(), OperationError> {
     let what = || format!("delete {} to run it anew", job.id());
-    let api = Api::<Job>::namespaced(stage.existing.cluster.client.clone(), job.namespace());
+    let api = Api::<Job>::namespaced(existing.cluster.client.clone(), job.namespace());
     let Some(live) = api.get_opt(job.name()).await.map_err(|error| OperationError::request(what(), error))?
     else {
         return Ok(());

@@ -71,7 +71,7 @@ pub fn containers(pod: &Value) -> Vec<(&str, &str, Manner)> {
 }
 
 /// The status of a Pod's container.
-fn status<'p>(pod: &'p Value, container: &str) -> Option<&'p Value> {
+pub(super) fn status<'p>(pod: &'p Value, container: &str) -> Option<&'p Value> {
     let lists = ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"];
     let mut statuses =
         lists.into_iter().flat_map(|list| pod["status"][list].as_array().into_iter().flatten());

@@ -158,7 +158,8 @@ impl Bring<'_> {
         Ok(Some(wanted.store.clone()))
     }
 
-    async fn migrate(&mut self, name: &str, migration: &Migration) -> Result<(), OperationError> {
+    /// Runs one that migrates and waits for its end.
+    pub async fn migrate(&mut self, name: &str, migration: &Migration) -> Result<(), OperationError> {
         let (release, event) = match migration {
             Migration::Job(job) => {
                 let job = std::slice::from_ref(job.as_ref());

@@ -75,7 +75,7 @@ fn containers(
     };
     let stale = restart::stale(pods, stands_for).into_iter();
     let stale = stale.map(|one| told(&one.running, "runs other bytes than"));
-    let left = restart::left_by_dev(pods, stands_for, synced, false).into_iter();
+    let left = restart::left_by_dev(pods, stands_for, synced, None).into_iter();
     stale.chain(left.map(|one| told(&one.running, "has what `dev` brought beside what"))).collect()
 }
 

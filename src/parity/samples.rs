@@ -56,6 +56,7 @@ pub(crate) fn profile(max: u32) -> Profile {
         stand_in_image: "devcluster/standin".into(),
         prune: true,
         recreate_immutable: false,
+        snapshot_before_migrations: true,
         timeout_seconds: 300,
         metrics: true,
         ingress: true,

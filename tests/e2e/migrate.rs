@@ -1,5 +1,6 @@
 //! Migrations in a real cluster: what cannot be taken back is told before it runs, and a snapshot of then brings it back.
 
+use crate::developing::{Dev, eventually};
 use crate::harness::Project;
 
 const SYSTEM: &str = "deploy/system.yaml";
@@ -57,6 +58,64 @@ fn what_cannot_be_taken_back_is_told_before_and_brought_back() {
     a_cluster_made_anew_is_no_excuse(&project);
 }
 
+/// In `dev`, what a saved file has run anew migrates as well: an init container of a Pod that is replaced, and a Job.
+#[test]
+fn developing_secures_what_migrates_anew() {
+    let project =
+        Project::copy_of(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/fixture-migrate"));
+    let write = |path: &str, text: &str| {
+        let path = project.directory().join("prepare").join(path);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+        std::fs::write(path, text).expect("written");
+    };
+    write("Dockerfile", "FROM postgres:15\nCOPY prepare.sql /prepare.sql\n");
+    write("prepare.sql", "SELECT 'first';\n");
+    let image = "registry.example.com/m/prepare";
+    project.edit(
+        "devcluster.yaml",
+        "migrations:",
+        &format!("images: [{{name: {image}, context: prepare}}]\nmigrations:"),
+    );
+    project.edit(
+        SYSTEM,
+        "image: postgres:15\n          command: [psql, --quiet, \"--command=CREATE TABLE IF NOT EXISTS prepared (id integer PRIMARY KEY)\"]",
+        &format!("image: {image}:1\n          command: [psql, --quiet, --file=/prepare.sql]"),
+    );
+    project.edit(
+        SYSTEM,
+        "image: postgres:15\n          command: [psql, --quiet, --set",
+        &format!("image: {image}:1\n          command: [psql, --quiet, --set"),
+    );
+    let job = || project.kubectl(&["get", "job", "-n", "m", "migrate", "-o", "jsonpath={.metadata.uid}"]);
+    let mut dev = Dev::start(&project, &["--recreate-jobs"], None);
+    let before = job();
+    assert_eq!(project.taken(), Vec::<String>::new(), "nothing was there to be lost");
+    project.items("INSERT INTO items SELECT n, 'name ' || n, 'note ' || n FROM generate_series(1, 500) n");
+    write("prepare.sql", "DELETE FROM items WHERE id > 400;\n");
+    dev.says("swap: registry.example.com/m/prepare in", 1);
+    assert_eq!(project.items("SELECT count(*) FROM items"), "400");
+    // As `up` told at first, where there was nothing to be lost.
+    assert_eq!(dev.times("whether migration m/web/prepare can be taken back is unknown"), 2);
+    let taken = project.taken();
+    let name =
+        taken.iter().find(|name| name.starts_with("before-m-web-prepare-")).expect("a snapshot before it");
+    dev.says(&format!("devcluster snapshot load {name} --store m/items"), 1);
+    eventually("the Job ran anew", || job() != before);
+    // One that fails is told, and the snapshot of before stays.
+    write("prepare.sql", "SELECT 1 / 0;\n");
+    dev.says("run migration m/web/prepare", 1);
+    write("prepare.sql", "SELECT 'last';\n");
+    dev.says("swap: registry.example.com/m/prepare in", 2);
+    dev.quit();
+    // What was taken before the first is not replaced by what was taken before those after it.
+    let second = format!("{name}-2");
+    assert!(project.taken().contains(&second), "{:?}", project.taken());
+    for (name, rows) in [(name, "500"), (&second, "400")] {
+        project.succeed(&["snapshot", "load", name, "--store", "m/items"]);
+        assert_eq!(project.items("SELECT count(*) FROM items"), rows);
+    }
+}
+
 fn told_and_brought_back(project: &Project) {
     let before = project.items("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM items i");
     project.deploy("ALTER TABLE items DROP COLUMN IF EXISTS note;", 2);
@@ -84,11 +143,35 @@ fn told_and_brought_back(project: &Project) {
     project.succeed(&["up"]);
     assert_eq!(project.items("SELECT count(*) FROM information_schema.columns WHERE table_name = 'items' AND column_name = 'note'"), "0");
     let taken = project.taken();
-    project.succeed(&["snapshot", "load", &taken[0], "--store", "m/items"]);
+    let (_, said) = project.succeed(&["snapshot", "load", &taken[0], "--store", "m/items"]);
     assert_eq!(project.items("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM items i"), before);
+    let (_, told) = project.succeed(&["up"]);
+    assert!(told.contains("nothing to do"), "{told}");
+    // The schema is of the snapshot's time, and the command that is named for it brings it to this one.
+    let command = format!("devcluster snapshot load {} --store m/items --migrate", taken[0]);
+    assert!(said.contains(&command), "{said}");
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    let (_, said) = project.succeed(&words);
+    assert!(said.contains("migration m/migrate is one-way"), "{said}");
+    assert_eq!(project.items(NOTES), "0");
+    assert_eq!(project.items("SELECT count(*) FROM items"), "500");
+    assert_eq!(project.items("SELECT count(*) FROM prepared"), "0", "the init container's ran, too");
+    // What it is reset to is what the migrations left.
+    project.items("DELETE FROM items");
+    project.succeed(&["snapshot", "reset", "--store", "m/items"]);
+    assert_eq!(
+        (project.items(NOTES), project.items("SELECT count(*) FROM items")),
+        ("0".into(), "500".into())
+    );
+    let (_, said) = project.succeed(&["snapshot", "reset", "--store", "m/items", "--migrate"]);
+    assert!(said.contains("migration m/migrate is done"), "{said}");
     let (_, said) = project.succeed(&["up"]);
     assert!(said.contains("nothing to do"), "{said}");
 }
+
+/// How many columns of that name there are.
+const NOTES: &str =
+    "SELECT count(*) FROM information_schema.columns WHERE table_name = 'items' AND column_name = 'note'";
 
 fn additive_ones_take_none(project: &Project) {
     let taken = project.taken();

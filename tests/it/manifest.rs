@@ -54,6 +54,7 @@ pub fn config(directory: &Path, manifests: Vec<Source>) -> Config {
             stand_in_image: "standin".into(),
             prune: false,
             recreate_immutable: false,
+            snapshot_before_migrations: true,
             timeout_seconds: 1,
             metrics: false,
             ingress: false,

@@ -1,60 +1,106 @@
 //! Judges what `ALTER TABLE` does, one operation after the other.
 
 use sqlparser::ast::{
-    AlterColumnOperation as Column, AlterTable, AlterTableOperation as Operation, ColumnDef, ColumnOption,
-    DataType, Expr, Ident, ObjectName, RenameTableNameKind, TableConstraint,
+    AlterColumnOperation as Column, AlterTable, AlterTableOperation as Operation, DataType, Expr, Ident,
+    ObjectName, RenameTableNameKind,
 };
 
-use super::calls::is_volatile;
-use super::scope::{Scope, ident, key};
+use super::names::{Name, Names};
+use super::scope::Scope;
 use super::script::Dialect;
-use super::statement::{REPLACES, refers};
+use super::statement::{REPLACES, last};
 use super::types::widens;
 use super::verdict::Judgement;
 
 /// The table at hand.
-struct Table<'a> {
+pub(super) struct Table<'a> {
     /// As it is written.
-    shown: String,
+    pub shown: String,
     /// As the server compares it.
-    name: String,
-    dialect: Dialect,
-    scope: &'a mut Scope,
+    pub name: String,
+    pub scope: &'a mut Scope,
 }
 
 /// Each operation, judged.
-pub fn judge(alter: &AlterTable, dialect: Dialect, scope: &mut Scope) -> Vec<Judgement> {
-    let mut table = Table { shown: alter.name.to_string(), name: key(&alter.name), dialect, scope };
-    alter.operations.iter().map(|operation| table.operation(operation)).collect()
+pub fn judge(alter: &AlterTable, scope: &mut Scope) -> Vec<Judgement> {
+    let mut table = Table { shown: alter.name.to_string(), name: scope.key(&alter.name), scope };
+    let mut all: Vec<Judgement> = Vec::new();
+    for operation in &alter.operations {
+        let next = table.operation(operation);
+        // All of them see the names of before. One after the other, they would not find those that are exchanged.
+        let is_taken = |freed: &Name| all.iter().any(|before| before.names.gives.contains(freed));
+        if next.names.frees.iter().any(is_taken) {
+            all.iter_mut().for_each(|one| one.undo = None);
+            all.push(Judgement { undo: None, ..next });
+        } else {
+            all.push(next);
+        }
+    }
+    if alter.if_exists {
+        // Where there is no such table, there is nothing to undo either, and what undoes it fails.
+        all.iter_mut().for_each(|one| one.undo = None);
+    }
+    all
+}
+
+/// What `from` is called, and what `to` means as its new name: as the server compares it, and as it is written.
+pub fn moved(from: &ObjectName, to: &ObjectName, scope: &Scope) -> (String, (String, String)) {
+    // PostgreSQL takes the new name without a schema.
+    let to = match (scope.dialect, from.0.split_last()) {
+        (Dialect::Postgres, Some((_, schema))) if !schema.is_empty() && to.0.len() == 1 => {
+            let moved = ObjectName(schema.iter().chain(&to.0).cloned().collect());
+            (scope.key(&moved), moved.to_string())
+        }
+        _ => (scope.key(to), to.to_string()),
+    };
+    (scope.key(from), to)
 }
 
 /// A table that gets another name.
-pub fn renamed(from: &ObjectName, to: &ObjectName, dialect: Dialect, scope: &mut Scope) -> Judgement {
-    let own = scope.is_private(&key(from));
-    // PostgreSQL takes the new name without a schema.
-    let (to_key, to_shown) = match (dialect, from.0.split_last()) {
-        (Dialect::Postgres, Some((_, schema))) if !schema.is_empty() && to.0.len() == 1 => {
-            let moved = ObjectName(schema.iter().chain(&to.0).cloned().collect());
-            (key(&moved), moved.to_string())
-        }
-        _ => (key(to), to.to_string()),
-    };
-    scope.renamed_table(&key(from), &to_key);
-    let what = format!("ALTER TABLE {from} RENAME TO {to}");
-    if own {
-        return Judgement::additive(what);
-    }
-    let back = match dialect {
-        Dialect::Postgres => from.0.last().map(ToString::to_string).unwrap_or_default(),
+pub fn renamed(from: &ObjectName, to: &ObjectName, scope: &mut Scope) -> Judgement {
+    let (before, (after, shown)) = moved(from, to, scope);
+    let own = scope.is_private(&before);
+    scope.renamed_table(&before, &after);
+    let back = match scope.dialect {
+        Dialect::Postgres => last(from),
         Dialect::MySql => from.to_string(),
     };
-    Judgement::undoable(what)
-        .undo(format!("ALTER TABLE {to_shown} RENAME TO {back}"))
-        .breaks(format!("there is no table {from}"))
+    let what = format!("ALTER TABLE {from} RENAME TO {to}");
+    let found = if own {
+        Judgement::additive(what)
+    } else {
+        Judgement::undoable(what).breaks(format!("there is no table {from}"))
+    };
+    if scope.is_temporary(&after) {
+        return found;
+    }
+    let undo = match scope.dialect {
+        Dialect::Postgres => format!("ALTER TABLE {shown} RENAME TO {back}"),
+        // Of views, too.
+        Dialect::MySql => format!("RENAME TABLE {shown} TO {back}"),
+    };
+    found.undo(undo).names(Names {
+        gives: vec![Name::whole(after)],
+        frees: vec![Name::whole(before)],
+        ..Names::default()
+    })
+}
+
+/// An index that gets another name, which in PostgreSQL is one of the schema's.
+pub fn index_renamed(from: &ObjectName, to: &ObjectName, scope: &mut Scope) -> Judgement {
+    let (before, (after, shown)) = moved(from, to, scope);
+    scope.renamed_table(&before, &after);
+    Judgement::undoable(format!("ALTER INDEX {from} RENAME TO {to}"))
+        .undo(format!("ALTER INDEX {shown} RENAME TO {}", last(from)))
+        .names(Names {
+            gives: vec![Name::whole(after)],
+            frees: vec![Name::whole(before)],
+            ..Names::default()
+        })
 }
 
 impl Table<'_> {
-    fn what(&self, rest: &str) -> String {
+    pub fn what(&self, rest: &str) -> String {
         format!("ALTER TABLE {} {rest}", self.shown)
     }
 
@@ -64,25 +110,27 @@ impl Table<'_> {
                 table_name: RenameTableNameKind::As(to) | RenameTableNameKind::To(to),
             } => {
                 let from = self.object();
-                let found = renamed(&from, to, self.dialect, self.scope);
-                self.name = key(to);
-                self.shown = to.to_string();
+                let (_, (name, shown)) = moved(&from, to, self.scope);
+                let found = renamed(&from, to, self.scope);
+                (self.name, self.shown) = (name, shown);
                 found
             }
             Operation::AddConstraint { constraint, .. } => self.add_constraint(constraint),
             Operation::AttachPartitionOf { partition, .. } => {
-                self.scope.expose(&key(partition));
+                self.scope.expose(&self.scope.key(partition));
                 let own = self.name.clone();
                 self.scope.expose(&own);
                 Judgement::undoable(self.what(&format!("ATTACH PARTITION {partition}")))
                     .undo(self.what(&format!("DETACH PARTITION {partition}")))
                     .breaks("it reads the partition's rows, too")
+                    .names(self.on())
             }
             Operation::Inherit { parent } => {
                 let own = self.name.clone();
                 self.scope.expose(&own);
                 Judgement::undoable(self.what(&format!("INHERIT {parent}")))
                     .undo(self.what(&format!("NO INHERIT {parent}")))
+                    .names(self.on())
             }
             Operation::AddColumn { column_def, if_not_exists, .. } => {
                 self.add_column(column_def, *if_not_exists)
@@ -90,6 +138,11 @@ impl Table<'_> {
             other if self.scope.is_private(&self.name) => self.private(other),
             other => self.others(other),
         }
+    }
+
+    /// Undoing it takes something from the table.
+    pub fn on(&self) -> Names {
+        Names { on: Some(self.name.clone()), ..Names::default() }
     }
 
     /// The table's name, as the parser has it.
@@ -130,10 +183,7 @@ impl Table<'_> {
             Operation::RenameColumn { old_column_name, new_column_name } => {
                 self.rename_column(old_column_name, new_column_name)
             }
-            Operation::RenameConstraint { old_name, new_name } => {
-                Judgement::undoable(self.what(&format!("RENAME CONSTRAINT {old_name} TO {new_name}")))
-                    .undo(self.what(&format!("RENAME CONSTRAINT {new_name} TO {old_name}")))
-            }
+            Operation::RenameConstraint { old_name, new_name } => self.rename_constraint(old_name, new_name),
             Operation::AlterColumn { column_name, op } => self.alter_column(column_name, op),
             Operation::ModifyColumn { col_name, .. } | Operation::ChangeColumn { old_name: col_name, .. } => {
                 self.modify_column(col_name)
@@ -157,143 +207,72 @@ impl Table<'_> {
         }
     }
 
-    fn add_column(&mut self, column: &ColumnDef, if_not_exists: bool) -> Judgement {
-        let (name, shown) = (ident(&column.name), column.name.to_string());
-        let options = || column.options.iter().map(|option| &option.option);
-        for option in options() {
-            if let ColumnOption::ForeignKey(foreign) = option {
-                refers(&self.name.clone(), &foreign.foreign_table, self.scope);
-            }
-        }
-        let what = self.what(&format!("ADD COLUMN {shown}"));
-        if if_not_exists {
-            return Judgement::additive(what);
-        }
-        self.scope.made("column", &format!("{}.{name}", self.name));
-        self.scope.typed(&self.name, &name, Some(column.data_type.clone()));
-        let default = options().find_map(|option| match option {
-            ColumnOption::Default(value) => Some(value),
-            _ => None,
-        });
-        let required =
-            options().any(|option| matches!(option, ColumnOption::NotNull | ColumnOption::PrimaryKey(_)));
-        let filled = default.is_some()
-            || is_serial(&column.data_type)
-            || options().any(|option| {
-                matches!(option, ColumnOption::Generated { .. } | ColumnOption::Identity(_))
-                    || option.to_string().eq_ignore_ascii_case("AUTO_INCREMENT")
-            });
-        let mut judgement = if required && !filled && !self.scope.is_private(&self.name) {
-            Judgement::undoable(what).breaks(format!("its INSERTs do not give {shown}, which must be given"))
-        } else {
-            Judgement::additive(what)
-        };
-        if default.is_some_and(is_volatile) || is_serial(&column.data_type) {
-            judgement =
-                judgement.blocks("the table is written anew, and nobody reads or writes it meanwhile");
-        }
-        judgement.undo(self.what(&format!("DROP COLUMN {shown}")))
-    }
-
-    fn add_constraint(&mut self, constraint: &TableConstraint) -> Judgement {
-        if let TableConstraint::ForeignKey(foreign) = constraint {
-            refers(&self.name.clone(), &foreign.foreign_table, self.scope);
-        }
-        let own = self.scope.is_private(&self.name);
-        let (kind, name, refuses) = described(constraint);
-        let shown = name.as_ref().map(ToString::to_string).unwrap_or_default();
-        let what = self.what(format!("ADD {kind} {shown}").trim_end());
-        if own {
-            return Judgement::additive(what);
-        }
-        let is_index =
-            matches!(constraint, TableConstraint::Index(_) | TableConstraint::FulltextOrSpatial(_));
-        if let Some(name) = &name {
-            let kind = if is_index { "index" } else { "constraint" };
-            self.scope.made(kind, &format!("{}.{}", self.name, ident(name)));
-        }
-        if is_index {
-            let added = Judgement::additive(what);
-            return if shown.is_empty() {
-                added
-            } else {
-                added.undo(self.what(&format!("DROP INDEX {shown}")))
-            };
-        }
-        let added = Judgement::undoable(what)
-            .breaks(refuses)
-            .blocks("the whole table is read, and writes wait meanwhile");
-        // Dropping a primary key leaves its columns NOT NULL: whether they were, nothing says.
-        let exact = !matches!(
-            constraint,
-            TableConstraint::PrimaryKey(_)
-                | TableConstraint::PrimaryKeyUsingIndex(_)
-                | TableConstraint::UniqueUsingIndex(_)
-        );
-        if shown.is_empty() || !exact {
-            added
-        } else {
-            added.undo(self.what(&self.drop_constraint(constraint, &shown)))
-        }
-    }
-
-    fn drop_constraint(&self, constraint: &TableConstraint, name: &str) -> String {
-        match (self.dialect, constraint) {
-            (Dialect::MySql, TableConstraint::ForeignKey(_)) => format!("DROP FOREIGN KEY {name}"),
-            (Dialect::MySql, TableConstraint::Unique(_)) => format!("DROP INDEX {name}"),
-            _ => format!("DROP CONSTRAINT {name}"),
-        }
-    }
-
     fn drop_columns(&mut self, columns: &[Ident]) -> Judgement {
         let shown: Vec<String> = columns.iter().map(ToString::to_string).collect();
         let what = self.what(&format!("DROP COLUMN {}", shown.join(", ")));
-        let mut own = true;
+        let (mut own, mut ends) = (true, None);
         for column in columns {
-            let place = format!("{}.{}", self.name, ident(column));
-            own &= self.scope.has_made("column", &place);
-            self.scope.unmade("column", &place);
-            self.scope.typed(&self.name, &ident(column), None);
+            let name = self.scope.ident(column);
+            own &= self.scope.has_made("column", &self.name, &name);
+            self.scope.unmade("column", &self.name, &name);
+            self.scope.typed(&self.name, &name, None);
+            ends = Some(Name::part(&self.name, "column", &name));
         }
         if own {
-            return Judgement::additive(what);
+            return Judgement::additive(what).names(Names { ends, ..Names::default() });
         }
         Judgement::one_way(what, "its values are lost")
             .breaks(format!("there is no column {}", shown.join(", ")))
     }
 
-    fn dropped(&mut self, kind: &str, name: &Ident, verb: &str, guards: bool) -> Judgement {
+    fn dropped(&mut self, kind: &'static str, name: &Ident, verb: &str, guards: bool) -> Judgement {
         let what = self.what(&format!("{verb} {name}"));
-        let place = format!("{}.{}", self.name, ident(name));
-        if self.scope.has_made(kind, &place) {
-            self.scope.unmade(kind, &place);
-            return Judgement::additive(what);
+        let own = self.scope.ident(name);
+        if self.scope.has_made(kind, &self.name, &own) {
+            self.scope.unmade(kind, &self.name, &own);
+            let ends = Some(Name::part(&self.name, kind, &own));
+            return Judgement::additive(what).names(Names { ends, ..Names::default() });
         }
         let found = Judgement::one_way(what, REPLACES);
         if guards { found.breaks("it may meet rows that were refused before") } else { found }
     }
 
+    fn rename_constraint(&mut self, from: &Ident, to: &Ident) -> Judgement {
+        let (before, after) = (self.scope.ident(from), self.scope.ident(to));
+        self.scope.unmade("constraint", &self.name, &before);
+        let name = |own: &str| vec![Name::part(&self.name, "constraint", own)];
+        Judgement::undoable(self.what(&format!("RENAME CONSTRAINT {from} TO {to}")))
+            .undo(self.what(&format!("RENAME CONSTRAINT {to} TO {from}")))
+            .names(Names { gives: name(&after), frees: name(&before), ..Names::default() })
+    }
+
     fn rename_column(&mut self, from: &Ident, to: &Ident) -> Judgement {
         let what = self.what(&format!("RENAME COLUMN {from} TO {to}"));
-        let (before, after) = (ident(from), ident(to));
+        let (before, after) = (self.scope.ident(from), self.scope.ident(to));
         let data_type = self.scope.type_of(&self.name, &before).cloned();
         self.scope.typed(&self.name, &before, None);
         self.scope.typed(&self.name, &after, data_type);
-        let place = |column: &str| format!("{}.{column}", self.name);
-        if self.scope.has_made("column", &place(&before)) {
-            self.scope.unmade("column", &place(&before));
-            self.scope.made("column", &place(&after));
-            return Judgement::additive(what);
-        }
-        Judgement::undoable(what)
-            .undo(self.what(&format!("RENAME COLUMN {to} TO {from}")))
-            .breaks(format!("there is no column {from}"))
+        let own = self.scope.has_made("column", &self.name, &before);
+        self.scope.unmade("column", &self.name, &before);
+        self.scope.unmade("column", &self.name, &after);
+        let found = if own {
+            self.scope.made("column", &self.name, &after);
+            Judgement::additive(what)
+        } else {
+            Judgement::undoable(what).breaks(format!("there is no column {from}"))
+        };
+        let name = |column: &str| vec![Name::part(&self.name, "column", column)];
+        found.undo(self.what(&format!("RENAME COLUMN {to} TO {from}"))).names(Names {
+            gives: name(&after),
+            frees: name(&before),
+            ..Names::default()
+        })
     }
 
     fn alter_column(&mut self, column: &Ident, operation: &Column) -> Judgement {
-        let place = format!("{}.{}", self.name, ident(column));
+        let own = self.scope.has_made("column", &self.name, &self.scope.ident(column));
         let what = |rest: &str| self.what(&format!("ALTER COLUMN {column} {rest}"));
-        if self.scope.has_made("column", &place) && !matches!(operation, Column::SetDataType { .. }) {
+        if own && !matches!(operation, Column::SetDataType { .. }) {
             return Judgement::additive(what("…"));
         }
         match operation {
@@ -322,11 +301,11 @@ impl Table<'_> {
     }
 
     fn retype(&mut self, column: &Ident, to: &DataType, using: Option<&Expr>) -> Judgement {
-        let name = ident(column);
+        let name = self.scope.ident(column);
         let what = self.what(&format!("ALTER COLUMN {column} TYPE {to}"));
         let from = self.scope.type_of(&self.name, &name).cloned();
         self.scope.typed(&self.name, &name, Some(to.clone()));
-        if self.scope.has_made("column", &format!("{}.{name}", self.name)) {
+        if self.scope.has_made("column", &self.name, &name) {
             return Judgement::additive(what);
         }
         match from {
@@ -336,7 +315,8 @@ impl Table<'_> {
             Some(from) if widens(&from, to) => Judgement::undoable(what)
                 .undo(self.what(&format!("ALTER COLUMN {column} TYPE {from}")))
                 .breaks("it may meet values that its own type does not hold")
-                .blocks("the table may be written anew, and nobody reads or writes it meanwhile"),
+                .blocks("the table may be written anew, and nobody reads or writes it meanwhile")
+                .names(self.on()),
             Some(from) => Judgement::one_way(what, format!("not every {from} is the same as a {to}")),
             None => Judgement::one_way(what, "the type that was there is not in the scripts"),
         }
@@ -345,42 +325,11 @@ impl Table<'_> {
     /// MySQL's `MODIFY` and `CHANGE` replace all that was said of a column.
     fn modify_column(&mut self, column: &Ident) -> Judgement {
         let what = self.what(&format!("MODIFY COLUMN {column}"));
-        self.scope.typed(&self.name, &ident(column), None);
-        if self.scope.has_made("column", &format!("{}.{}", self.name, ident(column))) {
+        let name = self.scope.ident(column);
+        self.scope.typed(&self.name, &name, None);
+        if self.scope.has_made("column", &self.name, &name) {
             return Judgement::additive(what);
         }
         Judgement::one_way(what, REPLACES)
-    }
-}
-
-fn is_serial(data_type: &DataType) -> bool {
-    let name = data_type.to_string().to_ascii_lowercase();
-    matches!(name.as_str(), "serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8")
-}
-
-/// A constraint's kind and name, and what it means for the old code.
-fn described(constraint: &TableConstraint) -> (&'static str, Option<Ident>, &'static str) {
-    match constraint {
-        TableConstraint::Unique(one) => {
-            ("UNIQUE", one.name.clone().or_else(|| one.index_name.clone()), "rows that are alike are refused")
-        }
-        TableConstraint::PrimaryKey(one) => {
-            ("PRIMARY KEY", one.name.clone(), "rows that are alike are refused")
-        }
-        TableConstraint::ForeignKey(one) => {
-            ("FOREIGN KEY", one.name.clone(), "rows that refer to none are refused")
-        }
-        TableConstraint::Check(one) => ("CHECK", one.name.clone(), "rows that do not hold to it are refused"),
-        TableConstraint::Index(one) => ("INDEX", one.name.clone(), ""),
-        TableConstraint::FulltextOrSpatial(one) => ("INDEX", one.opt_index_name.clone(), ""),
-        TableConstraint::PrimaryKeyUsingIndex(one) => {
-            ("PRIMARY KEY", one.name.clone(), "rows that are alike are refused")
-        }
-        TableConstraint::UniqueUsingIndex(one) => {
-            ("UNIQUE", one.name.clone(), "rows that are alike are refused")
-        }
-        TableConstraint::Exclude(one) => {
-            ("EXCLUDE", one.name.clone(), "rows that exclude each other are refused")
-        }
     }
 }

@@ -9,6 +9,7 @@ use super::script::{Dialect, Script, judge};
 use super::sections;
 use super::shell::{self, Ran};
 use super::split::code;
+use super::undo::undo;
 use super::verdict::{Judged, Verdict, worst};
 use crate::manifest::Object;
 
@@ -249,14 +250,9 @@ impl Told {
         all
     }
 
-    /// The statements that undo what the old code would meet, the last first; none where one is not known. What is additive may
-    /// stay.
+    /// The statements that undo what the old code would meet, the last first; none where one is not known.
     pub fn undo(&self) -> Option<Vec<String>> {
-        let all = self.scripts.iter().flat_map(|script| &script.judged).rev();
-        all.map(|one| &one.judgement)
-            .filter(|one| one.verdict != Verdict::Additive)
-            .map(|one| one.undo.clone())
-            .collect()
+        undo(self.scripts.iter().flat_map(|script| &script.judged))
     }
 }
 

@@ -13,12 +13,15 @@
 //!
 //! Scripts of `down` prove nothing: they do not bring a dropped column's values back.
 
+mod added;
 mod alter;
 mod calls;
+mod created;
 mod dropped;
 pub mod entry;
 mod label;
 mod mount;
+mod names;
 mod program;
 mod rows;
 mod scope;
@@ -33,8 +36,10 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod types;
+mod undo;
 pub mod verdict;
 
 pub use entry::{Asked, Entry, File, Found, Told, entry, found};
 pub use script::{Dialect, Script, judge};
+pub use undo::undo;
 pub use verdict::{Judged, Judgement, Verdict, worst};

@@ -5,7 +5,8 @@ use sqlparser::ast::{
     Truncate,
 };
 
-use super::scope::{Scope, key};
+use super::scope::Scope;
+use super::script::Dialect;
 use super::verdict::Judgement;
 
 /// `TRUNCATE`.
@@ -16,7 +17,7 @@ pub fn truncated(truncate: &Truncate, scope: &Scope) -> Vec<Judgement> {
         if truncate.cascade.is_some() {
             Judgement::one_way(what, lost)
         } else {
-            rows(&what, Some(key(name)), scope, lost)
+            rows(&what, Some(scope.key(name)), scope, lost)
         }
     };
     truncate.table_names.iter().map(|table| judge(&table.name)).collect()
@@ -33,7 +34,7 @@ pub fn inserted(insert: &Insert, scope: &Scope) -> Judgement {
     } else {
         ("INSERT INTO", "rows that it adds cannot be told from those that were there")
     };
-    rows(&format!("{verb} {table}"), Some(key(table)), scope, why)
+    rows(&format!("{verb} {table}"), Some(scope.key(table)), scope, why)
 }
 
 /// `DELETE`.
@@ -41,8 +42,11 @@ pub fn deleted(delete: &Delete, scope: &Scope) -> Judgement {
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let lost = "its rows are lost";
     match from.as_slice() {
-        [only] if delete.tables.is_empty() => {
-            let (what, table) = target(only);
+        // With USING, MySQL takes what stands after FROM for an alias of what stands there.
+        [only]
+            if delete.tables.is_empty() && (delete.using.is_none() || scope.dialect == Dialect::Postgres) =>
+        {
+            let (what, table) = target(only, scope);
             rows(&format!("DELETE FROM {what}"), table, scope, lost)
         }
         _ => Judgement::one_way("DELETE FROM several tables", lost),
@@ -59,16 +63,18 @@ pub fn copied(source: &CopySource, to: bool, target: &CopyTarget, scope: &Scope)
         _ if to => Judgement::unknown("COPY TO", "it writes a file"),
         (CopySource::Table { table_name, .. }, _) => {
             let why = "rows that it adds cannot be told from those that were there";
-            rows(&format!("COPY {table_name}"), Some(key(table_name)), scope, why)
+            rows(&format!("COPY {table_name}"), Some(scope.key(table_name)), scope, why)
         }
         (CopySource::Query(_), _) => Judgement::unknown("COPY", "what it writes to is not in the statement"),
     }
 }
 
 /// The table that rows are changed in; none where it is not one alone.
-pub fn target(table: &TableWithJoins) -> (String, Option<String>) {
+pub fn target(table: &TableWithJoins, scope: &Scope) -> (String, Option<String>) {
     match &table.relation {
-        TableFactor::Table { name, .. } => (name.to_string(), table.joins.is_empty().then(|| key(name))),
+        TableFactor::Table { name, .. } => {
+            (name.to_string(), table.joins.is_empty().then(|| scope.key(name)))
+        }
         _ => ("several tables".to_owned(), None),
     }
 }

@@ -5,18 +5,19 @@ use sqlparser::dialect::{Dialect as Grammar, MySqlDialect, PostgreSqlDialect};
 use sqlparser::parser::Parser;
 
 use super::label::{command, first_words};
+use super::names::Context;
 use super::scope::Scope;
 use super::split::{Part, split};
-use super::statement;
 use super::verdict::{Judged, Judgement};
 
 /// The longest statement that is read; a longer one is unknown.
 const LONGEST: usize = 1 << 20;
 
 /// Whose SQL it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Dialect {
     /// PostgreSQL's.
+    #[default]
     Postgres,
     /// MySQL's and MariaDB's.
     MySql,
@@ -41,9 +42,7 @@ pub fn judge(scripts: &[Script]) -> Vec<Vec<Judged>> {
     let mut scope = Scope::default();
     let mut all = Vec::new();
     for script in scripts {
-        scope.forget();
-        scope.stops = script.stops;
-        scope.lost = None;
+        scope.begin(script.dialect, script.stops);
         all.push(one(script, &mut scope));
     }
     all
@@ -54,14 +53,45 @@ fn one(script: &Script, scope: &mut Scope) -> Vec<Judged> {
     for piece in split(&script.text, script.dialect) {
         let found = match &piece.part {
             Part::Command(text) => client(text, scope),
-            Part::Statement(text) => parsed(text, script.dialect, scope),
+            Part::Statement(text) => statement(text, scope),
         };
-        judged.extend(found.into_iter().map(|judgement| Judged { line: piece.line, judgement }));
+        judged.extend(found.into_iter().map(|mut judgement| {
+            judgement.names.context = scope.context.clone();
+            Judged { line: piece.line, judgement }
+        }));
     }
     judged
 }
 
-fn parsed(text: &str, dialect: Dialect, scope: &mut Scope) -> Vec<Judgement> {
+/// A statement, which as a comment that runs may not be run by every server: then it may lose, but makes nothing for certain.
+fn statement(text: &str, scope: &mut Scope) -> Vec<Judgement> {
+    if scope.dialect == Dialect::Postgres || !text.contains("/*") {
+        return parsed(text, scope);
+    }
+    let unknown = |why: &str| vec![Judgement::unknown(first_words(text), why)];
+    if text.contains("/*M!") {
+        scope.forget();
+        return unknown("MariaDB alone runs it");
+    }
+    match text.matches("/*!").count() {
+        0 => parsed(text, scope),
+        count => {
+            let is_whole = count == 1 && text.starts_with("/*!") && text.ends_with("*/");
+            let creates = text.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("create "));
+            if !is_whole && !creates {
+                scope.forget();
+                return unknown("parts of it are run by some servers alone");
+            }
+            let stops = std::mem::replace(&mut scope.stops, false);
+            let found = parsed(text, scope);
+            scope.stops = stops;
+            // What has not run is not to be undone.
+            found.into_iter().map(|one| Judgement { undo: None, ..one }).collect()
+        }
+    }
+}
+
+fn parsed(text: &str, scope: &mut Scope) -> Vec<Judgement> {
     let unknown = |why: &str| vec![Judgement::unknown(first_words(text), why)];
     if let Some(why) = scope.lost {
         return unknown(why);
@@ -74,8 +104,12 @@ fn parsed(text: &str, dialect: Dialect, scope: &mut Scope) -> Vec<Judgement> {
         scope.forget();
         return unknown("a variable stands in it");
     }
-    if let Some(statements) = statements(text, dialect) {
-        return statements.iter().flat_map(|one| statement::judge(one, dialect, scope)).collect();
+    if let Some(statements) = statements(text, scope.dialect) {
+        let judge = |one: &Statement| {
+            scope.next_statement();
+            super::statement::judge(one, scope)
+        };
+        return statements.iter().flat_map(judge).collect();
     }
     // Whatever it did, it may have been to what the script made.
     scope.forget();
@@ -113,6 +147,7 @@ fn client(text: &str, scope: &mut Scope) -> Vec<Judgement> {
         }
         "\\c" | "\\connect" | "use" => {
             scope.forget();
+            scope.context = Context::Unknown;
             Vec::new()
         }
         "\\q" | "\\quit" => {

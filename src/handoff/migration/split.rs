@@ -111,7 +111,7 @@ impl<'t> Cutter<'t> {
         let rest = self.rest();
         let before = self.text.get(..self.at).and_then(|text| text.chars().next_back());
         let length = token(rest, self.dialect, before);
-        let runs = self.dialect == Dialect::MySql && rest.starts_with("/*!");
+        let runs = self.dialect == Dialect::MySql && is_run(rest);
         let is_comment = (is_line_comment(rest, self.dialect) || rest.starts_with("/*")) && !runs;
         self.blank &= is_comment || rest.starts_with(char::is_whitespace);
         self.at += length.max(1).min(rest.len());
@@ -125,7 +125,7 @@ impl<'t> Cutter<'t> {
         let lead = leading(text, self.dialect);
         let line = self.line_of(self.start + lead);
         let has_code = !code(text, self.dialect).trim().is_empty()
-            || (self.dialect == Dialect::MySql && text.contains("/*!"));
+            || (self.dialect == Dialect::MySql && (text.contains("/*!") || text.contains("/*M!")));
         if has_code {
             let statement = text.get(lead..).unwrap_or_default().trim_end().to_owned();
             if self.dialect == Dialect::Postgres && is_copy_in(&statement) {
@@ -190,6 +190,11 @@ fn is_line_comment(text: &str, dialect: Dialect) -> bool {
                 })
         }
     }
+}
+
+/// Whether a comment is one that MySQL, or MariaDB alone, runs.
+fn is_run(text: &str) -> bool {
+    text.starts_with("/*!") || text.starts_with("/*M!")
 }
 
 fn comment(text: &str, nests: bool) -> usize {

@@ -1,57 +1,99 @@
 //! Judges one statement.
 
 use sqlparser::ast::{
-    AlterIndexOperation, AlterTypeOperation, ColumnOption, ContextModifier, CreateFunction, CreateIndex,
-    CreateTable, CreateTrigger, CreateView, ObjectName, Query, Set, SetExpr, Statement, TableConstraint,
-    TableFactor,
+    AlterIndexOperation, AlterTypeOperation, ContextModifier, ObjectName, Query, Reset, Set, SetExpr,
+    Statement, TableFactor,
 };
 
-use super::alter;
 use super::calls::hidden;
-use super::dropped::{drop, gone};
 use super::label::first_words;
+use super::names::{Context, Name, Names, relations};
 use super::rows::{copied, deleted, inserted, rows, target, truncated};
-use super::scope::{Scope, ident, key};
+use super::scope::Scope;
 use super::script::Dialect;
-use super::verdict::Judgement;
+use super::verdict::{Judgement, Verdict};
+use super::{alter, created, dropped};
 
 /// What was there before is not in the statement.
 pub(super) const REPLACES: &str = "what was there before is not in the statement";
 
+/// Modes of MySQL's and MariaDB's that change no more than which values are refused.
+const MODES: [&str; 14] = [
+    "strict_trans_tables",
+    "strict_all_tables",
+    "no_engine_substitution",
+    "no_auto_create_user",
+    "no_auto_value_on_zero",
+    "no_zero_date",
+    "no_zero_in_date",
+    "error_for_division_by_zero",
+    "only_full_group_by",
+    "allow_invalid_dates",
+    "no_dir_in_create",
+    "traditional",
+    "no_unsigned_subtraction",
+    "high_not_precedence",
+];
+
 /// What a statement does, each thing judged.
-pub fn judge(statement: &Statement, dialect: Dialect, scope: &mut Scope) -> Vec<Judgement> {
-    if let Some(found) = outside(statement) {
+pub fn judge(statement: &Statement, scope: &mut Scope) -> Vec<Judgement> {
+    if let Some(found) = outside(statement, scope) {
         scope.forget();
         return vec![found];
     }
     match statement {
-        Statement::AlterTable(alter) => alter::judge(alter, dialect, scope),
-        Statement::Drop { object_type, names, cascade, .. } => {
-            names.iter().map(|name| drop(*object_type, name, *cascade, scope)).collect()
+        Statement::AlterTable(alter) => alter::judge(alter, scope),
+        Statement::Drop { object_type, names, cascade, table, .. } => {
+            let drop = |name| dropped::drop(*object_type, name, table.as_ref(), *cascade, scope);
+            names.iter().map(drop).collect()
+        }
+        Statement::DropFunction(function) => {
+            dropped::routines("function", &function.func_desc, function.drop_behavior.is_some(), scope)
+        }
+        Statement::DropProcedure { proc_desc, drop_behavior, .. } => {
+            dropped::routines("procedure", proc_desc, drop_behavior.is_some(), scope)
         }
         Statement::Truncate(truncate) => truncated(truncate, scope),
         Statement::RenameTable(tables) => {
-            tables.iter().map(|one| alter::renamed(&one.old_name, &one.new_name, dialect, scope)).collect()
+            if tables.iter().any(|one| scope.is_temporary(&scope.key(&one.old_name))) {
+                // Of two tables of that name, servers do not agree on which this is.
+                scope.forget();
+                return vec![Judgement::unknown(
+                    "RENAME TABLE",
+                    "it may be the table that a temporary one hides",
+                )];
+            }
+            tables.iter().map(|one| alter::renamed(&one.old_name, &one.new_name, scope)).collect()
         }
-        other => neutral(other, scope).unwrap_or_else(|| vec![changes(other, dialect, scope)]),
+        other => neutral(other, scope).unwrap_or_else(|| vec![changes(other, scope)]),
     }
 }
 
 /// What of a statement that is run now does not stand in it.
-fn outside(statement: &Statement) -> Option<Judgement> {
+fn outside(statement: &Statement, scope: &Scope) -> Option<Judgement> {
     let stored = match statement {
         Statement::CreateTable(table) => table.query.is_none(),
         Statement::CreateView(view) => !view.materialized,
         Statement::CreateFunction(_)
         | Statement::CreateProcedure { .. }
         | Statement::CreateTrigger(_)
-        | Statement::CreateIndex(_)
         | Statement::CreatePolicy(_)
         | Statement::CreateDomain(_)
         | Statement::CreateSequence { .. } => true,
         _ => false,
     };
-    if stored { None } else { hidden(&first_words(&statement.to_string()), statement) }
+    if stored {
+        return None;
+    }
+    let what = first_words(&statement.to_string());
+    // In MySQL and MariaDB no stored function may stand in what defines a table; what looks like one is the length of an index's part.
+    let defines = matches!(statement, Statement::AlterTable(_) | Statement::CreateIndex(_));
+    let defines = defines && scope.dialect == Dialect::MySql;
+    hidden(&what, statement).filter(|found| !(defines && found.verdict == Verdict::Unknown)).or_else(|| {
+        let calls = !matches!(statement, Statement::Drop { .. })
+            && relations(statement, scope).iter().any(|relation| scope.is_calling(relation));
+        calls.then(|| Judgement::unknown(what, "what the view calls is not in the statement"))
+    })
 }
 
 /// What changes nothing that lasts.
@@ -78,11 +120,27 @@ fn neutral(statement: &Statement, scope: &mut Scope) -> Option<Vec<Judgement>> {
         }
         Statement::Rollback { .. } | Statement::Use(_) | Statement::Discard { .. } | Statement::Reset(_) => {
             scope.forget();
-            Some(Vec::new())
+            scope.context = match statement {
+                Statement::Use(_) => Context::Set(statement.to_string()),
+                Statement::Reset(reset) if is_elsewhere(&reset.reset) => scope.context.clone(),
+                Statement::Rollback { .. } if scope.context == Context::Own => Context::Own,
+                Statement::Rollback { .. } => Context::Unknown,
+                _ => Context::Own,
+            };
+            // MySQL has committed what it defined by then.
+            let undoes =
+                matches!(statement, Statement::Rollback { .. }) && scope.dialect == Dialect::Postgres;
+            let names = Names { rolls_back: true, ..Names::default() };
+            Some(if undoes { vec![Judgement::additive("ROLLBACK").names(names)] } else { Vec::new() })
         }
         Statement::Set(set) => Some(session(set, scope)),
         _ => None,
     }
+}
+
+/// Whether what is reset has nothing to do with where names are looked for.
+fn is_elsewhere(reset: &Reset) -> bool {
+    matches!(reset, Reset::ConfigurationParameter(name) if !name.to_string().eq_ignore_ascii_case("search_path"))
 }
 
 fn read(query: &Query) -> Judgement {
@@ -126,14 +184,16 @@ fn session(set: &Set, scope: &mut Scope) -> Vec<Judgement> {
             _ if global || name.contains("global") || name.contains("persist") => {
                 found.push(Judgement::one_way(format!("SET GLOBAL {name}"), REPLACES));
             }
-            "search_path" => scope.forget(),
+            "search_path" => {
+                scope.forget();
+                let local = matches!(set, Set::SingleAssignment { scope: Some(ContextModifier::Local), .. });
+                scope.context = if local { Context::Unknown } else { Context::Set(set.to_string()) };
+            }
             "standard_conforming_strings" if !["on", "'on'", "true", "1"].contains(&value.as_str()) => {
                 scope.lost = Some("strings are written another way from here on");
             }
             "sql_mode" | "@@sql_mode" | "session.sql_mode" | "@@session.sql_mode"
-                if value.contains("backslash")
-                    || value.contains("ansi")
-                    || value.contains('@') && !value.starts_with("@old") =>
+                if !is_plain_mode(&value) =>
             {
                 scope.lost = Some("strings are written another way from here on");
             }
@@ -143,77 +203,90 @@ fn session(set: &Set, scope: &mut Scope) -> Vec<Judgement> {
     found
 }
 
-fn changes(statement: &Statement, dialect: Dialect, scope: &mut Scope) -> Judgement {
+/// Whether a mode of MySQL's leaves strings, names and operators as they are; what a dump has put aside is put back.
+fn is_plain_mode(value: &str) -> bool {
+    let bare = value.trim_matches(|letter| matches!(letter, '\'' | '"'));
+    bare.starts_with("@old")
+        || bare.split(',').map(str::trim).all(|mode| mode.is_empty() || MODES.contains(&mode))
+}
+
+fn changes(statement: &Statement, scope: &mut Scope) -> Judgement {
     match statement {
-        Statement::CreateTable(table) => create_table(table, scope),
-        Statement::CreateView(view) => create_view(view, scope),
-        Statement::CreateIndex(index) => create_index(index, dialect, scope),
-        Statement::CreateFunction(function) => create_function(function, scope),
-        Statement::CreateTrigger(trigger) => create_trigger(trigger, dialect, scope),
+        Statement::CreateTable(table) => created::table(table, scope),
+        Statement::CreateView(view) => created::view(view, scope),
+        Statement::CreateIndex(index) => created::index(index, scope),
+        Statement::CreateFunction(function) => created::function(function, scope),
+        Statement::CreateTrigger(trigger) => created::trigger(trigger, scope),
         Statement::Insert(insert) => inserted(insert, scope),
         Statement::Update(update) => {
-            let (what, table) = target(&update.table);
+            let (what, table) = target(&update.table, scope);
             rows(&format!("UPDATE {what}"), table, scope, "the values that were there are lost")
         }
         Statement::Delete(delete) => deleted(delete, scope),
         Statement::Merge(merge) => match &merge.table {
             TableFactor::Table { name, .. } => rows(
                 &format!("MERGE INTO {name}"),
-                Some(key(name)),
+                Some(scope.key(name)),
                 scope,
                 "the values that were there are lost",
             ),
             _ => Judgement::one_way("MERGE", "the values that were there are lost"),
         },
         Statement::Copy { source, to, target, .. } => copied(source, *to, target, scope),
-        other => objects(other, dialect, scope),
+        other => objects(other, scope),
     }
 }
 
 /// Everything that is no table, view, index or row.
-fn objects(statement: &Statement, dialect: Dialect, scope: &mut Scope) -> Judgement {
-    let created = |kind: &str, name: String, if_not_exists: bool, scope: &mut Scope| {
-        let made = Judgement::additive(format!("CREATE {kind} {name}"));
+fn objects(statement: &Statement, scope: &mut Scope) -> Judgement {
+    let created = |kind: &'static str, name: &ObjectName, if_not_exists: bool, scope: &mut Scope| {
+        let (shown, key) = (kind.to_uppercase(), scope.key(name));
+        let names = Names { gives: vec![Name::whole(&key)], on: Some(key.clone()), ..Names::default() };
+        let made = Judgement::additive(format!("CREATE {shown} {name}"));
         if if_not_exists {
-            return made;
+            return made.names(names);
         }
-        scope.made(&kind.to_lowercase(), &name.to_lowercase());
-        made.undo(format!("DROP {kind} {name}"))
+        scope.made(kind, "", &key);
+        made.undo(format!("DROP {shown} {name}")).names(names)
+    };
+    let alone = |kind: &str, shown: String, if_not_exists: bool| {
+        let made = Judgement::additive(format!("CREATE {kind} {shown}"));
+        if if_not_exists { made } else { made.undo(format!("DROP {kind} {shown}")) }
     };
     match statement {
-        Statement::CreateType { name, .. } => created("TYPE", name.to_string(), false, scope),
-        Statement::CreateDomain(domain) => created("DOMAIN", domain.name.to_string(), false, scope),
+        Statement::CreateType { name, .. } => created("type", name, false, scope),
+        Statement::CreateDomain(domain) => created("domain", &domain.name, false, scope),
         Statement::CreateSequence { name, if_not_exists, .. } => {
-            created("SEQUENCE", name.to_string(), *if_not_exists, scope)
+            created("sequence", name, *if_not_exists, scope)
         }
         Statement::CreateSchema { schema_name, if_not_exists, or_replace: false, .. } => {
-            created("SCHEMA", schema_name.to_string(), *if_not_exists, scope)
+            alone("SCHEMA", schema_name.to_string(), *if_not_exists)
         }
         Statement::CreateExtension(extension) => {
-            created("EXTENSION", extension.name.to_string(), extension.if_not_exists, scope)
+            alone("EXTENSION", extension.name.to_string(), extension.if_not_exists)
         }
         Statement::CreateDatabase { db_name, if_not_exists, or_replace: false, .. } => {
-            created("DATABASE", db_name.to_string(), *if_not_exists, scope)
+            alone("DATABASE", db_name.to_string(), *if_not_exists)
         }
         Statement::CreateRole(role) => {
             let names: Vec<String> = role.names.iter().map(ToString::to_string).collect();
-            created("ROLE", names.join(", "), role.if_not_exists, scope)
+            alone("ROLE", names.join(", "), role.if_not_exists)
         }
         Statement::CreateProcedure { name, or_alter: false, .. } => {
-            created("PROCEDURE", name.to_string(), false, scope)
+            alone("PROCEDURE", name.to_string(), false)
         }
         Statement::CreatePolicy(policy) => {
             Judgement::undoable(format!("CREATE POLICY {} ON {}", policy.name, policy.table_name))
                 .undo(format!("DROP POLICY {} ON {}", policy.name, policy.table_name))
                 .breaks("it decides which rows the old code sees")
+                .names(Names { on: Some(scope.key(&policy.table_name)), ..Names::default() })
         }
         Statement::AlterIndex { name, operation: AlterIndexOperation::RenameIndex { index_name } } => {
-            Judgement::undoable(format!("ALTER INDEX {name} RENAME TO {index_name}"))
-                .undo(format!("ALTER INDEX {index_name} RENAME TO {name}"))
+            alter::index_renamed(name, index_name, scope)
         }
-        Statement::AlterType(alter) => altered_type(&alter.name, &alter.operation),
+        Statement::AlterType(alter) => altered_type(&alter.name, &alter.operation, scope),
         Statement::AlterView(view) => {
-            scope.unmade("view", &key(&view.name));
+            scope.unmade("view", "", &scope.key(&view.name));
             Judgement::one_way(format!("ALTER VIEW {}", view.name), REPLACES)
         }
         Statement::Comment { object_name, .. } => Judgement::one_way(
@@ -224,32 +297,35 @@ fn objects(statement: &Statement, dialect: Dialect, scope: &mut Scope) -> Judgem
         Statement::Revoke(_) | Statement::RevokeRole(_) => {
             Judgement::one_way("REVOKE", "which rights were there is not in the statement")
         }
-        Statement::DropFunction(function) => {
-            let names: Vec<String> = function.func_desc.iter().map(|one| one.name.to_string()).collect();
-            gone("FUNCTION", &names.join(", "), scope, function.drop_behavior.is_some())
-        }
-        Statement::DropTrigger(trigger) => gone("TRIGGER", &trigger.trigger_name.to_string(), scope, false),
+        Statement::DropTrigger(trigger) => dropped::other("trigger", &trigger.trigger_name, false, scope),
         Statement::DropDomain(domain) => {
-            gone("DOMAIN", &domain.name.to_string(), scope, domain.drop_behavior.is_some())
+            dropped::other("domain", &domain.name, domain.drop_behavior.is_some(), scope)
         }
         other => {
             scope.forget();
-            let _ = dialect;
             Judgement::unknown(first_words(&other.to_string()), "what it does is not known here")
         }
     }
 }
 
-fn altered_type(name: &ObjectName, operation: &AlterTypeOperation) -> Judgement {
+fn altered_type(name: &ObjectName, operation: &AlterTypeOperation, scope: &mut Scope) -> Judgement {
     match operation {
         AlterTypeOperation::AddValue(_) => Judgement::one_way(
             format!("ALTER TYPE {name} ADD VALUE"),
             "a value of an enum cannot be taken out again",
         ),
         AlterTypeOperation::Rename(to) => {
+            let (before, after) = alter::moved(name, &ObjectName::from(to.new_name.clone()), scope);
+            scope.renamed_table(&before, &after.0);
+            let names = Names {
+                gives: vec![Name::whole(after.0)],
+                frees: vec![Name::whole(before)],
+                ..Names::default()
+            };
             Judgement::undoable(format!("ALTER TYPE {name} RENAME TO {}", to.new_name))
-                .undo(format!("ALTER TYPE {} RENAME TO {name}", to.new_name))
+                .undo(format!("ALTER TYPE {} RENAME TO {}", after.1, last(name)))
                 .breaks(format!("there is no type {name}"))
+                .names(names)
         }
         AlterTypeOperation::RenameValue(to) => Judgement::undoable(format!("ALTER TYPE {name} RENAME VALUE"))
             .undo(format!("ALTER TYPE {name} RENAME VALUE {} TO {}", to.to, to.from))
@@ -257,119 +333,7 @@ fn altered_type(name: &ObjectName, operation: &AlterTypeOperation) -> Judgement 
     }
 }
 
-fn create_table(table: &CreateTable, scope: &mut Scope) -> Judgement {
-    let (what, name) = (format!("CREATE TABLE {}", table.name), key(&table.name));
-    if table.or_replace {
-        scope.dropped_table(&name);
-        return Judgement::one_way(
-            format!("CREATE OR REPLACE TABLE {}", table.name),
-            "the rows of the one before it are lost",
-        );
-    }
-    if table.temporary {
-        scope.made_table(&name);
-        return Judgement::additive(what);
-    }
-    if table.if_not_exists {
-        return Judgement::additive(what);
-    }
-    // A part of another table holds that one's rows.
-    if table.partition_of.is_none() && table.inherits.is_none() {
-        scope.made_table(&name);
-    }
-    for column in &table.columns {
-        scope.typed(&name, &ident(&column.name), Some(column.data_type.clone()));
-        for option in &column.options {
-            if let ColumnOption::ForeignKey(foreign) = &option.option {
-                refers(&name, &foreign.foreign_table, scope);
-            }
-        }
-    }
-    for constraint in &table.constraints {
-        if let TableConstraint::ForeignKey(foreign) = constraint {
-            refers(&name, &foreign.foreign_table, scope);
-        }
-    }
-    Judgement::additive(what).undo(format!("DROP TABLE {}", table.name))
-}
-
-/// A table that is referred to by one that is not the script's own: what is deleted of it may take rows there along.
-pub(super) fn refers(from: &str, to: &ObjectName, scope: &mut Scope) {
-    if !scope.is_private(from) {
-        scope.expose(&key(to));
-    }
-}
-
-fn create_view(view: &CreateView, scope: &mut Scope) -> Judgement {
-    let kind = if view.materialized { "MATERIALIZED VIEW" } else { "VIEW" };
-    let name = key(&view.name);
-    let what = format!("CREATE {kind} {}", view.name);
-    let replaces = view.or_replace || view.or_alter;
-    if replaces && !scope.has_made("view", &name) {
-        return Judgement::one_way(format!("CREATE OR REPLACE {kind} {}", view.name), REPLACES);
-    }
-    if view.if_not_exists || replaces {
-        return Judgement::additive(what);
-    }
-    scope.made("view", &name);
-    Judgement::additive(what).undo(format!("DROP {kind} {}", view.name))
-}
-
-fn create_index(index: &CreateIndex, dialect: Dialect, scope: &mut Scope) -> Judgement {
-    let unique = if index.unique { "UNIQUE INDEX" } else { "INDEX" };
-    let name = index.name.as_ref().map(ToString::to_string);
-    let what =
-        format!("CREATE {unique} {} ON {}", name.as_deref().unwrap_or("without a name"), index.table_name);
-    let own = scope.is_private(&key(&index.table_name));
-    let mut judgement = if index.unique && !own {
-        Judgement::undoable(what).breaks("rows that are alike are refused")
-    } else {
-        Judgement::additive(what)
-    };
-    if !index.concurrently && !own {
-        judgement = judgement.blocks("writes wait until the index is built");
-    }
-    let Some(name) = name.filter(|_| !index.if_not_exists) else { return judgement };
-    scope.made("index", &name.to_lowercase());
-    match (dialect, index.table_name.0.split_last()) {
-        (Dialect::MySql, _) => judgement.undo(format!("DROP INDEX {name} ON {}", index.table_name)),
-        // An index is in its table's schema.
-        (Dialect::Postgres, Some((_, schema))) if !schema.is_empty() => {
-            let schema: Vec<String> = schema.iter().map(ToString::to_string).collect();
-            judgement.undo(format!("DROP INDEX {}.{name}", schema.join(".")))
-        }
-        (Dialect::Postgres, _) => judgement.undo(format!("DROP INDEX {name}")),
-    }
-}
-
-fn create_function(function: &CreateFunction, scope: &mut Scope) -> Judgement {
-    let name = function.name.to_string().to_lowercase();
-    if (function.or_replace || function.or_alter) && !scope.has_made("function", &name) {
-        return Judgement::one_way(format!("CREATE OR REPLACE FUNCTION {}", function.name), REPLACES);
-    }
-    let what = format!("CREATE FUNCTION {}", function.name);
-    if function.if_not_exists || function.or_replace || function.or_alter {
-        return Judgement::additive(what);
-    }
-    scope.made("function", &name);
-    Judgement::additive(what).undo(format!("DROP FUNCTION {}", function.name))
-}
-
-fn create_trigger(trigger: &CreateTrigger, dialect: Dialect, scope: &mut Scope) -> Judgement {
-    let table = key(&trigger.table_name);
-    let what = format!("CREATE TRIGGER {} ON {}", trigger.name, trigger.table_name);
-    let own = scope.is_private(&table);
-    scope.expose(&table);
-    if trigger.or_replace || trigger.or_alter {
-        return Judgement::one_way(what, REPLACES);
-    }
-    let made = if own {
-        Judgement::additive(what)
-    } else {
-        Judgement::undoable(what).breaks("what it writes sets the trigger off")
-    };
-    match dialect {
-        Dialect::Postgres => made.undo(format!("DROP TRIGGER {} ON {}", trigger.name, trigger.table_name)),
-        Dialect::MySql => made.undo(format!("DROP TRIGGER {}", trigger.name)),
-    }
+/// A name without its schema.
+pub(super) fn last(name: &ObjectName) -> String {
+    name.0.last().map(ToString::to_string).unwrap_or_default()
 }

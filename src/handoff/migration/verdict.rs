@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::names::Names;
+
 /// Whether it can be taken back; the worse, the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -57,12 +59,23 @@ pub struct Judgement {
     pub breaks: Option<String>,
     /// What it keeps others from while it runs on a large table.
     pub blocks: Option<String>,
+    /// What it does to names.
+    #[serde(skip)]
+    pub(super) names: Names,
 }
 
 impl Judgement {
     fn new(what: impl Into<String>, verdict: Verdict) -> Self {
         let what = what.into();
-        Self { what, verdict, why: String::new(), undo: None, breaks: None, blocks: None }
+        Self {
+            what,
+            verdict,
+            why: String::new(),
+            undo: None,
+            breaks: None,
+            blocks: None,
+            names: Names::default(),
+        }
     }
 
     /// Nothing is lost, and the old code runs.
@@ -88,6 +101,11 @@ impl Judgement {
     /// With the statement that undoes it.
     pub(super) fn undo(self, statement: impl Into<String>) -> Self {
         Self { undo: Some(statement.into()), ..self }
+    }
+
+    /// With what it does to names.
+    pub(super) fn names(self, names: Names) -> Self {
+        Self { names, ..self }
     }
 
     /// With what the old code meets.

@@ -57,6 +57,8 @@ pub struct Options<'a> {
     pub out: Option<&'a Path>,
     /// How the system is brought up.
     pub up: up::Options<'a>,
+    /// Whether data that stood before the run is secured before migrations, whatever the profile says: it is not the run's.
+    pub secure: bool,
     /// What becomes of the cluster at the end.
     pub after: After,
     /// The key that the statement is signed with, if it is.

@@ -165,7 +165,9 @@ impl<'a> Runner<'a> {
         let (session, is_first) = opened.map_err(|error| self.broken(UP, begun, error))?;
         self.session = Some(session.clone());
         self.is_first = is_first;
-        let raising = Box::pin(up::raise(&session, &self.options.up));
+        let snapshot = self.options.up.snapshot || self.options.secure && !is_first;
+        let up_options = up::Options { snapshot, ..self.options.up };
+        let raising = Box::pin(up::raise(&session, &up_options));
         let raised = self.unless_interrupted(UP, raising).await?;
         let data = self.heard.data();
         self.report.steps[DATA].seconds = data.as_secs_f64();
