@@ -5,6 +5,8 @@ mod chart;
 pub mod emit;
 mod error;
 mod files;
+#[cfg(test)]
+mod fixture;
 mod helm;
 mod hook;
 mod index;

@@ -33,6 +33,12 @@ pub enum LockError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// It is not even text.
+    #[error("{path} is no text; `devcluster lock` writes it anew")]
+    NoText {
+        /// The lock.
+        path: PathBuf,
+    },
     /// It is not as devcluster writes it.
     #[error("{path}:\n{faults}")]
     Faults {
@@ -65,6 +71,9 @@ pub fn read(config: &Config, file: Option<&Path>) -> Result<Lock, LockError> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(LockError::Absent { path }),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            return Err(LockError::NoText { path });
+        }
         Err(source) => return Err(LockError::Io { path, source }),
     };
     handoff::read(&text).map_err(|faults| LockError::Faults { path, faults })
