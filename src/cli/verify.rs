@@ -7,7 +7,6 @@ use super::{Global, printer};
 use crate::apply::diff::render;
 use crate::handoff::ci::{self, Attested};
 use crate::handoff::{Comparison, to_text};
-use crate::operation::error::OperationError;
 use crate::operation::session::Session;
 use crate::operation::verify;
 use crate::operation::verify_live::{self, LiveComparison};
@@ -58,8 +57,8 @@ enum Said {
 /// Renders again and compares; exits 4 where something differs from the lock.
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
-    let known = verify::read(&config, args.lock.as_deref()).map_err(OperationError::from)?;
-    let mut comparison = verify::run(&config, &known, global.progress().as_ref()).await?;
+    let (known, mut comparison) =
+        verify::of_file(&config, args.lock.as_deref(), global.progress().as_ref()).await?;
     let attestation = args.attestation.as_deref().map(|file| said(file, &comparison.root)).transpose()?;
     let live = if args.live && comparison.differs() {
         // A lock has hashes of objects alone: only what is rendered could be held against the cluster.
