@@ -2,6 +2,7 @@
 
 mod cache;
 mod chart;
+mod duplicate;
 pub mod emit;
 mod error;
 mod files;
@@ -20,7 +21,8 @@ pub mod scope;
 mod tool;
 mod volatile;
 
-pub use error::{Duplicate, Fault, ManifestError, Warning};
+pub use duplicate::{Duplicate, Duplicates};
+pub use error::{Fault, ManifestError, Warning};
 pub use files::sql_files;
 pub use hook::{DeletePolicy, Hook, HookEvent};
 pub use inputs::{SourceFile, SourceFiles, renderers, source_files};

@@ -1,6 +1,6 @@
 //! Everything that `up` would do, worked out without doing any of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::before_migration::{self, Changes, Coming};
 use super::datasets::Wanted;
@@ -99,10 +99,17 @@ fn data(due: &[Wanted]) -> Vec<DataAction> {
     due.iter().map(action).collect()
 }
 
+/// Why an object is made that no manifest has.
+const SUPPLIED: &str = "beside the manifests, which rely on it";
+
 fn all_new(desired: &Desired) -> Vec<ObjectAction> {
-    let new =
-        |object: &Object| ObjectAction { id: object.id(), action: ObjectWork::Create, why: String::new() };
-    let mut actions: Vec<ObjectAction> = desired.applied().map(new).collect();
+    let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
+    let new = |id: ObjectId| ObjectAction {
+        why: if supplied.contains(&id) { SUPPLIED.into() } else { String::new() },
+        action: ObjectWork::Create,
+        id,
+    };
+    let mut actions: Vec<ObjectAction> = desired.applied().map(|object| new(object.id())).collect();
     actions.sort();
     actions
 }
@@ -110,8 +117,10 @@ fn all_new(desired: &Desired) -> Vec<ObjectAction> {
 fn changes(desired: &Desired, look: &Look) -> Vec<ObjectAction> {
     let mut actions: BTreeMap<ObjectId, (ObjectWork, &str)> =
         desired.applied().map(|object| (object.id(), (ObjectWork::Unchanged, ""))).collect();
+    let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
     for change in &look.checked.changes {
         let (action, why) = match change.what {
+            Difference::New if supplied.contains(&change.id) => (ObjectWork::Create, SUPPLIED),
             Difference::New => (ObjectWork::Create, ""),
             Difference::Absent => (ObjectWork::Create, "it was deleted"),
             Difference::Deleting => (ObjectWork::Create, "it is being deleted"),
@@ -133,9 +142,10 @@ fn addresses(desired: &Desired) -> Vec<String> {
     let hosts = desired.requirements.ingresses.iter().flat_map(|ingress| {
         let secured = &ingress.tls_hosts;
         let hosts = ingress.hosts();
-        let urls = hosts
-            .into_iter()
-            .map(|host| format!("{}://{host}/", if secured.contains(host) { "https" } else { "http" }));
+        let urls =
+            hosts.into_iter().map(|host| (host, if secured.contains(host) { "https" } else { "http" })).map(
+                |(host, scheme)| format!("{scheme}://{}/", if host.is_empty() { "127.0.0.1" } else { host }),
+            );
         urls.collect::<Vec<_>>()
     });
     let services = desired.requirements.load_balancers.iter().map(|service| service.object.to_string());
