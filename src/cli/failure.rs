@@ -60,6 +60,7 @@ fn exit(error: &OperationError) -> Exit {
         )
         | OperationError::Ci(CiError::NotOurs { .. } | CiError::Busy { .. } | CiError::Image { .. })
         | OperationError::Generate(_)
+        | OperationError::Attestation(_)
         | OperationError::Release(
             ReleaseError::None | ReleaseError::Unknown { .. } | ReleaseError::Note { .. },
         )

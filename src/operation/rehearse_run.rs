@@ -98,7 +98,7 @@ impl Rehearsal<'_> {
         }
         let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
         self.stand(&objects, &mut inventory, &ids).await?;
-        copies::run(&self.session.config, &self.surroundings).await
+        copies::run(&self.session.config, &self.surroundings, self.session.reporter.as_ref()).await
     }
 
     /// What is there before the data: the stores, and all that makes no Pods.

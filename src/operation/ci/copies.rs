@@ -1,6 +1,7 @@
 //! The commands of `ci:` against a copy of the system: each once, on this machine, with the addresses of the copy's Services.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,10 @@ use super::addresses::Addresses;
 use super::command::Attempt;
 use super::error::CiError;
 use super::log::{Log, Watch};
+use super::running::Running;
+use crate::cluster::state::State;
 use crate::config::{CiCommand, Config, Place};
+use crate::event::Reporter;
 use crate::handoff::ci::{Ended, Redactor};
 use crate::handoff::rehearse::{Check, Copies, Verdict, commands};
 
@@ -34,10 +38,15 @@ pub struct Surroundings<'a> {
 }
 
 /// Runs all of them.
-pub async fn run(config: &Config, surroundings: &Surroundings<'_>) -> Result<Vec<Check>, OperationError> {
+pub async fn run(
+    config: &Config,
+    surroundings: &Surroundings<'_>,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Check>, OperationError> {
     if config.ci.is_empty() {
         return Ok(Vec::new());
     }
+    let running = Running::begin(&State::open(&config.cluster.name)?.runs(), reporter).await?;
     let addresses = Addresses::of_copies(surroundings.existing, surroundings.copies.iter()).await?;
     let (mut env, _) = addresses.variables();
     env.insert("CI".into(), "true".into());
@@ -51,7 +60,7 @@ pub async fn run(config: &Config, surroundings: &Surroundings<'_>) -> Result<Vec
     let mut checks = Vec::new();
     for command in &config.ci {
         let log = directory.path().join("log");
-        checks.push(one(config, command, &env, &log, surroundings).await?);
+        checks.push(one(config, command, (&env, &log, &running), surroundings).await?);
     }
     Ok(checks)
 }
@@ -59,8 +68,7 @@ pub async fn run(config: &Config, surroundings: &Surroundings<'_>) -> Result<Vec
 async fn one(
     config: &Config,
     command: &CiCommand,
-    env: &BTreeMap<String, String>,
-    log: &std::path::Path,
+    (env, log, running): (&BTreeMap<String, String>, &Path, &Running),
     surroundings: &Surroundings<'_>,
 ) -> Result<Check, OperationError> {
     let name = command.name.clone();
@@ -82,6 +90,7 @@ async fn one(
         directory: config.directory(),
         timeout: Duration::from_secs(command.timeout_seconds),
         interrupted: surroundings.interrupted,
+        running,
     };
     let ended = attempt.run(&mut written).await.map_err(failed)?;
     let mut tail = written.end().map_err(failed)?;
