@@ -235,15 +235,15 @@ impl Refusal {
     }
 }
 
+/// The fields that the API server refuses, where it names them.
+pub(super) fn refused_fields(status: &Status) -> Vec<&str> {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.map(|cause| cause.field.as_str()).filter(|field| !field.is_empty()).collect()
+}
+
 /// The API server quotes the values it refuses; a Secret's must not be shown.
 fn without_values(status: &Status) -> String {
-    let fields: Vec<&str> = status
-        .details
-        .iter()
-        .flat_map(|details| &details.causes)
-        .map(|cause| cause.field.as_str())
-        .filter(|field| !field.is_empty())
-        .collect();
+    let fields = refused_fields(status);
     let reason = if status.reason.is_empty() { "refused" } else { &status.reason };
     if fields.is_empty() {
         format!("{reason}; the message is not shown because it may quote the secret")

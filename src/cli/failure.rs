@@ -55,7 +55,9 @@ fn exit(error: &OperationError) -> Exit {
         | OperationError::OtherStore { .. }
         | OperationError::Name(_)
         | OperationError::Seed(_)
-        | OperationError::Lock(LockError::Absent { .. } | LockError::Faults { .. })
+        | OperationError::Lock(
+            LockError::Absent { .. } | LockError::NoText { .. } | LockError::Faults { .. },
+        )
         | OperationError::Ci(CiError::NotOurs { .. } | CiError::Busy { .. } | CiError::Image { .. })
         | OperationError::Generate(_)
         | OperationError::Attestation(_)

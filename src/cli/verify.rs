@@ -61,8 +61,8 @@ enum Said {
 /// Renders again and compares; exits 4 where something differs from the lock.
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
-    let known = verify::read(&config, args.lock.as_deref()).map_err(OperationError::from)?;
-    let mut comparison = verify::run(&config, &known, global.progress().as_ref()).await?;
+    let (known, mut comparison) =
+        verify::of_file(&config, args.lock.as_deref(), global.progress().as_ref()).await?;
     let attestation = match &args.attestation {
         Some(file) => Some(said(file, &comparison.root, &args.key).map_err(OperationError::from)?),
         None => None,

@@ -1,7 +1,7 @@
 //! The table of `ci:`: the commands that `devcluster ci` runs against the system.
 
-use super::fields::{DURATION, IMAGE, LABEL};
 use super::shape::{Record, Shape, Text, beside, optional, required};
+use super::texts::{DURATION, IMAGE, LABEL};
 
 static SCRIPT: Text = Text::new("a command for `sh -c`", r"^[^\u0000]+$", 65_536);
 static WORD: Text = Text::new("an argument", r"^[^\u0000]*$", 65_536);

@@ -15,6 +15,7 @@ mod read;
 mod read_ci;
 mod schema;
 mod shape;
+mod texts;
 mod tree;
 
 #[cfg(test)]

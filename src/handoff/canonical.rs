@@ -92,7 +92,10 @@ fn append(out: &mut String, value: &Value) {
 
 fn append_map(out: &mut String, map: &Map<String, Value>) {
     let mut entries: Vec<_> = map.iter().collect();
-    entries.sort_unstable_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    // The map has them in the order of their bytes, which is the same as far as they are ASCII.
+    if !map.keys().all(|key| key.is_ascii()) {
+        entries.sort_unstable_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    }
     out.push('{');
     for (number, (key, value)) in entries.into_iter().enumerate() {
         if number > 0 {

@@ -149,17 +149,8 @@ pub(super) fn walk(directory: &Path, visit: &mut dyn FnMut(&Path)) -> std::io::R
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::tree;
     use super::*;
-
-    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let directory = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            let path = directory.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        directory
-    }
 
     const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\n";
 

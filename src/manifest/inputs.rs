@@ -96,15 +96,18 @@ fn holds_secrets(bytes: &[u8], are_values: bool) -> bool {
     String::from_utf8_lossy(bytes).lines().any(|line| {
         let line = line.trim_start_matches([' ', '-', '"', '\'', '{']);
         let Some((key, value)) = line.split_once(':') else { return false };
-        let key = key.trim_end_matches(['"', '\'', ' ']).to_lowercase();
-        let value = value.split(" #").next().unwrap_or_default().trim_matches([' ', '"', '\'', ',']);
+        let key = key.trim_end_matches(['"', '\'', ' ']);
         is_secret(line)
-            || key == "secretgenerator"
-            || are_values
-                && is_text(value)
-                && SECRET_WORDS.iter().any(|word| key.contains(word))
-                && !refers(&key)
+            || key.eq_ignore_ascii_case("secretGenerator")
+            || are_values && is_secret_value(key, value)
     })
+}
+
+/// Whether a value's key tells of a secret, and the secret itself stands there.
+fn is_secret_value(key: &str, value: &str) -> bool {
+    let value = value.split(" #").next().unwrap_or_default().trim_matches([' ', '"', '\'', ',']);
+    let key = key.to_lowercase();
+    is_text(value) && SECRET_WORDS.iter().any(|word| key.contains(word)) && !refers(&key)
 }
 
 /// Whether a line says `kind: Secret`, as YAML or as JSON.

@@ -184,17 +184,8 @@ pub(super) fn find_origins(objects: &mut [Object], reach: Option<&Reach>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::tree;
     use super::*;
-
-    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let directory = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            let path = directory.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        directory
-    }
 
     const BASE: [(&str, &str); 5] = [
         (

@@ -6,6 +6,8 @@ mod duplicate;
 pub mod emit;
 mod error;
 mod files;
+#[cfg(test)]
+mod fixture;
 mod helm;
 mod hook;
 mod index;

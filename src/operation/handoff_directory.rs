@@ -42,13 +42,13 @@ pub(super) fn write(directory: &Path, files: &Files) -> Result<bool, HandoffErro
 fn absolute(directory: &Path) -> Result<PathBuf, HandoffError> {
     let current = std::env::current_dir().map_err(|source| io(directory, source))?;
     let joined = current.join(directory);
-    let Some(name) = joined.file_name() else { return Err(foreign(directory, "no name of its own")) };
+    let Some(name) = joined.file_name() else { return Err(nameless(directory)) };
     let parent = joined.parent().unwrap_or(&current);
     Ok(parent.canonicalize().map_err(|source| io(parent, source))?.join(name))
 }
 
 fn beside(directory: &Path) -> Result<PathBuf, HandoffError> {
-    let name = directory.file_name().ok_or_else(|| foreign(directory, "no name of its own"))?;
+    let name = directory.file_name().ok_or_else(|| nameless(directory))?;
     Ok(directory.with_file_name(format!(".{}.devcluster-new", name.to_string_lossy())))
 }
 
@@ -105,6 +105,10 @@ fn foreign(directory: &Path, what: &str) -> HandoffError {
     HandoffError::ForeignDirectory { directory: directory.to_owned(), what: what.to_owned() }
 }
 
+fn nameless(directory: &Path) -> HandoffError {
+    HandoffError::NamelessDirectory { directory: directory.to_owned() }
+}
+
 fn io(path: &Path, source: std::io::Error) -> HandoffError {
     HandoffError::Io { path: path.to_owned(), source }
 }
@@ -151,6 +155,10 @@ mod tests {
         let file = root.path().join("file");
         fs::write(&file, "x").unwrap();
         assert!(write(&file, &Files::new()).is_err());
+        for nameless in ["/", "x/.."] {
+            let error = write(Path::new(nameless), &Files::new()).unwrap_err().to_string();
+            assert!(error.contains("a directory of its own"), "{error}");
+        }
         let link = root.path().join("link");
         std::os::unix::fs::symlink(root.path(), &link).unwrap();
         assert!(write(&link, &Files::new()).is_err(), "a link is not followed");

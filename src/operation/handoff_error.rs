@@ -80,6 +80,12 @@ pub enum HandoffError {
         /// What is in it.
         what: String,
     },
+    /// A directory that cannot be replaced as a whole.
+    #[error("{} cannot be put in place in one step: name a directory of its own, such as ./handoff", .directory.display())]
+    NamelessDirectory {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// Only a branch can be pushed.
     #[error("a directory cannot be pushed: leave `--push` out, or name a branch")]
     PushDirectory,

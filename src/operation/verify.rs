@@ -6,7 +6,7 @@ use super::error::OperationError;
 use super::lock;
 use crate::config::Config;
 use crate::event::Reporter;
-use crate::handoff::{self, Comparison, Lock, LockFaults};
+use crate::handoff::{self, Comparison, Lock, LockFaults, Present};
 
 /// Why a lock could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,12 @@ pub enum LockError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// It is not even text.
+    #[error("{path} is no text; `devcluster lock` writes it anew")]
+    NoText {
+        /// The lock.
+        path: PathBuf,
+    },
     /// It is not as devcluster writes it.
     #[error("{path}:\n{faults}")]
     Faults {
@@ -43,29 +49,60 @@ pub enum LockError {
     },
 }
 
+/// Reads the lock, beside the configuration where `file` is unset, and compares with it.
+pub async fn of_file(
+    config: &Config,
+    file: Option<&Path>,
+    reporter: &dyn Reporter,
+) -> Result<(Lock, Comparison), OperationError> {
+    let (path, text) = text(config, file)?;
+    // A large lock takes about as long to be read as the manifests to be rendered.
+    let reading = async {
+        let place = path.clone();
+        let known = tokio::task::spawn_blocking(move || parsed(place, &text)).await;
+        Ok(known.map_err(|stopped| LockError::Io { path, source: std::io::Error::other(stopped) })??)
+    };
+    let (known, present) = tokio::try_join!(reading, lock::present(config, reporter))?;
+    let comparison = compare(config, &known, present).await;
+    Ok((known, comparison))
+}
+
 /// Compares what is rendered now with `known`.
 pub async fn run(
     config: &Config,
     known: &Lock,
     reporter: &dyn Reporter,
 ) -> Result<Comparison, OperationError> {
-    let mut present = lock::present(config, reporter).await?;
+    let present = lock::present(config, reporter).await?;
+    Ok(compare(config, known, present).await)
+}
+
+async fn compare(config: &Config, known: &Lock, mut present: Present) -> Comparison {
     let comparison = handoff::compare(known, &present);
     if !comparison.differs() {
-        return Ok(comparison);
+        return comparison;
     }
     // Asking programs for their versions takes longer than all the rest, and only explains.
     lock::explain(config, &mut present).await;
-    Ok(handoff::compare(known, &present))
+    handoff::compare(known, &present)
 }
 
 /// Reads the lock. `file` is beside the configuration where unset.
 pub fn read(config: &Config, file: Option<&Path>) -> Result<Lock, LockError> {
+    let (path, text) = text(config, file)?;
+    parsed(path, &text)
+}
+
+fn text(config: &Config, file: Option<&Path>) -> Result<(PathBuf, String), LockError> {
     let path = file.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(LockError::Absent { path }),
-        Err(source) => return Err(LockError::Io { path, source }),
-    };
-    handoff::read(&text).map_err(|faults| LockError::Faults { path, faults })
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((path, text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(LockError::Absent { path }),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err(LockError::NoText { path }),
+        Err(source) => Err(LockError::Io { path, source }),
+    }
+}
+
+fn parsed(path: PathBuf, text: &str) -> Result<Lock, LockError> {
+    handoff::read(text).map_err(|faults| LockError::Faults { path, faults })
 }

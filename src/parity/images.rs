@@ -268,14 +268,21 @@ struct Service<'a> {
     ports: &'a [Value],
 }
 
-/// Services by namespace.
-fn services(objects: &[Object]) -> BTreeMap<&str, Vec<Service<'_>>> {
-    let mut services: BTreeMap<&str, Vec<Service<'_>>> = BTreeMap::new();
+/// Services by namespace and a label that they select by: a Pod is held against those alone that could be meant.
+type Services<'a> = BTreeMap<(&'a str, &'a str, &'a str), Vec<Service<'a>>>;
+
+fn services(objects: &[Object]) -> Services<'_> {
+    let mut services = Services::new();
     for object in objects.iter().filter(|object| object.kind() == "Service" && object.gvk().group.is_empty())
     {
         let selector = LabelSelector::from_labels(&json::texts(&object.value, "/spec/selector"));
         let ports = json::items(&object.value, "/spec/ports");
-        services.entry(object.namespace()).or_default().push(Service { selector, ports });
+        // One without a selector selects nothing.
+        let mut labels = json::entries(&object.value, "/spec/selector");
+        if let Some((key, value)) = labels.find_map(|(key, value)| Some((key, value.as_str()?))) {
+            let place = (object.namespace(), key.as_str(), value);
+            services.entry(place).or_default().push(Service { selector, ports });
+        }
     }
     services
 }
@@ -286,7 +293,7 @@ fn service_ports(
     template: &Value,
     pod: &Value,
     container: &Value,
-    services: &BTreeMap<&str, Vec<Service<'_>>>,
+    services: &Services<'_>,
     found: &mut BTreeMap<u16, BTreeSet<Speaks>>,
 ) {
     let is_first =
@@ -299,7 +306,10 @@ fn service_ports(
         .flat_map(|(_, container)| json::items(container, "/ports"))
         .filter_map(|port| number(port.get("containerPort")))
         .collect();
-    let services = services.get(object.namespace()).into_iter().flatten();
+    let near = labels
+        .iter()
+        .filter_map(|(key, value)| services.get(&(object.namespace(), key.as_str(), value.as_str())));
+    let services = near.flatten();
     for service in services.filter(|service| service.selector.matches(&labels)) {
         for port in service.ports {
             let target = port.get("targetPort").or_else(|| port.get("port"));

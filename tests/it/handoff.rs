@@ -183,6 +183,21 @@ fn a_remote_is_pushed_to_only_when_asked_and_gone_on_from() {
     assert!(remotes().starts_with(&third));
 }
 
+/// Git tells of every ref whose name ends like the one that is asked for.
+#[test]
+fn a_branch_whose_name_ends_alike_is_another() {
+    let project = Repository::new();
+    let remote = project.beside("remote.git");
+    project.git(&["init", "--quiet", "--bare", "--initial-branch", "main", remote.to_str().unwrap()]);
+    project.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    let other = format!("main:refs/heads/a/refs/heads/{STAGING}");
+    project.git(&["push", "--quiet", "origin", &other]);
+    project.json(&["handoff", "--to", "staging"]);
+    let handed = project.json(&["handoff", "--to", "staging", "--push", "origin"]);
+    assert_eq!((handed["changed"].as_bool(), handed["pushed"].as_bool()), (Some(false), Some(true)));
+    assert!(project.git(&["ls-remote", "origin"]).contains(&format!("\trefs/heads/{STAGING}")));
+}
+
 #[test]
 fn images_are_pinned_where_their_digest_is_known() {
     let project = Repository::new();

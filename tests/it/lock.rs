@@ -162,6 +162,15 @@ fn a_lock_that_cannot_be_compared_with_says_what_to_do() {
         assert_eq!(code, 2, "{said}");
         assert!(said.contains(wanted), "{said}");
     }
+    std::fs::write(project.path().join("devcluster.lock"), b"\xff\xfe").unwrap();
+    let (code, said) = project.devcluster(&["verify"]);
+    assert!(code == 2 && said.contains("is no text"), "{said}");
+    std::fs::write(project.path().join("devcluster.lock"), lock.replacen("1.34", "1.33", 1)).unwrap();
+    // What only that lock knew is lost with it, and that is said.
+    let (code, said) = project.devcluster(&["lock"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("edited by hand") && said.contains("is not kept"), "{said}");
+    assert_eq!(project.devcluster(&["verify"]).0, 0);
 }
 
 #[test]

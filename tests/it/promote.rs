@@ -74,6 +74,8 @@ fn production_gets_a_lock_that_was_approved_on_its_own_attestation() {
     assert_eq!((entry["from"].as_str(), entry["lock"].as_str()), (Some("staging"), Some(root.as_str())));
     assert_eq!(entry["approvedBy"], "Ada <ada@example.com>");
     assert_eq!(history[0]["entries"].as_array().unwrap().len(), 1);
+    let (code, said) = project.devcluster(&["promote", "--list", "--limit", "0"]);
+    assert!(code == 2 && said.contains("0 is not in 1.."), "{said}");
     let (_, said) = project.devcluster(&["promote", "--list"]);
     assert!(said.contains("production (branch environments/production, production)"), "{said}");
 }

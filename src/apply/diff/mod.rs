@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::client::{Cluster, MANAGER, Resource};
-use super::error::ApplyError;
+use super::error::{ApplyError, refused_fields};
 use super::inventory::Inventory;
 use super::replicas::Scaled;
 use super::{fallback, live, server_side};
@@ -274,13 +274,7 @@ fn refusal(object: &Object, status: &Status) -> String {
     if !is_secret(object) {
         return status.message.clone();
     }
-    let fields: Vec<&str> = status
-        .details
-        .iter()
-        .flat_map(|details| &details.causes)
-        .map(|cause| cause.field.as_str())
-        .filter(|field| !field.is_empty())
-        .collect();
+    let fields = refused_fields(status);
     if fields.is_empty() {
         format!("refused: {}", status.reason)
     } else {

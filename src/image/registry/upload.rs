@@ -29,6 +29,7 @@ pub(super) struct Upload {
 }
 
 impl State {
+    /// Begins an upload, which is all of it where its digest is named.
     pub(super) async fn start_upload(&self, request: Request<Incoming>, digest: Option<String>) -> Answer {
         let id = self.next_upload.fetch_add(1, Ordering::Relaxed);
         let upload =
@@ -46,6 +47,7 @@ impl State {
         }
     }
 
+    /// Takes a piece.
     pub(super) async fn append(&self, id: u64, request: Request<Incoming>) -> Answer {
         let Some(mut upload) = lock(&self.uploads).remove(&id) else {
             return refuse(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", "no such upload");
@@ -81,6 +83,7 @@ impl State {
         file.flush().await
     }
 
+    /// Takes the last piece, and the blob in where it is what it is to be.
     pub(super) async fn finish(&self, id: u64, digest: &str, request: Request<Incoming>) -> Answer {
         let Some(mut upload) = lock(&self.uploads).remove(&id) else {
             return refuse(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", "no such upload");
@@ -133,6 +136,7 @@ impl State {
         Ok(())
     }
 
+    /// Takes a manifest or an index under a tag or its digest.
     pub(super) async fn put_manifest(&self, reference: String, request: Request<Incoming>) -> Answer {
         let body = match Limited::new(request.into_body(), DOCUMENT_LIMIT).collect().await {
             Ok(body) => body.to_bytes(),
