@@ -125,7 +125,10 @@ pub fn main() -> ExitCode {
     start_tracing();
     let plain = !printer::is_interactive(cli.global.no_color);
     let _ = miette::set_hook(Box::new(move |_| {
-        Box::new(miette::MietteHandlerOpts::new().color(!plain).unicode(!plain).width(110).build())
+        // Unwrapped, so that a path or a command in it can be copied.
+        let handler =
+            miette::MietteHandlerOpts::new().color(!plain).unicode(!plain).width(110).wrap_lines(false);
+        Box::new(handler.build())
     }));
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build() {
         Ok(runtime) => runtime,

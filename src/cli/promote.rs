@@ -35,8 +35,9 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["from", "to"])]
     list: bool,
     /// How many entries of each environment are shown
-    #[arg(long, value_name = "COUNT", default_value_t = 10, requires = "list")]
-    limit: usize,
+    #[arg(long, value_name = "COUNT", default_value_t = 10, requires = "list",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
 }
 
 /// Promotes, records an approval, or shows what was.

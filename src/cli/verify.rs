@@ -20,7 +20,7 @@ pub struct Args {
     /// The lock; devcluster.lock beside the configuration where unset
     #[arg(value_name = "LOCKFILE")]
     lock: Option<PathBuf>,
-    /// Hold the running cluster against it as well
+    /// Hold the running cluster against it as well, where the manifests agree with it
     #[arg(long)]
     live: bool,
     /// A statement of `devcluster ci` (attestation.json), signed or not, which must be about this lock and say that all passed
@@ -62,12 +62,17 @@ enum Said {
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
     let known = verify::read(&config, args.lock.as_deref()).map_err(OperationError::from)?;
-    let comparison = verify::run(&config, &known, global.progress().as_ref()).await?;
+    let mut comparison = verify::run(&config, &known, global.progress().as_ref()).await?;
     let attestation = match &args.attestation {
         Some(file) => Some(said(file, &comparison.root, &args.key).map_err(OperationError::from)?),
         None => None,
     };
-    let live = if args.live {
+    let live = if args.live && comparison.differs() {
+        // A lock has hashes of objects alone: only what is rendered could be held against the cluster.
+        let why = "the cluster was not compared: what is rendered is not what the lock is of";
+        comparison.notes.push(why.to_owned());
+        None
+    } else if args.live {
         let session = Session::open(config, global.progress()).await?;
         Some(verify_live::run(&session, &known).await?)
     } else {
@@ -88,7 +93,7 @@ fn show_live(live: &LiveComparison) {
     if live.objects.differs() {
         printer::data(&render(&live.objects));
     }
-    for what in live.images.iter().chain(&live.data) {
+    for what in live.images.iter().chain(&live.containers).chain(&live.data) {
         printer::data(&format!("~ {what}"));
     }
     printer::data(if live.differs() {

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use bollard::models::SystemVersion;
 use futures::StreamExt;
 use tokio::io::{AsyncRead, AsyncWriteExt};
+use tokio::sync::OnceCell;
 
 use crate::process::indented;
 
@@ -97,6 +100,7 @@ impl EngineError {
 #[derive(Clone, Debug)]
 pub struct Engine {
     docker: Docker,
+    version: Arc<OnceCell<SystemVersion>>,
 }
 
 impl Engine {
@@ -106,7 +110,13 @@ impl Engine {
             |error: bollard::errors::Error| EngineError::Unreachable { reason: error.to_string() };
         let docker = Docker::connect_with_defaults().map_err(unreachable)?;
         let docker = docker.negotiate_version().await.map_err(unreachable)?;
-        Ok(Self { docker })
+        Ok(Self { docker, version: Arc::default() })
+    }
+
+    /// What it says of itself, asked once.
+    pub async fn version(&self) -> Result<&SystemVersion, EngineError> {
+        let failed = |error| EngineError::from_bollard("tell its version", error);
+        self.version.get_or_try_init(|| async { self.docker.version().await.map_err(failed) }).await
     }
 
     /// The client itself.

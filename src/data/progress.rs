@@ -1,17 +1,15 @@
-//! How far a long piece of work is, and what came of it, for stores that have tables.
-
-use crate::data::schema::TableName;
+//! How far a long piece of work is, for stores that have tables or collections.
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'p> {
-    /// Rows of a table. A restore counts bytes of the snapshot's stream instead.
-    Table {
-        /// The table.
-        table: &'p TableName,
-        /// Rows so far, or bytes.
+    /// Rows of a table, or documents of a collection. A restore of tables counts bytes of the snapshot's stream instead.
+    Part {
+        /// The table or collection: `public.orders`, `shop.orders`.
+        name: &'p str,
+        /// Rows, documents or bytes so far.
         done: u64,
-        /// Rows in all, or bytes; an estimate where the database is read.
+        /// Those in all; an estimate where a server is read.
         total: u64,
     },
     /// A step without a measure: `making tables`.
@@ -20,14 +18,3 @@ pub enum Progress<'p> {
 
 /// Hears of progress, from any thread.
 pub type OnProgress<'f> = &'f (dyn Fn(Progress<'_>) + Send + Sync);
-
-/// A table whose rows are in a snapshot.
-#[derive(Debug)]
-pub struct DumpedTable {
-    /// The table.
-    pub table: TableName,
-    /// Its rows.
-    pub rows: u64,
-    /// Bytes in the snapshot, before they are compressed.
-    pub bytes: u64,
-}

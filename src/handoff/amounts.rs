@@ -185,7 +185,7 @@ fn nanoseconds(text: &str) -> Option<i128> {
         let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         let scale = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
         let fraction: i128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-        sum += whole * unit + fraction * unit / scale;
+        sum = sum.saturating_add(whole * unit + fraction * unit / scale);
         rest = after;
     }
     (sum <= i128::from(i64::MAX)).then_some(sign * sum)

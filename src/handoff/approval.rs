@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::marker::is_digest;
+use super::marker::{check_version, is_digest};
 
 /// The format written here.
 const VERSION: u64 = 1;
@@ -52,17 +52,17 @@ pub fn read(bytes: &[u8], lock: &str) -> Result<Approvals, String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct File {
-        version: u64,
+        #[serde(rename = "version")]
+        _version: u64,
         lock: String,
         approvals: Vec<Approval>,
     }
     if bytes.len() > LARGEST {
         return Err("is too large".into());
     }
-    let file: File = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if file.version != VERSION {
-        return Err(format!("is of version {}, and this devcluster reads {VERSION}", file.version));
-    }
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    check_version(&value, VERSION)?;
+    let file: File = serde_json::from_value(value).map_err(|error| error.to_string())?;
     if file.lock != lock {
         return Err("is about another lock than its name says".into());
     }
@@ -88,6 +88,8 @@ mod tests {
         let text = write(&record);
         assert_eq!(read(text.as_bytes(), &lock), Ok(record));
         assert!(read(text.as_bytes(), &other).is_err());
+        let newer = text.replace("\"version\": 1", "\"version\": 2").replace("\"by\"", "\"who\"");
+        assert!(read(newer.as_bytes(), &lock).unwrap_err().contains("bring devcluster up to date"));
         for (from, to) in [("\"version\": 1", "\"version\": 2"), ("cdcd", "xxxx"), ("\"by\"", "\"who\"")] {
             assert!(read(text.replace(from, to).as_bytes(), &lock).is_err(), "{from}");
         }

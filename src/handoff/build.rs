@@ -9,7 +9,7 @@ use super::canonical::{ascii, canonical_json, canonical_object, hash};
 use super::fields::outline;
 use super::lock::{DataEntry, Entry, InputFile, Inputs, Local, Lock, LockedImage, Migration, SecretValues};
 use super::secret::{self, LockKey, MADE_UP};
-use crate::manifest::{Object, Rendered, SourceFiles};
+use crate::manifest::{Object, ObjectId, Rendered, SourceFiles};
 
 /// What a lock says beyond the rendered objects.
 #[derive(Debug, Clone, Default)]
@@ -43,16 +43,33 @@ pub struct Facts {
 /// The lock of what is there now, and the canonical objects that it was made of.
 #[derive(Debug, Clone)]
 pub struct Present {
-    /// The lock.
+    /// The lock, whose entries lack their `fields`: comparing takes only those of the other one.
     pub lock: Lock,
     /// Canonical objects by key; Secrets without their values.
     pub objects: BTreeMap<String, Value>,
+}
+
+impl Present {
+    /// The lock with all that is written of it.
+    pub fn into_lock(mut self) -> Lock {
+        for (key, entry) in &mut self.lock.objects {
+            if let Some(value) = self.objects.get(key) {
+                entry.fields = ascii(&canonical_json(&outline(value)));
+            }
+        }
+        self.lock
+    }
 }
 
 /// Writes down what was rendered.
 pub fn build(rendered: &Rendered, facts: &Facts) -> Present {
     let mut builder = Builder {
         facts,
+        sources: facts
+            .sources
+            .iter()
+            .map(|known| (known.source.as_str(), source_name(facts, known)))
+            .collect(),
         made_up: made_up(rendered),
         lock: Lock {
             kubernetes: facts.kubernetes.clone(),
@@ -91,7 +108,7 @@ pub(super) fn build_source(name: &str) -> String {
 fn inputs(facts: &Facts) -> Inputs {
     let mut files = BTreeSet::new();
     for source in &facts.sources {
-        let name = source_name(facts, &source.source);
+        let name = source_name(facts, source);
         for (path, file) in &source.files {
             let path = relative(path, &facts.directory);
             let digest = match &facts.key {
@@ -120,11 +137,8 @@ fn inputs(facts: &Facts) -> Inputs {
 }
 
 /// A source's name without this machine's paths.
-fn source_name(facts: &Facts, source: &str) -> String {
-    let Some(place) = facts.sources.iter().position(|known| known.source == source) else {
-        return source.to_owned();
-    };
-    facts.sources[place].paths.iter().fold(source.to_owned(), |name, path| {
+fn source_name(facts: &Facts, source: &SourceFiles) -> String {
+    source.paths.iter().fold(source.source.clone(), |name, path| {
         name.replace(&path.display().to_string(), &relative(path, &facts.directory))
     })
 }
@@ -147,17 +161,19 @@ fn relative(path: &Path, directory: &Path) -> String {
 }
 
 /// Pointers of what charts make up, by object.
-fn made_up(rendered: &Rendered) -> BTreeMap<String, Vec<String>> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn made_up(rendered: &Rendered) -> BTreeMap<&ObjectId, Vec<&str>> {
+    let mut found: BTreeMap<&ObjectId, Vec<&str>> = BTreeMap::new();
     for field in &rendered.volatile {
-        found.entry(format!("{:?}", field.object)).or_default().push(field.pointer.clone());
+        found.entry(&field.object).or_default().push(&field.pointer);
     }
     found
 }
 
 struct Builder<'a> {
     facts: &'a Facts,
-    made_up: BTreeMap<String, Vec<String>>,
+    /// What sources are called, by what the renderer calls them.
+    sources: BTreeMap<&'a str, String>,
+    made_up: BTreeMap<&'a ObjectId, Vec<&'a str>>,
     lock: Lock,
     objects: BTreeMap<String, Value>,
 }
@@ -166,13 +182,13 @@ impl Builder<'_> {
     fn object(&mut self, before: &str, object: &Object) {
         let mut value = object.value.clone();
         if !self.made_up.is_empty() {
-            for pointer in self.made_up.get(&format!("{:?}", object.id())).into_iter().flatten() {
+            for pointer in self.made_up.get(&object.id()).into_iter().flatten() {
                 if let Some(field) = value.pointer_mut(pointer) {
                     *field = Value::String(MADE_UP.into());
                 }
             }
         }
-        let mut value = canonical_object(&value);
+        let mut value = canonical_object(value);
         let key = self.free_key(format!("{before}{}", key(&value)));
         if let Some((shape, values)) = secret::split(&value) {
             value = shape;
@@ -183,11 +199,12 @@ impl Builder<'_> {
                 }
             }
         }
+        let source = object.origin.source.as_str();
         let entry = Entry {
             hash: hash(&value),
-            from: source_name(self.facts, &object.origin.source),
+            from: self.sources.get(source).cloned().unwrap_or_else(|| source.to_owned()),
             file: object.origin.file.as_ref().map(|file| relative(file, &self.facts.directory)),
-            fields: ascii(&canonical_json(&outline(&value))),
+            fields: String::new(),
         };
         self.lock.objects.insert(key.clone(), entry);
         self.objects.insert(key, value);
@@ -201,6 +218,12 @@ impl Builder<'_> {
         let mut keys = (2_usize..).map(|number| format!("{key} #{number}"));
         keys.find(|key| !self.lock.objects.contains_key(key)).unwrap_or(key)
     }
+}
+
+/// Whether a key of a lock is that of a Secret of Kubernetes' own.
+pub fn is_secret_key(key: &str) -> bool {
+    // A hook's has its release before it.
+    key.rsplit(": ").next().is_some_and(|key| key.starts_with("Secret "))
 }
 
 /// What an object is called in a lock: `Deployment.apps shop/catalogue`, `Namespace shop`.

@@ -27,8 +27,7 @@ pub fn hash(value: &Value) -> String {
 
 /// An object in canonical form: quantities and durations normalised where its API has them, and without the annotation
 /// that kubectl adds. Lists keep their order.
-pub fn canonical_object(object: &Value) -> Value {
-    let mut value = object.clone();
+pub fn canonical_object(mut value: Value) -> Value {
     amounts::normalise(&mut value);
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut);
@@ -224,6 +223,6 @@ mod tests {
         let plain = json!({"kind": "Service", "apiVersion": "v1", "metadata": {"name": "a"}});
         let added = json!({"kind": "Service", "apiVersion": "v1", "metadata": {"name": "a", "creationTimestamp": null,
             "annotations": {LAST_APPLIED: "{}"}}});
-        assert_eq!(canonical_object(&added), plain);
+        assert_eq!(canonical_object(added), plain);
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::build::Present;
-use super::fields::{Change, Field, differing};
-use super::lock::{DataEntry, Entry, Lock};
+use super::build::{Present, is_secret_key};
+use super::fields::{Change, Field, differing, step};
+use super::lock::{DataEntry, Entry, Lock, Migration, SecretValues};
 use super::read::{by_path, outline};
 use super::secret::KEYED;
 use crate::parity::ImageReference;
@@ -86,7 +86,7 @@ fn object(
     was: Option<&Entry>,
     is: Option<&Entry>,
     now: &Present,
-    secret: Vec<Field>,
+    mut secret: Vec<Field>,
     changed: &Changed,
 ) -> Option<Difference> {
     let whole = |change, entry: &Entry| Difference {
@@ -108,12 +108,8 @@ fn object(
         (Some(outline), Some(value)) if was.hash != is.hash => differing(&outline, value),
         _ => Vec::new(),
     };
-    fields.extend(
-        secret
-            .into_iter()
-            .filter(|one| !fields.iter().any(|field| field.path == one.path))
-            .collect::<Vec<_>>(),
-    );
+    secret.retain(|one| !fields.iter().any(|field| field.path == one.path));
+    fields.extend(secret);
     Some(Difference { fields, ..whole(Change::Differs, is) })
 }
 
@@ -127,23 +123,19 @@ fn settings(lock: &Lock, now: &Lock, into: &mut Vec<Difference>) {
     if lock.kubernetes != now.kubernetes {
         into.push(differs("Kubernetes' version", now.kubernetes.clone().unwrap_or_else(|| "unset".into())));
     }
-    let names = |lock: &Lock| lock.migrations.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
-    if lock.migrations.len() != now.migrations.len()
-        || !lock.migrations.iter().zip(&now.migrations).all(|(was, is)| was.is_as(is))
-    {
-        if names(lock) == names(now) {
-            into.extend(lock.migrations.iter().zip(&now.migrations).filter(|(was, is)| !was.is_as(is)).map(
-                |(_, is)| {
-                    let now = format!("{}{}", is.reversible.word(), listed_after(&is.because));
-                    Difference { causes: Vec::new(), ..differs(&format!("migration {}", is.name), now) }
-                },
-            ));
-        } else {
-            into.push(differs("migrations", names(now).join(", ")));
-        }
-    }
     if lock.api_versions != now.api_versions {
         into.push(differs("API versions", now.api_versions.join(", ")));
+    }
+    let is_other = |(was, is): &(&Migration, &Migration)| !was.is_as(is);
+    let pairs = || lock.migrations.iter().zip(&now.migrations);
+    let names = |lock: &Lock| lock.migrations.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    if names(lock) == names(now) {
+        into.extend(pairs().filter(is_other).map(|(_, is)| {
+            let now = format!("{}{}", is.reversible.word(), listed_after(&is.because));
+            Difference { causes: Vec::new(), ..differs(&format!("migration {}", is.name), now) }
+        }));
+    } else {
+        into.push(differs("migrations", names(now).join(", ")));
     }
 }
 
@@ -215,38 +207,28 @@ fn secret_values<'a>(
     now: &'a Lock,
     notes: &mut Vec<String>,
 ) -> BTreeMap<&'a str, Vec<Field>> {
-    let mut found: BTreeMap<&str, Vec<Field>> = BTreeMap::new();
-    let secrets =
-        lock.objects.keys().filter(|key| key.starts_with("Secret ") || key.contains(": Secret ")).count();
-    let (was, is) = match (&lock.secrets, &now.secrets) {
-        (Some(was), Some(is)) if was.key == is.key => (was, is),
-        _ if secrets == 0 => return found,
-        (None, _) => {
-            notes.push(format!(
-                "values of {} were not compared: the lock was written without a key",
-                counted(secrets, "Secret")
-            ));
-            return found;
-        }
-        (Some(_), None) => {
-            notes
-                .push(format!("values of {} were not compared: there is no key", counted(secrets, "Secret")));
-            return found;
-        }
-        _ => {
-            notes.push(format!(
-                "values of {} were not compared: the lock was written with another key",
-                counted(secrets, "Secret")
-            ));
-            return found;
-        }
+    let secrets = lock.objects.keys().filter(|key| is_secret_key(key)).count();
+    let why = match (&lock.secrets, &now.secrets) {
+        (Some(was), Some(is)) if was.key == is.key => return differing_values(was, is),
+        _ if secrets == 0 => return BTreeMap::new(),
+        (None, _) => "the lock was written without a key",
+        (Some(_), None) => "there is no key",
+        (Some(_), Some(_)) => "the lock was written with another key",
     };
+    notes.push(format!("values of {} were not compared: {why}", counted(secrets, "Secret")));
+    BTreeMap::new()
+}
+
+fn differing_values<'a>(was: &'a SecretValues, is: &SecretValues) -> BTreeMap<&'a str, Vec<Field>> {
+    let mut found: BTreeMap<&str, Vec<Field>> = BTreeMap::new();
+    let hashes = was.values.iter().filter_map(|(at, was)| Some((at, was, is.values.get(at)?)));
     // A value that is in one alone is a key more or less, which the shape tells.
-    for ((secret, key), hash) in &was.values {
-        if is.values.get(&(secret.clone(), key.clone())).is_some_and(|now| now != hash) {
-            let path = format!("/data/{}", key.replace('~', "~0").replace('/', "~1"));
-            found.entry(secret).or_default().push(Field { change: Change::Differs, path, now: None });
-        }
+    for ((secret, key), ..) in hashes.filter(|(_, was, is)| was != is) {
+        let mut path = "/data".to_owned();
+        step(&mut path, key, |path| {
+            let field = Field { change: Change::Differs, path: path.clone(), now: None };
+            found.entry(secret).or_default().push(field);
+        });
     }
     found
 }
@@ -256,6 +238,16 @@ fn is_comparable(was: Option<&str>, is: Option<&str>) -> bool {
     let key =
         |digest: &str| digest.strip_prefix(KEYED).and_then(|rest| Some(rest.split_once('-')?.0.to_owned()));
     matches!((was, is), (Some(was), Some(is)) if key(was) == key(is))
+}
+
+/// The first few files, and how many more there are.
+fn named<'a>(mut files: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut named: Vec<String> = files.by_ref().take(FILES_NAMED).map(str::to_owned).collect();
+    let more = files.count();
+    if more > 0 {
+        named.push(format!("{} more", counted(more, "file")));
+    }
+    named
 }
 
 /// Inputs that are not as they were.
@@ -312,10 +304,7 @@ impl<'a> Changed<'a> {
             .flat_map(|(_, files)| files)
             .copied()
             .collect();
-        let mut causes: Vec<String> = files.iter().take(FILES_NAMED).map(|file| (*file).to_owned()).collect();
-        if files.len() > FILES_NAMED {
-            causes.push(format!("{} more", counted(files.len() - FILES_NAMED, "file")));
-        }
+        let causes = named(files.into_iter());
         if causes.is_empty() {
             vec!["its context, or its arguments in devcluster.yaml".into()]
         } else {
@@ -328,10 +317,7 @@ impl<'a> Changed<'a> {
         if let Some(files) = self.files.get(entry.from.as_str()) {
             let own = entry.file.as_deref().filter(|file| files.contains(file));
             let others = files.iter().copied().filter(|file| Some(*file) != own);
-            causes.extend(own.into_iter().chain(others).take(FILES_NAMED).map(str::to_owned));
-            if files.len() > FILES_NAMED {
-                causes.push(format!("{} more", counted(files.len() - FILES_NAMED, "file")));
-            }
+            causes.extend(named(own.into_iter().chain(others)));
         }
         let kind = entry.from.split(' ').next().unwrap_or_default();
         causes.extend(self.renderers.get(kind).cloned());

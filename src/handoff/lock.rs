@@ -102,7 +102,7 @@ pub struct Entry {
     pub from: String,
     /// Its file, from the configuration's directory, where that is known.
     pub file: Option<String>,
-    /// Its fields' short hashes, as JSON in printable ASCII (see `fields`).
+    /// Its fields' short hashes, as JSON in printable ASCII (see `fields`); empty until the lock is to be written.
     pub fields: String,
 }
 

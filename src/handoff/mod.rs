@@ -47,7 +47,7 @@ pub mod secret;
 pub mod text;
 pub mod write;
 
-pub use build::{Facts, Present, build};
+pub use build::{Facts, Present, build, is_secret_key};
 pub use compare::{Comparison, Difference, compare};
 pub use lock::{
     DataEntry, Entry, InputFile, Inputs, Local, Lock, LockedImage, Migration, SecretValues, SeenImage,

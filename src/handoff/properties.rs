@@ -54,7 +54,9 @@ fn present(objects: Vec<Object>) -> Present {
         key: Some(LockKey::new([7; 32])),
         ..Facts::default()
     };
-    build(&Rendered { objects, ..Rendered::default() }, &facts)
+    let mut present = build(&Rendered { objects, ..Rendered::default() }, &facts);
+    present.lock = present.clone().into_lock();
+    present
 }
 
 proptest! {
@@ -143,6 +145,9 @@ fn what_is_wrong_with_a_lock_is_told_with_its_line() {
     assert!(conflict[0].1.contains("conflict"));
     let two = faults(&text.replace("  profile: laptop\n", "").replace("data:\n", "datum:\n"));
     assert_eq!(two.len(), 3, "{two:?}");
+    let reasons = "  because:\n    - \"a.sql:1: DROP TABLE \\\"t\\\": its rows are lost\"\n";
+    let one = faults(&text.replace(reasons, "  because: 5\n"));
+    assert!(one.len() == 1 && one[0].1.starts_with("because is to be a list"), "{one:?}");
     assert!(faults("").first().unwrap().1.contains("0 documents"));
     assert!(faults("- a\n")[0].1.contains("is no lock"));
     assert!(faults("a: [\n")[0].1.contains("write it anew"));
@@ -160,6 +165,11 @@ fn a_secrets_value_that_differs_is_named_and_not_shown() {
     assert_eq!(comparison.differences[0].fields[0].path, "/data/pass~1word");
     let text = to_text(&comparison) + &write(&other.lock);
     assert!(text.contains("~ Secret s\n    ~ /data/pass~1word\n"), "{text}");
+    // As a merge of two branches leaves it: which of the two holds, nobody can tell.
+    let written = write(&one.lock);
+    let value = written.lines().find(|line| line.starts_with("  - {secret:")).unwrap();
+    let twice = faults(&written.replace(value, &format!("{value}\n{value}")));
+    assert!(twice.len() == 1 && twice[0].1.starts_with("pass/word of Secret s is here twice"), "{twice:?}");
     assert!(!text.contains("hunter"));
 }
 

@@ -192,12 +192,7 @@ impl Reader {
             Verdict::Unknown
         });
         let statements = fields.take("statements").and_then(|value| self.as_text(value, "statements"));
-        let because = match fields.take("because").map(|value| &value.value) {
-            Some(SpannedValue::Seq(reasons)) => {
-                reasons.iter().filter_map(|reason| self.as_text(reason, "because")).collect()
-            }
-            _ => Vec::new(),
-        };
+        let because = fields.take("because").map(|value| self.texts_of(value, "because")).unwrap_or_default();
         let migration = Migration { name, reversible, statements, because };
         self.end(fields);
         migration
@@ -217,16 +212,22 @@ impl Reader {
     fn secrets(&mut self, value: &Spanned) -> SecretValues {
         let mut fields = self.fields(value, "secrets");
         let key = self.text(&mut fields, "key");
-        let values = self.list(&mut fields, "values", |reader, value| {
+        let mut values = BTreeMap::new();
+        let listed = self.list(&mut fields, "values", |reader, value| {
             let mut fields = reader.fields(value, "a Secret's value");
             let secret = reader.text(&mut fields, "secret");
             let key = reader.text(&mut fields, "key");
             let hash = reader.text(&mut fields, "hash");
             reader.end(fields);
-            ((secret, key), hash)
+            (value.start.line, (secret, key), hash)
         });
+        for (line, (secret, key), hash) in listed {
+            if values.insert((secret.clone(), key.clone()), hash).is_some() {
+                self.fault(line, format!("{key} of {secret} is here twice; {ANEW}"));
+            }
+        }
         self.end(fields);
-        SecretValues { key, values: values.into_iter().collect() }
+        SecretValues { key, values }
     }
 
     fn inputs(&mut self, value: &Spanned) -> Inputs {
@@ -345,7 +346,11 @@ impl Reader {
     }
 
     fn texts(&mut self, fields: &mut Fields<'_>, key: &'static str) -> Vec<String> {
-        self.list(fields, key, |reader, value| reader.as_text(value, key).unwrap_or_default())
+        self.required(fields, key).map(|value| self.texts_of(value, key)).unwrap_or_default()
+    }
+
+    fn texts_of(&mut self, value: &Spanned, key: &'static str) -> Vec<String> {
+        self.items(value, key, |reader, value| reader.as_text(value, key).unwrap_or_default())
     }
 
     fn list<T>(
@@ -354,7 +359,15 @@ impl Reader {
         key: &'static str,
         item: impl Fn(&mut Self, &Spanned) -> T,
     ) -> Vec<T> {
-        let Some(value) = self.required(fields, key) else { return Vec::new() };
+        self.required(fields, key).map(|value| self.items(value, key, item)).unwrap_or_default()
+    }
+
+    fn items<T>(
+        &mut self,
+        value: &Spanned,
+        key: &'static str,
+        item: impl Fn(&mut Self, &Spanned) -> T,
+    ) -> Vec<T> {
         let SpannedValue::Seq(items) = &value.value else {
             self.fault(value.start.line, format!("{key} is to be a list; {ANEW}"));
             return Vec::new();

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::compare::Comparison;
 use super::fields::{Change, Field};
+use super::message::short;
 use crate::words::counted;
 
 /// Characters of a value that are shown.
@@ -24,10 +25,10 @@ pub fn to_text(comparison: &Comparison) -> String {
         }
     }
     let objects = counted(comparison.objects, "object");
-    let short = &comparison.root[..comparison.root.len().min(12)];
+    let root = short(&comparison.root);
     let _ = match comparison.differences.len() {
-        0 => writeln!(out, "{objects} as in the lock ({short})"),
-        count => writeln!(out, "{} from the lock ({short}) among {objects}", counted(count, "difference")),
+        0 => writeln!(out, "{objects} as in the lock ({root})"),
+        count => writeln!(out, "{} from the lock ({root}) among {objects}", counted(count, "difference")),
     };
     for note in &comparison.notes {
         let _ = writeln!(out, "note: {note}");

@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 
 use super::archive::{self, Contents, Part};
 use super::error::ImageError;
-use super::load::{Item, Target};
 use super::node;
 use super::oci;
 use super::plan::missing_names;
+use super::survey::{Item, Target};
 use crate::cluster::engine::{EngineError, Node};
 
 /// How long CRI may take to note an image that containerd has.

@@ -93,11 +93,10 @@ fn is_bad_request(error: &EngineError) -> bool {
 
 /// What the engine runs on, and so the nodes, which are its containers.
 pub async fn engine_platform(engine: &Engine) -> Result<Platform, ImageError> {
-    let version = engine.docker().version().await;
-    let version = version.map_err(|error| EngineError::from_bollard("tell its version", error))?;
+    let version = engine.version().await?;
     Ok(Platform {
-        os: version.os.unwrap_or_else(|| "linux".into()),
-        architecture: version.arch.unwrap_or_default(),
+        os: version.os.clone().unwrap_or_else(|| "linux".into()),
+        architecture: version.arch.clone().unwrap_or_default(),
         variant: String::new(),
     })
 }

@@ -10,21 +10,19 @@ use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 
+use super::account::{account, delivered};
 use super::archive::{Contents, Part};
-use super::delivery::{Content, Delivered, DeliveryReport, WantedImage};
+use super::delivery::{Delivered, DeliveryReport, WantedImage};
 use super::error::ImageError;
 use super::export::Exporter;
 use super::import::{import, name_on, verify};
 use super::inspect::{self, EngineImage};
 use super::memory::Memory;
-use super::name::normalised;
-use super::node::{self, ImageRecords, NodeStore};
-use super::oci::Document;
-use super::plan::{bytes, missing_layers, missing_names};
+use super::node::{self, ImageRecords};
 use super::registry::lock;
 use super::settle::Layer;
-use super::standin;
-use super::thin::{self, ThinLayer};
+use super::survey::{Item, Target, is_open, look_up, survey};
+use super::thin::ThinLayer;
 use crate::cluster::engine::{Engine, Node};
 use crate::event::{Event, Reporter};
 use crate::words::counted;
@@ -34,57 +32,6 @@ const EXPORTS: usize = 2;
 
 /// How often an import that fails is tried again with a fresh look at the nodes.
 const RETRIES: usize = 2;
-
-/// A wanted image and what is known of it.
-pub(super) struct Item<'a> {
-    wanted: &'a WantedImage,
-    pub names: Vec<String>,
-    image: EngineImage,
-    pub document: Option<Document>,
-}
-
-impl Item<'_> {
-    /// The image as it is sent, where its configuration and the sizes of its layers are known.
-    fn describe(&self, memory: &Memory) -> Option<Document> {
-        let config = memory.images.get(&self.image.id)?.config.as_bytes();
-        let config = match &self.wanted.content {
-            Content::Engine(_) => config.to_vec(),
-            Content::StandIn { ports, .. } => standin::configure(config, self.names.first()?, ports)?,
-            Content::Thin { layer, .. } => {
-                // A thin layer is nothing to remember: the next save makes another.
-                let mut sizes = memory.layers.clone();
-                sizes.insert(layer.diff_id.clone(), layer.size);
-                return Document::new(thin::configure(config, layer)?, &sizes);
-            }
-        };
-        Document::new(config, &memory.layers)
-    }
-
-    /// Its layers, lowest first.
-    fn diff_ids(&self) -> Vec<String> {
-        let thin = self.thin().map(|layer| layer.diff_id.clone());
-        self.image.diff_ids.iter().cloned().chain(thin).collect()
-    }
-
-    fn thin(&self) -> Option<&ThinLayer> {
-        match &self.wanted.content {
-            Content::Thin { layer, .. } => Some(layer),
-            Content::Engine(_) | Content::StandIn { .. } => None,
-        }
-    }
-
-    fn stand_in(&self) -> bool {
-        matches!(self.wanted.content, Content::StandIn { .. })
-    }
-}
-
-/// A node and what is to happen on it.
-pub(super) struct Target<'a> {
-    pub node: &'a Node,
-    pub records: ImageRecords,
-    pub store: NodeStore,
-    lacks: BTreeSet<String>,
-}
 
 /// Brings `wanted` onto `nodes`. `cache` is the directory of what is remembered between runs; `asking` gives what the
 /// nodes have, in their order, where they were asked already.
@@ -151,25 +98,26 @@ pub async fn check(engine: &Engine, wanted: &[WantedImage]) -> Result<(), ImageE
     look_up(engine, wanted).await.map(|_| ())
 }
 
-/// The nodes that lack a name or a layer of each of `wanted`; nothing is changed.
-pub async fn lacking(
+/// What a delivery would begin with: of each of `wanted` what it is, as far as that is known without sending it, and the nodes that
+/// lack a name or a layer of it. Nothing is changed.
+pub async fn look(
     engine: &Engine,
     cache: &Path,
     nodes: &[Node],
     wanted: &[WantedImage],
-) -> Result<Vec<BTreeSet<String>>, ImageError> {
-    let (items, records) =
+) -> Result<DeliveryReport, ImageError> {
+    let (mut items, records) =
         tokio::try_join!(look_up(engine, wanted), try_join_all(nodes.iter().map(node::images)))?;
     let memory = Memory::read(cache);
-    let lacks = |item: &Item<'_>, records: &ImageRecords| match item.describe(&memory) {
-        Some(document) => !missing_names(records, &item.names, &document.manifest_digest).is_empty(),
-        None => true,
-    };
-    let of = |item: &Item<'_>| {
-        let lacking = nodes.iter().zip(&records).filter(|(_, records)| lacks(item, records));
-        lacking.map(|(node, _)| node.name.clone()).collect()
-    };
-    Ok(items.iter().map(of).collect())
+    let mut images = Vec::new();
+    for item in &mut items {
+        item.document = item.describe(&memory);
+        let lacks = |records: &ImageRecords| is_open(item, std::slice::from_ref(records));
+        let lacking = nodes.iter().zip(&records).filter(|(_, records)| lacks(records));
+        let nodes = lacking.map(|(node, _)| node.name.clone()).collect();
+        images.push(Delivered { nodes, ..delivered(item, &[], &memory) });
+    }
+    Ok(DeliveryReport { images })
 }
 
 /// Has the engine learn the compressed forms of images' layers where a change would else cost the whole image again, so
@@ -186,57 +134,6 @@ pub async fn teach(engine: &Engine, cache: &Path, references: &[String]) -> Resu
         lock(&memory).clone().write(cache)?;
     }
     Ok(())
-}
-
-/// What the engine says of the wanted images, their architecture checked.
-async fn look_up<'a>(engine: &Engine, wanted: &'a [WantedImage]) -> Result<Vec<Item<'a>>, ImageError> {
-    let references: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.content.reference()).collect();
-    let finding = try_join_all(references.iter().map(|reference| inspect::find(engine, reference)));
-    let (found, platform) = tokio::try_join!(finding, inspect::engine_platform(engine))?;
-    let found: BTreeMap<&str, Option<EngineImage>> = references.into_iter().zip(found).collect();
-    inspect::check_architectures(&found.values().flatten().collect::<Vec<_>>(), &platform)?;
-    wanted
-        .iter()
-        .map(|wanted| {
-            let reference = wanted.content.reference();
-            let image = found.get(reference).cloned().flatten().ok_or_else(|| match wanted.content {
-                Content::Engine(_) | Content::Thin { .. } => ImageError::Missing { image: reference.into() },
-                Content::StandIn { .. } => ImageError::NoStandIn { image: reference.into() },
-            })?;
-            let names: BTreeSet<String> = wanted.names.iter().map(|name| normalised(name)).collect();
-            Ok(Item { wanted, names: names.into_iter().collect(), image, document: None })
-        })
-        .collect()
-}
-
-/// Whether something is to be done for an image.
-fn is_open(item: &Item<'_>, records: &[ImageRecords]) -> bool {
-    let Some(document) = &item.document else { return true };
-    records.iter().any(|records| !missing_names(records, &item.names, &document.manifest_digest).is_empty())
-}
-
-/// Asks the nodes for the layers they have, and works out which they lack.
-async fn survey<'a>(
-    nodes: &'a [Node],
-    records: Vec<ImageRecords>,
-    items: &[Item<'_>],
-    open: &[usize],
-) -> Result<Vec<Target<'a>>, ImageError> {
-    let stores = try_join_all(nodes.iter().map(node::store)).await?;
-    let targets = nodes.iter().zip(records).zip(stores).map(|((node, records), store)| {
-        let lacks = open
-            .iter()
-            .map(|at| &items[*at])
-            .filter(|item| {
-                item.document.as_ref().is_none_or(|document| {
-                    !missing_names(&records, &item.names, &document.manifest_digest).is_empty()
-                })
-            })
-            .flat_map(|item| missing_layers(&item.diff_ids(), &store.unpacked))
-            .collect();
-        Target { node, records, store, lacks }
-    });
-    Ok(targets.collect())
 }
 
 /// Takes layers out of the engine and into the nodes' imports as they come, then names and checks.
@@ -366,40 +263,4 @@ fn scratch(cache: &Path) -> Result<tempfile::TempDir, ImageError> {
         }
     }
     tempfile::Builder::new().prefix(PREFIX).tempdir_in(cache).map_err(failed)
-}
-
-fn account(items: &[Item<'_>], targets: &[Target<'_>], memory: &Memory) -> DeliveryReport {
-    let mut counted: Vec<BTreeSet<String>> = vec![BTreeSet::new(); targets.len()];
-    let images = items.iter().map(|item| {
-        let Some(document) = &item.document else { return delivered(item, &[], memory) };
-        let mut sent = Vec::new();
-        for (target, counted) in targets.iter().zip(&mut counted) {
-            if missing_names(&target.records, &item.names, &document.manifest_digest).is_empty() {
-                continue;
-            }
-            let lacked: BTreeSet<String> = missing_layers(&document.diff_ids, &target.store.unpacked)
-                .into_iter()
-                .filter(|layer| counted.insert(layer.clone()))
-                .collect();
-            sent.push((target.node.name.clone(), lacked));
-        }
-        delivered(item, &sent, memory)
-    });
-    DeliveryReport { images: images.collect() }
-}
-
-fn delivered(item: &Item<'_>, sent: &[(String, BTreeSet<String>)], memory: &Memory) -> Delivered {
-    let layers: BTreeSet<&String> = sent.iter().flat_map(|(_, layers)| layers).collect();
-    let all: BTreeSet<String> = item.diff_ids().into_iter().collect();
-    let document = item.document.as_ref();
-    Delivered {
-        names: item.names.clone(),
-        image_id: document.map(|document| document.config_digest.clone()).unwrap_or_default(),
-        manifest_digest: document.map(|document| document.manifest_digest.clone()).unwrap_or_default(),
-        stand_in: item.stand_in(),
-        layers_sent: layers.len(),
-        layers_shared: all.len() - layers.len(),
-        bytes_sent: sent.iter().map(|(_, layers)| bytes(layers, &memory.layers)).sum(),
-        nodes: sent.iter().map(|(node, _)| node.clone()).collect(),
-    }
 }

@@ -1,5 +1,6 @@
 //! Images: built, compared, sent.
 
+mod account;
 mod archive;
 pub mod build;
 pub mod context;
@@ -25,10 +26,11 @@ mod registry;
 mod settle;
 pub mod source;
 pub mod standin;
+mod survey;
 pub mod thin;
 mod wire;
 
 pub use build::{BuildJob, Built, Workshop};
 pub use delivery::{Content, Delivered, DeliveryReport, WantedImage};
 pub use error::ImageError;
-pub use load::{check, deliver, lacking, teach};
+pub use load::{check, deliver, look, teach};

@@ -94,7 +94,7 @@ async fn have(
 async fn pull(image: &str, reporter: &dyn Reporter) -> Result<(), ImageError> {
     let started = Instant::now();
     let step = format!("image {image}");
-    reporter.report(Event::Started { step: step.clone(), what: format!("pulling {image}") });
+    reporter.report(Event::Started { step: step.clone(), what: "pulling".into() });
     let command = Command::new("docker").args(["pull", image]);
     let mut child = command
         .to_tokio()

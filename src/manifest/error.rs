@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::object::{ObjectId, Origin};
+use super::duplicate::Duplicates;
 use crate::process::ProcessError;
 use crate::words::{counted, listed};
 use crate::yaml::{Position, YamlError};
@@ -70,36 +70,6 @@ impl fmt::Display for Warning {
     }
 }
 
-/// An object that two sources, or one source twice, bring.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Duplicate {
-    /// The object.
-    pub object: ObjectId,
-    /// Where it comes from first.
-    pub first: Origin,
-    /// Where it comes from again.
-    pub second: Origin,
-}
-
-impl fmt::Display for Duplicate {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} comes from {} and from {}", self.object, Place(&self.first), Place(&self.second))
-    }
-}
-
-struct Place<'a>(&'a Origin);
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}", self.0.source)?;
-        match (&self.0.file, self.0.line) {
-            (Some(file), 0) => write!(out, " ({})", file.display()),
-            (Some(file), line) => write!(out, " ({}:{line})", file.display()),
-            (None, _) => Ok(()),
-        }
-    }
-}
-
 /// Why manifests could not be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -107,8 +77,8 @@ pub enum ManifestError {
     #[error("{}:{}", counted(.0.len(), "fault"), listed(.0))]
     Faults(Vec<Fault>),
     /// One object comes from two places.
-    #[error("{} written twice:{}\n  remove one, or give them different names or namespaces", counted(.0.len(), "object"), listed(.0))]
-    Duplicate(Vec<Duplicate>),
+    #[error("{0}")]
+    Duplicate(Duplicates),
     /// kustomize or helm failed.
     #[error("{source_name} cannot be rendered: {error}")]
     Tool {

@@ -2,6 +2,7 @@
 
 mod cache;
 mod chart;
+mod duplicate;
 pub mod emit;
 mod error;
 mod files;
@@ -11,17 +12,20 @@ mod index;
 mod inputs;
 mod kustomize;
 pub mod object;
+mod pointer;
 mod reading;
 mod render;
 pub mod scope;
 mod tool;
 mod volatile;
 
-pub use error::{Duplicate, Fault, ManifestError, Warning};
+pub use duplicate::{Duplicate, Duplicates};
+pub use error::{Fault, ManifestError, Warning};
 pub use files::sql_files;
 pub use hook::{DeletePolicy, Hook, HookEvent};
 pub use inputs::{SourceFile, SourceFiles, renderers, source_files};
 pub use object::{Gvk, Object, ObjectId, Origin};
+pub use pointer::at;
 pub use render::{ChartRelease, RenderContext, Rendered, render};
 pub use scope::{Scope, default_namespaces, is_cluster_scoped};
 pub use volatile::VolatileField;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::pointer::at;
+
 /// Group, version and kind of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Gvk {
@@ -112,7 +114,7 @@ impl Object {
 
     /// The text at a JSON pointer; empty where there is none.
     pub fn text(&self, pointer: &str) -> &str {
-        self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        at(&self.value, pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// An annotation's value.
@@ -123,7 +125,7 @@ impl Object {
     /// The Pod template (or the Pod itself) of every kind that makes Pods: Pod, Deployment, StatefulSet, DaemonSet,
     /// ReplicaSet, ReplicationController, Job, CronJob.
     pub fn pod_template(&self) -> Option<&Value> {
-        self.value.pointer(self.pod_template_pointer()?)
+        at(&self.value, self.pod_template_pointer()?)
     }
 
     /// The same, to be changed.
@@ -138,8 +140,8 @@ impl Object {
     }
 
     fn pod_template_pointer(&self) -> Option<&'static str> {
-        let group = self.gvk().group;
-        match (group.as_str(), self.kind()) {
+        let group = self.text("/apiVersion").split_once('/').map_or("", |(group, _)| group);
+        match (group, self.kind()) {
             ("", "Pod") => Some(""),
             ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
             | ("", "ReplicationController")

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::cache::{Cache, Inputs, Outcome};
-use super::error::{Duplicate, ManifestError, Warning};
+use super::duplicate::{Duplicate, Duplicates};
+use super::error::{ManifestError, Warning};
 use super::helm::{Chart, DEFAULT_VERSION};
 use super::hook::Hook;
 use super::index::Index;
@@ -107,7 +108,7 @@ pub async fn render(
     if !errors.is_empty() {
         return Err(ManifestError::collect(errors));
     }
-    join(outcomes)
+    join(outcomes, config.directory())
 }
 
 /// One source's part of the whole.
@@ -158,7 +159,7 @@ impl Rendering<'_> {
         if let Some(kept) = inputs.as_ref().and_then(|inputs| self.cache.get(name, inputs)) {
             return Ok((kept, true));
         }
-        let step = Step::start(self.reporter, name);
+        let step = Step::start(self.reporter, name, "kustomize");
         let mut read = kustomize::build(name, &directory, &tool).await?;
         kustomize::find_origins(&mut read.objects, reach.as_ref());
         let outcome = outcome(read)?;
@@ -190,7 +191,7 @@ impl Rendering<'_> {
         if let Some(outcome) = self.cache.get(name, &inputs) {
             return Ok(Part { outcome, namespace, chart: Some(chart), from_cache: true });
         }
-        let step = Step::start(self.reporter, name);
+        let step = Step::start(self.reporter, name, "helm");
         let rendering = Chart { source: name, helm, version, production };
         let outcome = rendering.render(&chart.hash, &self.memory).await?;
         self.cache.put(name, &inputs, &outcome);
@@ -230,7 +231,7 @@ pub(super) fn source_name(source: &Source, directory: &Path) -> String {
 }
 
 /// Puts the sources' parts together: namespaces filled in, no object twice.
-fn join(parts: Vec<Part>) -> Result<Rendered, ManifestError> {
+fn join(parts: Vec<Part>, directory: &Path) -> Result<Rendered, ManifestError> {
     let declared = declared_scopes(parts.iter().flat_map(|part| &part.outcome.objects));
     let scope =
         |gvk: &Gvk| scope_of(gvk).or_else(|| declared.get(&(gvk.group.clone(), gvk.kind.clone())).copied());
@@ -257,7 +258,11 @@ fn join(parts: Vec<Part>) -> Result<Rendered, ManifestError> {
         rendered.from_cache &= part.from_cache;
     }
     let duplicates = duplicates(&rendered.objects);
-    if duplicates.is_empty() { Ok(rendered) } else { Err(ManifestError::Duplicate(duplicates)) }
+    if duplicates.is_empty() {
+        Ok(rendered)
+    } else {
+        Err(ManifestError::Duplicate(Duplicates { all: duplicates, directory: directory.to_owned() }))
+    }
 }
 
 /// Fields are named by the objects' full identities.
@@ -298,9 +303,9 @@ struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    fn start(reporter: &'a dyn Reporter, source: &str) -> Self {
+    fn start(reporter: &'a dyn Reporter, source: &str, program: &str) -> Self {
         let name = format!("render {source}");
-        reporter.report(Event::Started { step: name.clone(), what: format!("rendering {source}") });
+        reporter.report(Event::Started { step: name.clone(), what: format!("running {program}") });
         Self { reporter, name, began: Instant::now() }
     }
 
@@ -338,20 +343,22 @@ mod tests {
             part("kustomize b", "default", &[("v1", "ConfigMap", "x")]),
             part("kustomize c", "other", &[("v1", "ConfigMap", "y")]),
         ];
-        let error = join(parts).unwrap_err();
+        let error = join(parts, Path::new("/")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "1 object written twice:\n  ConfigMap default/x comes from files a (a.yaml:1) and from kustomize b (a.yaml:1)\n  \
-             remove one, or give them different names or namespaces"
+            "1 object written twice:\n  files a and kustomize b both have:\n    ConfigMap default/x (a.yaml:1 and a.yaml:1)\n  \
+             take a source out of `manifests`, or an object out of its file"
         );
         assert!(error.is_users());
     }
 
     #[test]
     fn unknown_kinds_get_their_namespace_once_the_cluster_has_told() {
-        let mut rendered =
-            join(vec![part("files a", "shop", &[("x.io/v1", "Thing", "t"), ("x.io/v1", "Planet", "p")])])
-                .unwrap();
+        let mut rendered = join(
+            vec![part("files a", "shop", &[("x.io/v1", "Thing", "t"), ("x.io/v1", "Planet", "p")])],
+            Path::new("/"),
+        )
+        .unwrap();
         assert_eq!(rendered.unsettled().count(), 2);
         assert_eq!(rendered.objects[0].namespace(), "");
         rendered.settle_namespaces(|gvk| {

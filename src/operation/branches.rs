@@ -73,7 +73,9 @@ async fn fetched(git: &Git, remote: &str, name: &str) -> Result<Option<String>, 
     }
     let full = format!("refs/heads/{name}");
     let listed = git.text(&["ls-remote", "--", remote, &full]).await?;
-    let Some((id, _)) = listed.lines().next().and_then(|line| line.split_once('\t')) else { return Ok(None) };
+    // Git lists every ref that ends so: `refs/heads/a/refs/heads/b`, too.
+    let mut refs = listed.lines().filter_map(|line| line.split_once('\t'));
+    let Some((id, _)) = refs.find(|(_, found)| *found == full) else { return Ok(None) };
     if git.commit(id).await?.is_none() {
         let args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, &full];
         git.command(&args).output().await?;

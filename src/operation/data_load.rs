@@ -207,12 +207,7 @@ async fn seed_postgres(
 
 /// What a PostgreSQL was given.
 pub(super) fn seeded(report: &LoadReport) -> Seeded {
-    let parts = report.tables.iter().map(|table| Part {
-        name: table.table.to_string(),
-        rows: table.rows,
-        bytes: Some(table.bytes),
-        took: Some(table.took),
-    });
+    let parts = report.tables.iter().map(Part::loaded);
     let emptied = report.emptied.iter().map(ToString::to_string).collect();
     Seeded { words: Words::TABLES, parts: parts.collect(), emptied, took: report.took }
 }

@@ -1,5 +1,6 @@
 //! What is wanted: production's objects as rendered, what they need, and what stands beside them. Nothing is changed yet.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::error::OperationError;
@@ -35,10 +36,15 @@ impl Desired {
     }
 
     /// Everything to apply: what stands beside production's objects, then those.
-    pub fn objects(&self) -> Vec<Object> {
+    pub fn applied(&self) -> impl Iterator<Item = &Object> {
         let skipped: BTreeSet<&ObjectId> = self.skipped.iter().collect();
-        let production = self.rendered.objects.iter().filter(|object| !skipped.contains(&object.id()));
-        self.supplied.iter().chain(production).cloned().collect()
+        let is_left = move |object: &&Object| skipped.is_empty() || !skipped.contains(&object.id());
+        self.supplied.iter().chain(self.rendered.objects.iter().filter(is_left))
+    }
+
+    /// The same as a list of its own.
+    pub fn objects(&self) -> Vec<Object> {
+        self.applied().cloned().collect()
     }
 }
 
@@ -60,8 +66,10 @@ pub async fn gather(session: &Session) -> Result<Desired, OperationError> {
 /// Works out what rendered objects need.
 pub(super) fn desired(session: &Session, rendered: Rendered) -> Result<Desired, OperationError> {
     let profile = &session.config.profile;
-    let mut everything = rendered.objects.clone();
-    everything.extend(rendered.hooks.iter().map(|hook| hook.object.clone()));
+    let mut everything = Cow::from(&rendered.objects);
+    if !rendered.hooks.is_empty() {
+        everything.to_mut().extend(rendered.hooks.iter().map(|hook| hook.object.clone()));
+    }
     let requirements = requirements(&everything, None);
     if !requirements.bad_images.is_empty() {
         let faults = requirements.bad_images.iter();

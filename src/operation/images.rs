@@ -130,6 +130,15 @@ pub async fn plan(
     desired: &Desired,
     nodes: &[Node],
 ) -> Result<Vec<ImageAction>, OperationError> {
+    Ok(look(session, desired, nodes).await?.0)
+}
+
+/// The same with what the images are that the engine has, as far as that is known without sending them.
+pub async fn look(
+    session: &Session,
+    desired: &Desired,
+    nodes: &[Node],
+) -> Result<(Vec<ImageAction>, DeliveryReport), OperationError> {
     let ways = ways(session, desired);
     let jobs = jobs(session, &ways);
     let known = workshop(session).known(&jobs).await?;
@@ -143,18 +152,18 @@ pub async fn plan(
         }
     }
     let wanted: Vec<WantedImage> = there.iter().map(|(_, image)| image.wanted.clone()).collect();
-    let lacking = load::lacking(&session.engine, session.state.cache(), nodes, &wanted).await?;
-    for ((mut action, _), nodes) in there.into_iter().zip(lacking) {
-        if nodes.is_empty() {
+    let looked = load::look(&session.engine, session.state.cache(), nodes, &wanted).await?;
+    for ((mut action, _), image) in there.into_iter().zip(&looked.images) {
+        if image.nodes.is_empty() {
             action.action = ImageWork::Skip;
         } else if action.action == ImageWork::Skip {
-            action.action = ImageWork::Send { nodes };
+            action.action = ImageWork::Send { nodes: image.nodes.iter().cloned().collect() };
         }
         actions.push(action);
     }
     actions.sort();
     actions.dedup();
-    Ok(actions)
+    Ok((actions, looked))
 }
 
 /// What is done for one image, and the image where the engine has it.
@@ -336,6 +345,11 @@ pub fn sent_builds(provided: &[Provided], report: &DeliveryReport) -> Vec<String
     names.into_iter().collect()
 }
 
+/// How many images something stands in for.
+pub fn stand_ins(provided: &[Provided]) -> usize {
+    provided.iter().filter(|image| matches!(image.wanted.content, Content::StandIn { .. })).count()
+}
+
 /// Has every node answer for its own images where containers pull at each start.
 pub async fn mirror(existing: &Existing, desired: &Desired) -> Result<(), OperationError> {
     if desired.requirements.images.iter().any(ImageNeed::pulls_always) {
@@ -344,10 +358,10 @@ pub async fn mirror(existing: &Existing, desired: &Desired) -> Result<(), Operat
     Ok(())
 }
 
-/// The digests that each image name stands for on the nodes, by normalised name.
+/// The digests that each image name stands for on the nodes, by normalised name; none of images that were never sent.
 pub fn stands_for(report: &DeliveryReport) -> BTreeMap<String, BTreeSet<String>> {
     let mut by_name: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for image in &report.images {
+    for image in report.images.iter().filter(|image| !image.image_id.is_empty()) {
         for name in &image.names {
             let digests = [image.image_id.clone(), image.manifest_digest.clone()];
             // Of an image under a name pinned by digest the kubelet tells that digest, whatever the bytes.

@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::error::OperationError;
-use super::verify::LockError;
+use super::verify::{self, LockError};
 use super::{judged, lock_images, tree};
 use crate::cluster::state::State;
 use crate::config::{Config, DataFrom, DataSet, ImageFrom};
 use crate::data::snapshot::{Catalogue, SnapshotError, SnapshotName};
 use crate::event::{Event, Reporter};
-use crate::handoff::{self, DataEntry, Facts, Local, Lock, LockKey, Present};
+use crate::handoff::{self, DataEntry, Facts, Local, LockKey, Present};
 use crate::manifest::{self, RenderContext, Rendered, Scope};
 
 /// The variable that has the key for Secrets' values, as 64 hexadecimal digits: a team and its CI share one.
@@ -35,20 +35,29 @@ pub async fn run(
     reporter: &dyn Reporter,
 ) -> Result<Written, OperationError> {
     let file = out.map_or_else(|| config.directory().join(handoff::FILE), Path::to_owned);
-    let earlier = earlier(config);
+    let earlier = match verify::read(config, None) {
+        Ok(earlier) => Some(earlier),
+        Err(LockError::Absent { .. }) => None,
+        Err(error) => {
+            let lost = "what it says of images that no engine here knows is not kept";
+            reporter.report(Event::Warning(format!("{error}\n{lost}")));
+            None
+        }
+    };
     let mut present = present(config, reporter).await?;
     explain(config, &mut present).await;
-    lock_images::fill(&mut present.lock, earlier.as_ref()).await;
-    for data in present.lock.data.iter().filter(|data| data.digest.is_none()) {
+    let mut lock = present.into_lock();
+    lock_images::fill(&mut lock, earlier.as_ref()).await;
+    for data in lock.data.iter().filter(|data| data.digest.is_none()) {
         let what = format!("{} is not here: the lock says nothing of its content", data.from);
         reporter.report(Event::Warning(what));
     }
-    if present.lock.secrets.is_none() && present.objects.keys().any(|key| key.contains("Secret ")) {
+    if lock.secrets.is_none() && lock.objects.keys().any(|key| handoff::is_secret_key(key)) {
         reporter.report(Event::Note(format!("{KEY} is not set: the lock says nothing of Secrets' values")));
     }
-    persist(&file, &handoff::write(&present.lock))
+    persist(&file, &handoff::write(&lock))
         .map_err(|source| LockError::Write { path: file.clone(), source })?;
-    Ok(Written { file, root: present.lock.root, objects: present.objects.len() })
+    Ok(Written { file, root: lock.root, objects: lock.objects.len() })
 }
 
 fn persist(file: &Path, text: &str) -> std::io::Result<()> {
@@ -110,16 +119,10 @@ pub(super) async fn root(
     state: &State,
 ) -> Result<String, OperationError> {
     let mut lock = handoff::build(rendered, &covered(config, rendered, state).await?).lock;
-    if let Some(earlier) = earlier(config) {
+    if let Ok(earlier) = verify::read(config, None) {
         lock_images::keep(&mut lock, &earlier, &[]);
     }
     Ok(lock.computed_root())
-}
-
-/// The lock beside the configuration, where there is one that can be read.
-fn earlier(config: &Config) -> Option<Lock> {
-    let text = std::fs::read_to_string(config.directory().join(handoff::FILE)).ok()?;
-    handoff::read(&text).ok()
 }
 
 /// Adds what it takes programs to tell: versions of renderers, the git tree.

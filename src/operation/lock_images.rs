@@ -12,7 +12,7 @@ use crate::handoff::{Lock, LockedImage, SeenImage};
 use crate::image::source::source;
 use crate::image::{BuildJob, inspect};
 use crate::manifest::Rendered;
-use crate::parity::{ImageNeed, ImageReference, requirements};
+use crate::parity::{ImageReference, image_references};
 
 /// The images of what was rendered.
 pub(super) struct Images {
@@ -28,20 +28,20 @@ pub(super) async fn images(
     rendered: &Rendered,
     cache: &Path,
 ) -> Result<Images, OperationError> {
-    let mut everything = rendered.objects.clone();
-    everything.extend(rendered.hooks.iter().map(|hook| hook.object.clone()));
-    let needs = requirements(&everything, None).images;
-    let built: BTreeMap<&str, &Build> = needs.iter().filter_map(|need| build_of(config, need)).collect();
+    let named =
+        image_references(rendered.objects.iter().chain(rendered.hooks.iter().map(|hook| &hook.object)));
+    let built: BTreeMap<&str, &Build> =
+        named.keys().filter_map(|reference| build_of(config, reference)).collect();
     let read = built.iter().map(|(name, build)| async move {
         let source = source(BuildJob { name, build }, cache).await?;
         Ok::<_, OperationError>(((*name).to_owned(), source))
     });
     let sources: BTreeMap<_, _> = try_join_all(read).await?.into_iter().collect();
-    let locked = needs.iter().flat_map(|need| {
-        let source = build_of(config, need).and_then(|(name, _)| sources.get(name));
-        need.written.iter().map(move |reference| LockedImage {
-            reference: reference.clone(),
-            digest: pinned(reference),
+    let locked = named.iter().flat_map(|(reference, written)| {
+        let source = build_of(config, reference).and_then(|(name, _)| sources.get(name));
+        written.iter().map(move |written| LockedImage {
+            reference: (*written).to_owned(),
+            digest: reference.digest().map(ToOwned::to_owned),
             source: source.map(|source| source.digest.clone()),
         })
     });
@@ -58,17 +58,13 @@ pub(super) async fn images(
     Ok(Images { locked, builds: builds.collect() })
 }
 
-fn build_of<'a>(config: &'a Config, need: &ImageNeed) -> Option<(&'a str, &'a Build)> {
-    let image = config.images.iter().find(|image| need.reference.is_covered_by(&image.name))?;
+/// The build that an image comes from, with its name; none where it is not built.
+fn build_of<'a>(config: &'a Config, reference: &ImageReference) -> Option<(&'a str, &'a Build)> {
+    let image = config.images.iter().find(|image| reference.is_covered_by(&image.name))?;
     match &image.from {
         ImageFrom::Build(build) => Some((image.name.as_str(), build)),
         ImageFrom::StandIn { .. } => None,
     }
-}
-
-/// The digest that a reference itself names.
-fn pinned(reference: &str) -> Option<String> {
-    reference.parse::<ImageReference>().ok()?.digest().map(ToOwned::to_owned)
 }
 
 /// Adds what the engine knows, where there is one, and what an earlier lock says of what it does not know.
@@ -154,7 +150,6 @@ mod tests {
         assert_eq!(in_registry("postgres:15", &remembered), Some(digest(2)));
         assert_eq!(in_registry("docker.io/library/postgres:15", &remembered), Some(digest(2)));
         assert_eq!(in_registry("redis:7", &remembered), None);
-        assert_eq!(pinned(&format!("redis:7@{}", digest(3))), Some(digest(3)));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::data::mongo;
 use crate::data::progress::Progress;
 use crate::event::{Event, SharedReporter};
 
@@ -21,16 +20,8 @@ impl Meter {
 
     pub fn tell(&self, progress: Progress<'_>) {
         match progress {
-            Progress::Table { table, done, total } => self.part(&table.to_string(), done, total),
+            Progress::Part { name, done, total } => self.part(name, done, total),
             Progress::Step(what) => self.step(what),
-        }
-    }
-
-    /// As [`Meter::tell`], of a MongoDB.
-    pub fn tell_mongo(&self, progress: mongo::Progress<'_>) {
-        match progress {
-            mongo::Progress::Documents { collection, done, total } => self.part(collection, done, total),
-            mongo::Progress::Step(what) => self.step(what),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::data::progress::DumpedTable;
+use crate::data::relational::{DumpedTable, LoadedTable};
 use crate::data::snapshot::Created;
 
 /// A part of what a store holds: a table, a collection, a database of keys.
@@ -93,6 +93,12 @@ impl Part {
     /// A table of a snapshot.
     pub fn dumped(table: &DumpedTable) -> Self {
         Self { bytes: Some(table.bytes), ..Self::counted(&table.table, table.rows) }
+    }
+
+    /// A table that got rows of a generator.
+    pub fn loaded(table: &LoadedTable) -> Self {
+        let (bytes, took) = (Some(table.bytes), Some(table.took));
+        Self { bytes, took, ..Self::counted(&table.table, table.rows) }
     }
 }
 

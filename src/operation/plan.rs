@@ -1,5 +1,7 @@
 //! Everything that `up` would do, worked out without doing any of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::before_migration::{self, Changes, Coming};
 use super::datasets::Wanted;
 use super::error::OperationError;
@@ -8,15 +10,17 @@ use super::migrations::Migration;
 use super::session::{Existing, Session};
 use super::up::{Look, look};
 use super::{ground, hooks, images, migrations, up_data};
-use crate::apply::{Difference, Inventory};
+use crate::apply::{Course, Difference, Inventory};
 use crate::cluster::Node;
 use crate::cluster::identity::{self, Found};
-use crate::manifest::Object;
+use crate::manifest::{Object, ObjectId};
 use crate::parity::{ClusterAction, DataAction, MigrationAction, ObjectAction, ObjectWork, Plan};
 
 /// Works the plan out.
 pub async fn run(session: &Session) -> Result<Plan, OperationError> {
-    let (desired, found) = tokio::try_join!(gather(session), session.find())?;
+    // The engine takes longer to tell its version than to tell anything else: what asks for it later finds it here.
+    let (desired, found, _) =
+        tokio::try_join!(gather(session), session.find(), async { Ok(session.engine.version().await?) })?;
     let nodes: Vec<Node> = match &found {
         Found::Ours(_, nodes) if nodes.iter().all(|node| node.running) => {
             nodes.iter().map(|node| node.node.clone()).collect()
@@ -55,7 +59,7 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
             let existing = Existing { record, nodes: provided, cluster };
             let look = look(&desired, &existing, &desired.objects()).await?;
             let data_due = up_data::due(session, &desired, false)?;
-            let hooks_due = hooks::due(&desired.rendered, &look.inventory);
+            let hooks_due = hooks::due(&desired.rendered, &look.inventory, Course::Forward);
             let changing = Changes {
                 objects: &look.checked.changes,
                 releases: &hooks_due,
@@ -95,27 +99,28 @@ fn data(due: &[Wanted]) -> Vec<DataAction> {
     due.iter().map(action).collect()
 }
 
+/// Why an object is made that no manifest has.
+const SUPPLIED: &str = "beside the manifests, which rely on it";
+
 fn all_new(desired: &Desired) -> Vec<ObjectAction> {
-    let objects = desired.objects();
-    let actions = objects.iter().map(|object| ObjectAction {
-        id: object.id(),
+    let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
+    let new = |id: ObjectId| ObjectAction {
+        why: if supplied.contains(&id) { SUPPLIED.into() } else { String::new() },
         action: ObjectWork::Create,
-        why: String::new(),
-    });
-    let mut actions: Vec<ObjectAction> = actions.collect();
+        id,
+    };
+    let mut actions: Vec<ObjectAction> = desired.applied().map(|object| new(object.id())).collect();
     actions.sort();
     actions
 }
 
 fn changes(desired: &Desired, look: &Look) -> Vec<ObjectAction> {
-    let mut actions: Vec<ObjectAction> = desired
-        .objects()
-        .iter()
-        .map(Object::id)
-        .map(|id| ObjectAction { id, action: ObjectWork::Unchanged, why: String::new() })
-        .collect();
+    let mut actions: BTreeMap<ObjectId, (ObjectWork, &str)> =
+        desired.applied().map(|object| (object.id(), (ObjectWork::Unchanged, ""))).collect();
+    let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
     for change in &look.checked.changes {
         let (action, why) = match change.what {
+            Difference::New if supplied.contains(&change.id) => (ObjectWork::Create, SUPPLIED),
             Difference::New => (ObjectWork::Create, ""),
             Difference::Absent => (ObjectWork::Create, "it was deleted"),
             Difference::Deleting => (ObjectWork::Create, "it is being deleted"),
@@ -123,9 +128,12 @@ fn changes(desired: &Desired, look: &Look) -> Vec<ObjectAction> {
             Difference::Drifted => (ObjectWork::Update, "it was changed in the cluster"),
             Difference::Obsolete => (ObjectWork::Delete, "it left the manifests"),
         };
-        actions.retain(|known| known.id != change.id);
-        actions.push(ObjectAction { id: change.id.clone(), action, why: why.into() });
+        actions.insert(change.id.clone(), (action, why));
     }
+    let mut actions: Vec<ObjectAction> = actions
+        .into_iter()
+        .map(|(id, (action, why))| ObjectAction { id, action, why: why.to_owned() })
+        .collect();
     actions.sort();
     actions
 }
@@ -134,9 +142,10 @@ fn addresses(desired: &Desired) -> Vec<String> {
     let hosts = desired.requirements.ingresses.iter().flat_map(|ingress| {
         let secured = &ingress.tls_hosts;
         let hosts = ingress.hosts();
-        let urls = hosts
-            .into_iter()
-            .map(|host| format!("{}://{host}/", if secured.contains(host) { "https" } else { "http" }));
+        let urls =
+            hosts.into_iter().map(|host| (host, if secured.contains(host) { "https" } else { "http" })).map(
+                |(host, scheme)| format!("{scheme}://{}/", if host.is_empty() { "127.0.0.1" } else { host }),
+            );
         urls.collect::<Vec<_>>()
     });
     let services = desired.requirements.load_balancers.iter().map(|service| service.object.to_string());

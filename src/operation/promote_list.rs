@@ -40,7 +40,7 @@ pub struct Entry {
 }
 
 /// All environments, in their order; of each the newest `limit` commits.
-pub async fn run(config: &Config, limit: usize) -> Result<Vec<History>, HandoffError> {
+pub async fn run(config: &Config, limit: u32) -> Result<Vec<History>, HandoffError> {
     let git = Git::open(config.directory()).await?;
     let mut all = Vec::new();
     for environment in &config.environments {
@@ -59,7 +59,7 @@ pub async fn run(config: &Config, limit: usize) -> Result<Vec<History>, HandoffE
     Ok(all)
 }
 
-async fn entries(git: &Git, base: &str, limit: usize) -> Result<Vec<Entry>, HandoffError> {
+async fn entries(git: &Git, base: &str, limit: u32) -> Result<Vec<Entry>, HandoffError> {
     let trailer = |name| format!("%(trailers:key={name},valueonly,separator=%x20)");
     let fields = ["%H", "%cI", "%cn", "%s", &trailer(LOCK), &trailer(PROMOTED_FROM), &trailer(APPROVED_BY)];
     let format = format!("--format={}", fields.join("%x1f"));

@@ -59,8 +59,8 @@ pub(super) async fn new(
     images::check(session, &provided).await?;
     let nodes: Vec<Node> = existing.nodes.iter().map(|node| node.node.clone()).collect();
     let wanted: Vec<_> = provided.iter().map(|image| image.wanted.clone()).collect();
-    let lacking = load::lacking(&session.engine, session.state.cache(), &nodes, &wanted).await?;
-    let mut lacking = lacking.iter().map(|nodes| !nodes.is_empty());
+    let looked = load::look(&session.engine, session.state.cache(), &nodes, &wanted).await?;
+    let mut lacking = looked.images.iter().map(|image| !image.nodes.is_empty());
     provided.retain(|_| lacking.next().unwrap_or(true));
     let mut names = BTreeMap::new();
     for Provided { wanted, .. } in &mut provided {

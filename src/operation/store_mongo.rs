@@ -16,6 +16,7 @@ use super::snapshot_load::{own_or_only, say_cost};
 use crate::data::discover::Store;
 use crate::data::generate::Generator;
 use crate::data::mongo::{self, DumpOptions, Masking, Server, Shapes};
+use crate::data::progress::Progress;
 use crate::data::snapshot::{Catalogue, Manifest};
 use crate::event::Event;
 
@@ -49,7 +50,7 @@ pub fn keep_shapes(shapes: &Shapes, seed: &Path) -> Result<(), OperationError> {
 pub async fn create(session: &Session, server: &Server, taking: Taking<'_>) -> Result<Taken, OperationError> {
     let started = Instant::now();
     let meter = Meter::new("snapshot", session.reporter.clone());
-    let tell = |progress: mongo::Progress<'_>| meter.tell_mongo(progress);
+    let tell = |progress: Progress<'_>| meter.tell(progress);
     let mask = if taking.masked {
         let policy = masking::policy(session)?.unwrap_or_default();
         let schema = mongo::paths(server, &policy, &tell).await?;
@@ -85,7 +86,7 @@ pub async fn load(
     keep: bool,
 ) -> Result<Held, OperationError> {
     let meter = Meter::new("data", session.reporter.clone());
-    let tell = |progress: mongo::Progress<'_>| meter.tell_mongo(progress);
+    let tell = |progress: Progress<'_>| meter.tell(progress);
     let prefix = snapshot_prefix(manifest, store)?;
     let report = mongo::restore(server, catalogue, manifest, &prefix, &tell).await?;
     if !report.dropped.is_empty() {
@@ -121,7 +122,7 @@ pub async fn seed(
     generator: &Generator,
 ) -> Result<Seeded, OperationError> {
     let meter = Meter::new("data", session.reporter.clone());
-    let tell = |progress: mongo::Progress<'_>| meter.tell_mongo(progress);
+    let tell = |progress: Progress<'_>| meter.tell(progress);
     let report = mongo::load(server, shapes, generator, &tell).await?;
     let parts = report.collections.iter().map(|one| Part {
         name: one.collection.to_string(),
@@ -137,7 +138,7 @@ pub async fn reset(session: &Session, server: &Server) -> Result<(Reset, u64), O
     let meter = Meter::new("reset", session.reporter.clone());
     let cost = mongo::reset_cost(server).await?;
     say_cost(session, cost.spare, cost.bytes, cost.copy);
-    let report = mongo::reset(server, &|progress| meter.tell_mongo(progress)).await?;
+    let report = mongo::reset(server, &|progress| meter.tell(progress)).await?;
     Ok((Reset { spare: report.spare, took: report.took }, cost.bytes))
 }
 

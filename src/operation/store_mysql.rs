@@ -85,12 +85,7 @@ pub async fn seed(
     let tell = |progress: Progress<'_>| meter.tell(progress);
     let report = mysql::load(server, schema, generator, &LoadOptions::default(), &tell).await?;
     tell_ended(session, report.sessions_ended);
-    let parts = report.tables.iter().map(|table| Part {
-        name: table.table.to_string(),
-        rows: table.rows,
-        bytes: Some(table.bytes),
-        took: Some(table.took),
-    });
+    let parts = report.tables.iter().map(Part::loaded);
     let emptied = report.emptied.iter().map(ToString::to_string).collect();
     Ok(Seeded { words: Words::TABLES, parts: parts.collect(), emptied, took: report.took })
 }
@@ -98,7 +93,7 @@ pub async fn seed(
 /// Puts the data back as it was loaded last. Gives its bytes, too.
 pub async fn reset(session: &Session, server: &Server) -> Result<(Reset, u64), OperationError> {
     let cost = mysql::reset_cost(server).await?;
-    say_cost(session, cost.spare, cost.bytes, Some(cost.copy));
+    say_cost(session, cost.spare, cost.bytes, cost.copy);
     let report = mysql::reset(server).await?;
     tell_ended(session, report.sessions_ended);
     Ok((Reset { spare: report.spare, took: report.took }, cost.bytes))

@@ -1,32 +1,26 @@
-//! Brings production's system up, or puts right what differs: the whole of what devcluster is for, step by step.
+//! Brings production's system up, or puts right what differs: the whole of what devcluster is for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::address::{self, Tried};
-use super::before_migration::{self, Coming};
 use super::error::OperationError;
 use super::gather::{self, Desired};
 use super::ground::{self, Confirm, Due, Made};
-use super::images::{self, Provided, Provision};
+use super::images::{self, Provision};
 use super::memory::Memory;
 use super::session::{Existing, Session};
-use super::up_data::{self, Bring};
-use super::{datasets, fault, hooks, release_record, relieve, restart, synced};
-use crate::apply::pods::StaleContainer;
-use crate::apply::readiness::{Rules, readiness};
-use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
-use crate::apply::{self, ApplyOptions, Checked, Difference, Inventory, ReleaseHooks};
-use crate::cluster::address::{self as balancer, Address};
+use super::up_change::Work;
+use super::{fault, release_record, restart, up_data};
+use crate::apply::{self, ApplyOptions, Checked, Inventory};
+use crate::cluster::address as balancer;
 use crate::cluster::identity::Found;
 use crate::data::discover::Store;
 use crate::event::Event;
-use crate::image::DeliveryReport;
-use crate::manifest::{Object, ObjectId};
+use crate::manifest::Object;
 
 /// How to bring it up.
 #[derive(Clone, Copy)]
@@ -53,6 +47,8 @@ pub struct Report {
     pub unchanged: bool,
     /// How many objects stand, production's own.
     pub objects: usize,
+    /// How many images something else stands in for.
+    pub stand_ins: usize,
     /// Where the system answers.
     pub addresses: Vec<Tried>,
     /// Declared memory against real memory.
@@ -157,6 +153,7 @@ pub async fn raise(session: &Session, options: &Options<'_>) -> Result<Raised, O
         cluster: session.state.cluster().into(),
         unchanged,
         objects: desired.rendered.objects.len(),
+        stand_ins: images::stand_ins(&provided),
         addresses,
         memory,
         release,
@@ -205,267 +202,4 @@ async fn try_standing(desired: &Desired, existing: &Existing, look: &Look) -> Ve
     let services = look.checked.live.iter().filter(|(id, _)| id.kind == "Service");
     let standing = balancer::standing(services.map(|(_, live)| live));
     address::try_all(&desired.requirements, existing.record.fixed.ports, &standing, Duration::ZERO).await
-}
-
-/// A live system on its way to what is wanted.
-pub(super) struct Work<'a> {
-    pub session: &'a Session,
-    pub desired: &'a Desired,
-    pub existing: &'a Existing,
-    pub options: &'a Options<'a>,
-    pub objects: &'a [Object],
-    pub look: Look,
-    pub given: Vec<Store>,
-}
-
-impl Work<'_> {
-    /// Does what is to do and gives the load balancers' addresses; none where nothing was to do.
-    async fn change(
-        &mut self,
-        made: Made,
-        delivered: &DeliveryReport,
-        provided: &[Provided],
-    ) -> Result<Option<Vec<Address>>, OperationError> {
-        let hooks = hooks::due(&self.desired.rendered, &self.look.inventory);
-        let stands_for = images::stands_for(delivered);
-        let mut stale = restart::stale(&self.look.pods, &stands_for);
-        let synced = synced::recorded(self.session);
-        let developing = self.options.developing;
-        stale.extend(restart::left_by_dev(&self.look.pods, &stands_for, &synced, developing));
-        let data = up_data::due(self.session, self.desired, made == Made::Created)?;
-        let due = !self.look.checked.changes.is_empty() || !hooks.is_empty() || !data.is_empty();
-        let left = !stale.is_empty() || relieve::is_left(&self.look.pods);
-        let settled = made == Made::Kept && self.look.dues.is_empty() && delivered.nothing_done() && !left;
-        if settled && !due && self.unready().is_empty() {
-            return Ok(None);
-        }
-        release_record::begin(self.session)?;
-        let coming = self.coming(&hooks, &stale, !data.is_empty())?;
-        before_migration::tell(self.session, &coming);
-        for change in ground::shape_nodes(self.session, self.desired, self.existing, &self.look.dues).await? {
-            self.session.reporter.report(Event::Note(change));
-        }
-        images::mirror(self.existing, self.desired).await?;
-        fault::point("shaped");
-        if data.is_empty() {
-            self.secure(&coming).await?;
-        }
-        if due {
-            self.name();
-            restart::free_volumes(self.existing).await?;
-            let ran = if data.is_empty() { BTreeSet::new() } else { self.bring(&data, &coming).await? };
-            self.apply(&ran).await?;
-        }
-        fault::point("applied");
-        let addresses = self.assign_addresses().await?;
-        restart::run(self.session, self.existing, &stale, self.options.timeout).await?;
-        synced::forget(self.session)?;
-        self.wait().await?;
-        before_migration::done(self.session, &coming)?;
-        self.remember_images(provided)?;
-        self.settle().await?;
-        fault::point("ready");
-        Ok(Some(addresses))
-    }
-
-    /// Objects that were applied and are not ready now.
-    pub fn unready(&self) -> Vec<ObjectId> {
-        let rules = Rules { now: Timestamp::now(), wait_for_jobs: true, ..Rules::default() };
-        let live = self.look.checked.live.iter().filter(|(id, _)| !self.is_inert(id));
-        live.filter(|(_, value)| !readiness(value, &rules).is_current()).map(|(id, _)| id.clone()).collect()
-    }
-
-    /// Whether nobody in this cluster acts on an object, so that it will never say it is ready.
-    fn is_inert(&self, id: &ObjectId) -> bool {
-        let profile = &self.session.config.profile;
-        self.desired.open_schema.contains(&(id.group.clone(), id.kind.clone()))
-            || (id.kind == "Ingress" && !profile.ingress)
-            || (id.kind == "HorizontalPodAutoscaler" && !profile.metrics)
-            || (id.kind == "Service" && !profile.load_balancer)
-    }
-
-    fn name(&self) {
-        const SHOWN: usize = 5;
-        let changes = &self.look.checked.changes;
-        let names: Vec<String> = changes.iter().take(SHOWN).map(|change| change.id.to_string()).collect();
-        let more = changes.len().saturating_sub(SHOWN);
-        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-        if !changes.is_empty() {
-            self.session.reporter.report(Event::Note(format!("to apply: {}{rest}", names.join(", "))));
-        }
-    }
-
-    /// The migrations that are about to run: with data to bring all but those that stand.
-    fn coming(
-        &self,
-        hooks: &[ReleaseHooks],
-        stale: &[StaleContainer],
-        bringing: bool,
-    ) -> Result<Vec<Coming>, OperationError> {
-        let changes = before_migration::Changes {
-            objects: &self.look.checked.changes,
-            releases: hooks,
-            pods: stale
-                .iter()
-                .map(|one| (one.running.namespace.as_str(), one.running.pod.as_str()))
-                .collect(),
-            bringing,
-        };
-        before_migration::coming(self.session, self.desired, |migration| changes.run(migration))
-    }
-
-    /// Takes the snapshots that going back from migrations would need. Stores that hold files and do not stand are brought first.
-    async fn secure(&mut self, coming: &[Coming]) -> Result<(), OperationError> {
-        if !self.options.snapshot || !before_migration::may_lose(coming) {
-            return Ok(());
-        }
-        let absent = |store: &Store| {
-            self.look.checked.changes.iter().any(|change| {
-                let gone = matches!(change.what, Difference::New | Difference::Absent | Difference::Deleting);
-                gone && change.id == store.workload
-            })
-        };
-        let away: Vec<Store> = super::stores::all(self.desired).into_iter().filter(absent).collect();
-        let mut spared = Vec::new();
-        if away.iter().any(|store| before_migration::holds_files(self.session, store)) {
-            self.bringer(coming).stores().await?;
-        } else {
-            spared = away;
-        }
-        before_migration::secure(self.session, self.existing, self.desired, coming, &spared).await
-    }
-
-    fn bringer<'b>(&'b mut self, coming: &'b [Coming]) -> Bring<'b> {
-        Bring {
-            session: self.session,
-            desired: self.desired,
-            existing: self.existing,
-            objects: self.objects,
-            inventory: &mut self.look.inventory,
-            timeout: self.options.timeout,
-            coming: if self.options.snapshot { coming } else { &[] },
-        }
-    }
-
-    /// Brings data to the stores before what uses them is applied. Gives the hooks that ran for that.
-    async fn bring(
-        &mut self,
-        data: &[datasets::Wanted],
-        coming: &[Coming],
-    ) -> Result<BTreeSet<ObjectId>, OperationError> {
-        let brought = self.bringer(coming).run(data).await?;
-        self.given = brought.given;
-        Ok(brought.hooks)
-    }
-
-    /// Applies all, with the hooks that are due but for those that ran just now.
-    async fn apply(&mut self, ran: &BTreeSet<ObjectId>) -> Result<(), OperationError> {
-        let profile = &self.session.config.profile;
-        let options = ApplyOptions {
-            prune: profile.prune,
-            prune_volumes: self.options.prune_volumes,
-            recreate_immutable: profile.recreate_immutable,
-            ..ApplyOptions::default()
-        };
-        let reporter = self.session.reporter.as_ref();
-        let mut releases = hooks::releases(&self.desired.rendered);
-        for release in &mut releases {
-            release.hooks.retain(|hook| !ran.contains(&hook.object.id()));
-        }
-        apply::apply_with_hooks(
-            &self.existing.cluster,
-            self.objects,
-            &releases,
-            &options,
-            &mut self.look.inventory,
-            reporter,
-        )
-        .await?;
-        Ok(())
-    }
-
-    pub async fn assign_addresses(&self) -> Result<Vec<Address>, OperationError> {
-        if !self.session.config.profile.load_balancer || self.desired.requirements.load_balancers.is_empty() {
-            return Ok(Vec::new());
-        }
-        let Some(node) = self.existing.nodes.first() else { return Ok(Vec::new()) };
-        let cluster = self.session.state.cluster();
-        let client = &self.existing.cluster.client;
-        let services = balancer::services(cluster, client).await?;
-        Ok(balancer::assign(cluster, client, &node.node, &services).await?.0)
-    }
-
-    /// Waits until all is ready. Jobs that completed meanwhile are remembered, also where something else failed: their
-    /// TTL removes them, and they are not to run again.
-    pub async fn wait(&mut self) -> Result<(), OperationError> {
-        let started = Instant::now();
-        let targets: Vec<Target> = self
-            .objects
-            .iter()
-            .filter(|object| !self.look.inventory.has_run(object))
-            .filter_map(|object| {
-                let wanted = if self.is_inert(&object.id()) { Wanted::Present } else { Wanted::Ready };
-                Target::of(&self.existing.cluster, object, wanted)
-            })
-            .collect();
-        let step = "ready";
-        self.session
-            .reporter
-            .report(Event::Started { step: step.into(), what: "waiting for all to be ready".into() });
-        let options = WaitOptions { timeout: self.options.timeout, wait_for_jobs: true, step: step.into() };
-        let reporter = self.session.reporter.as_ref();
-        let waited = wait(&self.existing.cluster.client, &targets, &options, reporter).await;
-        let completed = match &waited {
-            Ok(waited) => &waited.completed_jobs,
-            Err(not_ready) => &not_ready.completed_jobs,
-        };
-        for id in completed {
-            if let Some(entry) = self.look.inventory.entries.get_mut(id) {
-                entry.completed = true;
-            }
-        }
-        if waited.is_err() {
-            self.look.inventory.save(&self.existing.cluster).await?;
-        }
-        waited?;
-        let what = format!("{} objects ready", targets.len());
-        self.session.reporter.report(Event::Done { step: step.into(), what, took: started.elapsed() });
-        Ok(())
-    }
-
-    /// What controllers wrote since is the state to compare the next run with.
-    pub async fn settle(&mut self) -> Result<(), OperationError> {
-        let live =
-            apply::live::read(&self.existing.cluster, self.objects, apply::client::CONCURRENCY).await?;
-        for (id, value) in &live {
-            self.look.inventory.seen(id, value);
-        }
-        self.look.inventory.save(&self.existing.cluster).await?;
-        Ok(())
-    }
-
-    fn remember_images(&self, provided: &[Provided]) -> Result<(), OperationError> {
-        let bytes: BTreeMap<&str, &crate::parity::ImageBytes> = provided
-            .iter()
-            .flat_map(|image| image.wanted.names.iter().map(|name| (name.as_str(), &image.bytes)))
-            .collect();
-        self.session.state.write("bytes.json", &serde_json::to_vec_pretty(&bytes).unwrap_or_default())?;
-        Ok(())
-    }
-
-    /// Every address, tried. Load balancers' that were `assigned` just now are given time to settle; those that stood
-    /// before are assigned again only where one does not answer, for a node that was restarted has forgotten them.
-    async fn addresses(
-        &self,
-        assigned: Option<Vec<Address>>,
-        tried: Vec<Tried>,
-    ) -> Result<Vec<Tried>, OperationError> {
-        let balanced = match assigned {
-            None if tried.iter().all(|tried| tried.answers) => return Ok(tried),
-            None => self.assign_addresses().await?,
-            Some(addresses) => addresses,
-        };
-        let ports = self.existing.record.fixed.ports;
-        Ok(address::try_all(&self.desired.requirements, ports, &balanced, address::SETTLING).await)
-    }
 }

@@ -103,6 +103,21 @@ pub struct BadImage {
     pub why: String,
 }
 
+/// The images that objects name, each with all ways it is written.
+pub fn image_references<'a>(
+    objects: impl IntoIterator<Item = &'a Object>,
+) -> BTreeMap<ImageReference, BTreeSet<&'a str>> {
+    let mut found: BTreeMap<ImageReference, BTreeSet<&str>> = BTreeMap::new();
+    for pod in objects.into_iter().filter_map(|object| object.pod_template()?.get("spec")) {
+        for named in named_images(pod) {
+            if let Ok(reference) = named.text.parse() {
+                found.entry(reference).or_default().insert(named.text);
+            }
+        }
+    }
+    found
+}
+
 /// All images of the manifests by reference, and the texts that are none.
 pub(crate) fn images(objects: &[Object]) -> (Vec<ImageNeed>, Vec<BadImage>) {
     let mut found: BTreeMap<ImageReference, ImageNeed> = BTreeMap::new();

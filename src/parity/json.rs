@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::manifest::at;
+
 /// The text at a pointer; empty where there is none.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The text at a pointer, where there is one that is not empty.
@@ -16,12 +18,12 @@ pub(crate) fn some_text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> 
 
 /// The items of the list at a pointer; none where there is no list.
 pub(crate) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The entries of the map at a pointer; none where there is no map.
 pub(crate) fn entries<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    value.pointer(pointer).and_then(Value::as_object).into_iter().flatten()
+    at(value, pointer).and_then(Value::as_object).into_iter().flatten()
 }
 
 /// The texts of the map at a pointer, such as labels.
@@ -36,10 +38,10 @@ pub(crate) fn list(value: &Value, pointer: &str) -> Vec<String> {
 
 /// The count at a pointer, where there is a number that fits.
 pub(crate) fn count(value: &Value, pointer: &str) -> Option<u32> {
-    value.pointer(pointer).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok())
+    at(value, pointer).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok())
 }
 
 /// Whether the value at a pointer is `true`.
 pub(crate) fn flag(value: &Value, pointer: &str) -> bool {
-    value.pointer(pointer).and_then(Value::as_bool).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_bool).unwrap_or_default()
 }

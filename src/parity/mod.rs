@@ -42,7 +42,7 @@ mod unmet;
 mod workload;
 
 pub use absent::Absent;
-pub use images::{BadImage, ImageNeed, ImageUse, ImageUser, PullPolicy, Speaks};
+pub use images::{BadImage, ImageNeed, ImageUse, ImageUser, PullPolicy, Speaks, image_references};
 pub use inert::{ClusterFacts, Inert, inert};
 pub use live::{PodDifference, Rule, pod_differences};
 pub use network::{FixedAddress, IngressClassNeed, IngressNeed, IngressPath, LoadBalancer};

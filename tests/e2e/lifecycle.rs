@@ -124,6 +124,7 @@ fn rebuilt_under_the_same_tag(project: &Project) {
         ids.collect::<std::collections::BTreeSet<_>>()
     };
     let before = ids(project);
+    tag_on_nodes(project, "1", "before");
     project.edit("web/version", "one", "two");
     project.succeed(&["up"]);
     let after = ids(project);
@@ -131,6 +132,37 @@ fn rebuilt_under_the_same_tag(project: &Project) {
     diffs_are_empty(project);
     let (said, _) = project.fail(&["verify"], 4);
     assert!(said.contains("is built from\n    from web/version"), "{said}");
+    // Nothing is said of a cluster where the manifests are not the lock's.
+    let (said, _) = project.fail(&["verify", "--live"], 4);
+    assert!(said.contains("the cluster was not compared") && !said.contains("the cluster is"), "{said}");
+    containers_that_run_other_bytes(project);
+}
+
+/// Gives the image a further name on every node.
+fn tag_on_nodes(project: &Project, from: &str, to: &str) {
+    let name = |tag: &str| format!("registry.example.com/small/web:{tag}");
+    for node in project.nodes() {
+        let tag = ["exec", &node, "ctr", "-n", "k8s.io", "images", "tag", "--force", &name(from), &name(to)];
+        assert!(Command::new("docker").args(tag).status().expect("docker runs").success());
+    }
+}
+
+/// Objects and names are as they are to be, and what runs is not.
+fn containers_that_run_other_bytes(project: &Project) {
+    project.succeed(&["lock"]);
+    project.succeed(&["verify", "--live"]);
+    tag_on_nodes(project, "1", "now");
+    tag_on_nodes(project, "before", "1");
+    project.kubectl(&["delete", "pods", "-n", "small", "--all", "--wait"]);
+    project.kubectl(&["rollout", "status", "-n", "small", "deployment/web", "--timeout=60s"]);
+    tag_on_nodes(project, "now", "1");
+    let (said, _) = project.fail(&["verify", "--live"], 4);
+    let wanted = "runs other bytes than registry.example.com/small/web:1 stands for";
+    assert!(said.contains(wanted) && said.contains("the cluster differs from the lock"), "{said}");
+    assert!(!said.contains("stands for other bytes on"), "{said}");
+    project.succeed(&["up"]);
+    let (said, _) = project.succeed(&["verify", "--live"]);
+    assert!(said.contains("the cluster is as in the lock"), "{said}");
 }
 
 /// The place where containerd takes images in has room for nothing: what the kernel says is the real thing.

@@ -163,7 +163,7 @@ async fn writes_during_a_dump_are_told() {
     let on_progress = move |progress: Progress<'_>| {
         // The dump waits until it was written.
         let held = went.lock().unwrap().take();
-        if let (Progress::Documents { .. }, Some(went)) = (progress, held) {
+        if let (Progress::Part { .. }, Some(went)) = (progress, held) {
             reached.send(()).unwrap();
             went.recv().unwrap();
         }

@@ -1,38 +1,13 @@
 //! Connecting to a real MariaDB server, and what its catalogue reads as.
 
-use std::io;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use devcluster::data::mysql::{Credentials, Flavour, Password, Server, schema};
-use devcluster::data::reach::{Connection, Output, Reach};
 use devcluster::data::schema::{ColumnType, Made, PartitionBy, TableName};
-use tokio::io::AsyncRead;
 
 use super::mysql_schemas::EVERYTHING;
 use super::mysql_server::{Database, Running, reach};
-
-struct Nowhere;
-
-#[async_trait]
-impl Reach for Nowhere {
-    async fn dial(&self) -> io::Result<Box<dyn Connection>> {
-        Err(io::ErrorKind::ConnectionRefused.into())
-    }
-
-    async fn run(
-        &self,
-        _: &[&str],
-        _: &[(&str, &str)],
-        _: Option<Box<dyn AsyncRead + Send + Unpin>>,
-    ) -> io::Result<Output> {
-        Err(io::ErrorKind::ConnectionRefused.into())
-    }
-
-    fn name(&self) -> &'static str {
-        "MySQL shop/nowhere"
-    }
-}
+use super::nowhere::Nowhere;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn why_there_is_no_connection_is_said() {
@@ -45,7 +20,7 @@ async fn why_there_is_no_connection_is_said() {
     let absent = Credentials { database: "shopp".into(), ..good.clone() };
     let error = Server::connect(reach(), absent).await.unwrap_err().to_string();
     assert!(error.contains("has no database `shopp`") && error.contains(&database.name), "{error}");
-    let error = Server::connect(Arc::new(Nowhere), good).await.unwrap_err().to_string();
+    let error = Server::connect(Arc::new(Nowhere("MySQL shop/nowhere")), good).await.unwrap_err().to_string();
     assert_eq!(error, "cannot reach MySQL shop/nowhere: connection refused; is it running and ready?");
     let server = database.server().await;
     assert_eq!(server.flavour(), Flavour::MariaDb);

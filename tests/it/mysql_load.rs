@@ -148,7 +148,7 @@ async fn a_load_that_ends_early_leaves_the_old_rows() {
         let on_progress = |progress: Progress<'_>| {
             let name = match progress {
                 Progress::Step(step) => step.to_owned(),
-                Progress::Table { table, .. } => table.name.clone(),
+                Progress::Part { name, .. } => name.to_owned(),
             };
             let mut seen = seen.lock().unwrap();
             if seen.insert(name) && seen.len() == end {
@@ -179,7 +179,7 @@ async fn a_load_that_ends_early_leaves_the_old_rows() {
         });
     };
     let tables = |progress: Progress<'_>| {
-        if matches!(progress, Progress::Table { .. }) {
+        if matches!(progress, Progress::Part { .. }) {
             kill(progress);
         }
     };

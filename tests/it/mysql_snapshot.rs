@@ -183,7 +183,7 @@ async fn a_restore_that_ends_early_leaves_the_database_as_it_was() {
     let first = |seen: &Mutex<BTreeSet<String>>, progress: Progress<'_>| {
         let name = match progress {
             Progress::Step(step) => step.to_owned(),
-            Progress::Table { table, .. } => table.name.clone(),
+            Progress::Part { name, .. } => name.to_owned(),
         };
         let mut seen = seen.lock().unwrap();
         seen.insert(name).then_some(seen.len())

@@ -5,27 +5,10 @@ use std::fmt::Write as _;
 
 use devcluster::data::postgres::{DumpOptions, LoadOptions, fingerprint, schema};
 
+use super::draws::Draws;
 use super::postgres_load::{seeded, shape};
 use super::postgres_server::Database;
 use super::postgres_snapshot::Kept;
-
-/// Numbers that a seed decides (Knuth's MMIX generator).
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % limit
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn pick<'p>(&mut self, of: &[&'p str]) -> &'p str {
-        of[self.below(of.len())]
-    }
-}
 
 /// A table's name and its key's columns with their types.
 type Keyed = (String, Vec<(String, &'static str)>);

@@ -3,14 +3,16 @@
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
+use crate::manifest::at;
+
 /// The text at a JSON pointer; empty where there is none.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The integer at a JSON pointer.
 pub(crate) fn int(value: &Value, pointer: &str) -> Option<i64> {
-    value.pointer(pointer).and_then(Value::as_i64)
+    at(value, pointer).and_then(Value::as_i64)
 }
 
 /// The count at a JSON pointer; zero where there is none, as controllers leave zeros out.
@@ -20,12 +22,12 @@ pub(crate) fn count(value: &Value, pointer: &str) -> i64 {
 
 /// Whether the value at a JSON pointer is `true`.
 pub(crate) fn flag(value: &Value, pointer: &str) -> bool {
-    value.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+    at(value, pointer).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The list at a JSON pointer; empty where there is none.
 pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// The time at a JSON pointer.

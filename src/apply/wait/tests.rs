@@ -1,6 +1,7 @@
 //! How a wait speaks.
 
 use super::judge::Missing;
+use super::waiting::Retry;
 use super::*;
 
 fn id(name: &str) -> ObjectId {

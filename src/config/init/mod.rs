@@ -3,6 +3,7 @@
 mod charts;
 mod dockerfiles;
 mod kustomizations;
+mod overlaps;
 mod survey;
 mod write;
 
@@ -11,6 +12,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::load::FILE_NAMES;
+use crate::words::counted;
 
 /// What was written, why, and what comes next.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -107,6 +109,10 @@ fn report(file: PathBuf, survey: &survey::Survey) -> InitReport {
         survey.kustomizations.others.iter().map(|path| format!("kustomization {path}, commented out")),
     );
     left.extend(survey.manifests.others.iter().map(|path| format!("manifests {path}, commented out")));
+    left.extend(survey.overlapping.iter().map(|one| {
+        let objects = counted(one.objects, "object");
+        format!("manifests {}, commented out: {objects} of {} again", one.path, one.with)
+    }));
     left.extend(survey.unmatched.iter().map(|path| format!("{path}: no manifest names its image")));
     left.extend(survey.broken.iter().map(|path| format!("{path} is not YAML; it was passed over")));
     let sources = survey.kustomizations.chosen.len() + survey.charts.len() + survey.manifests.chosen.len();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::charts::{chart_directories, charts};
 use super::dockerfiles;
 use super::kustomizations::{kustomizations, kustomized};
+use super::overlaps::{self, Overlap};
 use crate::config::migration::recognised;
 use crate::yaml;
 
@@ -22,6 +23,8 @@ pub(super) struct Survey {
     pub(super) charts: Vec<Chart>,
     /// Directories and files of plain manifests.
     pub(super) manifests: Choice,
+    /// Directories and files of manifests that write objects of the chosen ones again.
+    pub(super) overlapping: Vec<Overlap>,
     /// The namespace that a chosen kustomization sets.
     pub(super) namespace: Option<String>,
     /// What looks as if it migrated databases, as `migrations:` names it.
@@ -130,6 +133,7 @@ pub(super) fn survey(directory: &Path) -> Survey {
         .cloned()
         .collect();
     let (plain, plain_others) = choose(groups(&manifests, &files));
+    let (plain, overlapping) = overlaps::without(plain, &manifests, &mut reader);
     let in_kustomizations = documents.len();
     for path in manifests.iter().filter(|path| plain.iter().any(|group| path.starts_with(group))) {
         documents.extend(reader.documents(path));
@@ -154,6 +158,7 @@ pub(super) fn survey(directory: &Path) -> Survey {
         kustomizations: Choice { chosen: shown(&chosen), others: shown(&others) },
         charts,
         manifests: Choice { chosen: shown(&plain), others: shown(&plain_others) },
+        overlapping,
         namespace,
         migrations,
         builds,

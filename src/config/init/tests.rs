@@ -86,6 +86,39 @@ fn a_whole_project_is_found_and_what_is_written_loads() {
 }
 
 #[test]
+fn of_places_that_write_the_same_objects_one_is_chosen() {
+    let [a, b] = ["a", "b"].map(|name| deployment(name).replace("{name: a}", &format!("{{name: {name}}}")));
+    let both = format!("{a}---\n{b}");
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n- {}", b.trim_end().replace('\n', "\n  "));
+    let directory = project(&[
+        ("deploy/all.yaml", both.as_str()),
+        ("deploy/kubernetes/a.yaml", &a),
+        ("deploy/kubernetes/b.yaml", &b),
+        ("deploy/main.go", ""),
+        ("extras/tls/b.yaml", &list),
+        ("extras/main.go", ""),
+        ("monitoring/c.yaml", &a.replace("{name: a}", "{name: a, namespace: monitoring}")),
+    ]);
+    let root = directory.path().join("shop");
+    let survey = survey::survey(&root);
+    assert_eq!(survey.manifests.chosen, ["deploy/all.yaml", "monitoring"]);
+    let overlap = |path: &str, objects| overlaps::Overlap {
+        path: path.into(),
+        with: "deploy/all.yaml".into(),
+        objects,
+    };
+    assert_eq!(survey.overlapping, [overlap("deploy/kubernetes", 2), overlap("extras/tls", 1)]);
+    let report = init(&root, false).unwrap();
+    assert!(
+        report.left.contains(
+            &"manifests deploy/kubernetes, commented out: 2 objects of deploy/all.yaml again".into()
+        ),
+        "{report}"
+    );
+    assert_eq!(load(None, None, &root).unwrap().manifests.len(), 2);
+}
+
+#[test]
 fn an_empty_directory_gets_a_file_that_loads() {
     let directory = project(&[]);
     let root = directory.path().join("shop");
@@ -111,7 +144,10 @@ fn nothing_is_overwritten_unless_forced() {
 
 #[test]
 fn odd_names_are_quoted() {
-    let directory = project(&[("k8s: prod/12/no.yaml", &deployment("a")), ("on/x.yaml", &deployment("b"))]);
+    let directory = project(&[
+        ("k8s: prod/12/no.yaml", &deployment("a")),
+        ("on/x.yaml", &deployment("b").replace("{name: a}", "{name: b}")),
+    ]);
     let root = directory.path().join("shop");
     init(&root, false).unwrap();
     let config = load(None, None, &root).unwrap();

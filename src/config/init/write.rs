@@ -82,6 +82,12 @@ fn manifests(out: &mut String, survey: &Survey) {
     for path in &plain.others {
         line(out, format_args!("  #- files: {}", scalar(path)));
     }
+    if !survey.overlapping.is_empty() {
+        out.push_str("  # Found too; these write objects of the sources above again.\n");
+    }
+    for one in &survey.overlapping {
+        line(out, format_args!("  #- files: {}", scalar(&one.path)));
+    }
 }
 
 fn production(out: &mut String) {

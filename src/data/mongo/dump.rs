@@ -16,10 +16,10 @@ use super::masking::{Masking, Rules};
 use super::moment;
 use super::namespaces::{Collection, CollectionKind};
 use super::place;
-use super::progress::{OnProgress, Progress};
 use super::read::Reading;
 use super::streams::{Contents, FORMAT, Kept, collection_path, contents_path, unwritten};
 use crate::data::mask::LeakSearch;
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::TableName;
 use crate::data::snapshot::{SnapshotError, StreamWriter, Writer};
 
@@ -146,7 +146,7 @@ impl Job<'_> {
         };
         let reading = Reading::begin(self.server, (database, name), &definition, session).await?;
         let tell = |done: u64| {
-            (self.on_progress)(Progress::Documents { collection: &full, done, total: total.max(done) });
+            (self.on_progress)(Progress::Part { name: &full, done, total: total.max(done) });
         };
         let table = TableName::new(database, name);
         let masked = match &mut self.masking {

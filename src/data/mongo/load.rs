@@ -11,10 +11,10 @@ use super::exclusive::Exclusive;
 use super::fill::Filling;
 use super::namespaces::{Collection, CollectionKind};
 use super::place::{self, Beside, Cause, Move, Plan};
-use super::progress::{OnProgress, Progress};
 use super::rows;
 use super::shapes::Shapes;
 use crate::data::generate::{Format, Generator, TablePlan};
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::TableName;
 
 /// Rows that are made at once.
@@ -162,7 +162,7 @@ async fn fill_one(
         for document in documents {
             filling.add(document).await?;
         }
-        on_progress(Progress::Documents { collection: &full, done: filling.documents, total });
+        on_progress(Progress::Part { name: &full, done: filling.documents, total });
     }
     making.await.map_err(|_| MongoError::Stopped("making rows"))??;
     filling.send().await?;

@@ -18,7 +18,6 @@ mod moment;
 mod namespaces;
 mod paths;
 mod place;
-mod progress;
 mod read;
 mod reset;
 mod restore;
@@ -28,6 +27,8 @@ mod state;
 mod streams;
 
 pub use super::password::Password;
+pub use super::pristine::{CopyCost, ResetCost};
+pub use super::progress::{OnProgress, Progress};
 pub use connect::{Credentials, Flavour, Server};
 pub use dump::{DumpOptions, DumpReport, DumpedCollection, dump};
 pub use error::MongoError;
@@ -36,8 +37,7 @@ pub use load::{LoadReport, LoadedCollection, load};
 pub use masking::Masking;
 pub use namespaces::{Collection, CollectionKind};
 pub use paths::paths;
-pub use progress::{OnProgress, Progress};
-pub use reset::{CopyCost, ResetCost, ResetReport, keep_pristine, prepare_spare, reset, reset_cost};
+pub use reset::{ResetReport, keep_pristine, prepare_spare, reset, reset_cost};
 pub use restore::{RestoreReport, restore};
 pub use shapes::Shapes;
 

@@ -10,9 +10,9 @@ use super::connect::Server;
 use super::definition::Definition;
 use super::error::MongoError;
 use super::namespaces::CollectionKind;
-use super::progress::{OnProgress, Progress};
 use super::read::Reading;
 use crate::data::mask::{ColumnRule, Policy, TableRule};
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::schema::{Column, ColumnType, Made, Schema, Table, TableName, Unique};
 
 /// Paths of a collection, at most. More are keys that are data, as in `{ "by_email": { "a@b.c": 1 } }`.
@@ -62,7 +62,7 @@ async fn read(
         }
         done += 1;
         if done % STEP == 0 {
-            on_progress(Progress::Documents { collection: &full, done, total: total.max(done) });
+            on_progress(Progress::Part { name: &full, done, total: total.max(done) });
         }
     }
     Ok(())

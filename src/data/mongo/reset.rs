@@ -12,28 +12,9 @@ use super::exclusive::Exclusive;
 use super::fill;
 use super::namespaces::CollectionKind;
 use super::place::{self, Beside, Cause, Move, Plan};
-use super::progress::{OnProgress, Progress};
 use super::state::{Remembered, resettable};
-
-/// What a copy took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CopyCost {
-    /// Bytes of its documents.
-    pub bytes: u64,
-    /// The time it took.
-    pub took: Duration,
-}
-
-/// What a reset will take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResetCost {
-    /// Whether spare copies stand ready: then it takes as many renames as there are collections, whatever their size.
-    pub spare: bool,
-    /// Bytes of the data set.
-    pub bytes: u64,
-    /// The time that the last copy of it took: what it takes without a spare.
-    pub copy: Option<Duration>,
-}
+use crate::data::pristine::{CopyCost, ResetCost};
+use crate::data::progress::{OnProgress, Progress};
 
 /// What a reset did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,7 +223,7 @@ async fn copy(
         let total = server.count(&home, &original).await?;
         definition.create(server, &new_home, &beside, true).await?;
         let on_done = |done: u64| {
-            on_progress(Progress::Documents { collection: &full, done, total: total.max(done) });
+            on_progress(Progress::Part { name: &full, done, total: total.max(done) });
         };
         bytes += fill::copy(server, (&home, &original), (&new_home, &beside), definition, on_done).await?.1;
         if to == Beside::Spare && definition.kind == CollectionKind::Collection {

@@ -14,8 +14,8 @@ use super::exclusive::Exclusive;
 use super::fill::Filling;
 use super::namespaces::CollectionKind;
 use super::place::{self, Beside, Cause, Move, Plan};
-use super::progress::{OnProgress, Progress};
 use super::streams::{Contents, Documents, Kept, collection_path, contents_path};
+use crate::data::progress::{OnProgress, Progress};
 use crate::data::snapshot::{Catalogue, Manifest};
 
 /// What was restored.
@@ -174,7 +174,7 @@ impl Job<'_> {
             if filling.documents > told {
                 told = filling.documents;
                 let total = kept.documents;
-                (self.on_progress)(Progress::Documents { collection: &full, done: told, total });
+                (self.on_progress)(Progress::Part { name: &full, done: told, total });
             }
         }
         reading.await.map_err(|_| MongoError::Stopped("reading the snapshot"))??;

@@ -1,46 +1,9 @@
-//! Databases that stand beside a target under names of their own: what each is for is in its name, so that any process can
-//! go on.
+//! Databases that stand beside a target: made, looked for and dropped.
 
 use super::connect::Session;
 use super::error::MysqlError;
 use super::sql::{literal, quoted};
-
-/// What a database beside a target is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beside {
-    /// Its tables are being filled; a leftover is worth nothing.
-    Loading,
-    /// What becomes the template once what is being filled has taken the target's place.
-    New,
-    /// The data set as it was loaded.
-    Template,
-    /// A copy of the template whose tables are ready to take the target's tables' places.
-    Spare,
-    /// Tables that were replaced, and are dropped next.
-    Old,
-}
-
-/// Characters that a name has at most.
-const LONGEST_NAME: usize = 64;
-
-impl Beside {
-    /// `devcluster_spare_shop`, with a hash where the target's name is too long.
-    pub(super) fn name(self, target: &str) -> String {
-        let kind = match self {
-            Self::Loading => "loading",
-            Self::New => "new",
-            Self::Template => "template",
-            Self::Spare => "spare",
-            Self::Old => "old",
-        };
-        let name = format!("devcluster_{kind}_{target}");
-        if name.chars().count() <= LONGEST_NAME {
-            return name;
-        }
-        let hash: String = blake3::hash(target.as_bytes()).to_hex().chars().take(32).collect();
-        format!("devcluster_{kind}_{hash}")
-    }
-}
+pub(super) use crate::data::beside::Beside;
 
 /// Makes an empty database with the character set of another.
 pub(super) async fn create(
@@ -96,19 +59,4 @@ pub(super) async fn drop_database(session: &mut Session, name: &str) -> Result<(
     let dropped = session.run(&format!("DROP DATABASE IF EXISTS {}", quoted(name)), task).await;
     session.run("SET foreign_key_checks = 1", task).await?;
     dropped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_tell_and_fit() {
-        assert_eq!(Beside::Spare.name("shop"), "devcluster_spare_shop");
-        let long = "x".repeat(64);
-        for beside in [Beside::Loading, Beside::New, Beside::Template, Beside::Spare, Beside::Old] {
-            assert!(beside.name(&long).chars().count() <= LONGEST_NAME);
-        }
-        assert_ne!(Beside::Old.name(&long), Beside::Old.name(&"x".repeat(63)));
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::exclusive::Exclusive;
 use super::load_data::QUICK;
 use super::sql::{literal, name_list, quoted};
 use crate::data::mask::lock as locked;
+use crate::data::pristine::CopyCost;
 
 /// The table that says that a copy is whole.
 pub(super) const WHOLE: &str = "devcluster_whole";
@@ -24,15 +25,6 @@ pub(super) const WHOLE: &str = "devcluster_whole";
 const SESSIONS: usize = 2;
 /// Seconds that transactions of others are waited for.
 const LONGEST_WAIT: u32 = 30;
-
-/// What a copy took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopyCost {
-    /// Bytes of the copy.
-    pub bytes: u64,
-    /// The time it took.
-    pub took: Duration,
-}
 
 /// What is known of a whole copy.
 #[derive(Debug, Serialize, Deserialize)]

@@ -16,30 +16,11 @@ use super::error::MysqlError;
 use super::streams;
 use crate::data::mask::{LeakSearch, Masking, Treatment, came_through, lock};
 use crate::data::pieces::{drain, store, write};
-use crate::data::progress::{DumpedTable, OnProgress, Progress};
+use crate::data::progress::{OnProgress, Progress};
+use crate::data::relational::{DumpOptions, DumpedTable};
 use crate::data::schema::{Schema, TableName};
 use crate::data::snapshot::{StreamWriter, Writer};
-use crate::data::subset::{MysqlScript, Plan};
-
-/// How a database is dumped.
-#[derive(Debug, Clone)]
-pub struct DumpOptions {
-    /// What its streams' paths begin with: `mysql/shop/orders`.
-    pub prefix: String,
-    /// How rows are masked, where they are.
-    pub mask: Option<Arc<Masking>>,
-    /// Which rows are dumped, where not all are.
-    pub subset: Option<Plan>,
-    /// Sessions that read rows. A subset is read by one.
-    pub sessions: usize,
-}
-
-impl DumpOptions {
-    /// All rows as they are, read by two sessions.
-    pub fn whole(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), mask: None, subset: None, sessions: 2 }
-    }
-}
+use crate::data::subset::MysqlScript;
 
 /// What was dumped.
 #[derive(Debug)]
@@ -204,9 +185,10 @@ impl Job<'_> {
             store(from, stream, |lines| treated(&treatment, &name, lines))
         });
         let total = AtomicU64::new(reading.estimate);
+        let full = table.to_string();
         let on_rows = |done| {
             let total = total.fetch_max(done, Ordering::Relaxed).max(done);
-            (self.on_progress)(Progress::Table { table, done, total });
+            (self.on_progress)(Progress::Part { name: &full, done, total });
         };
         let read = read_rows(session, reading, to, on_rows).await;
         // Where writing failed, reading failed for that: the cause is what is told.

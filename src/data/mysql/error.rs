@@ -5,6 +5,7 @@ use std::io;
 
 use crate::data::generate::GenerateError;
 use crate::data::mask::{Leak, MaskError};
+pub(super) use crate::data::relational::Shown;
 use crate::data::schema::TableName;
 use crate::data::snapshot::SnapshotError;
 use crate::words::listed;
@@ -138,15 +139,6 @@ pub struct ServerFault {
     pub state: String,
     /// The message.
     pub message: String,
-}
-
-/// What a fault may show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
-    /// All: the rows are synthetic, or there are none.
-    All,
-    /// No values: the rows may be real.
-    NoValues,
 }
 
 /// Faults whose messages quote values and whose SQLSTATE does not tell: MySQL's manual, "Server Error Message Reference".

@@ -7,9 +7,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::try_join_all;
-use futures::{Stream, StreamExt, stream};
 
 use super::beside::{Beside, create};
 use super::columns::{Written, written};
@@ -22,13 +21,12 @@ use super::load_data::{Into, QUICK};
 use super::reshape;
 use super::sql::{full_name, quoted};
 use super::swap::{Pristine, Swap, tidy};
-use crate::data::generate::{Format, GenerateError, Generator, TablePlan};
+use crate::data::generate::{Format, Generator, TablePlan};
 use crate::data::mask::lock as locked;
 use crate::data::progress::{OnProgress, Progress};
+use crate::data::relational::LoadedTable;
 use crate::data::schema::{ForeignKey, Schema, Table, TableName};
-
-/// Bytes of rows that are made at once.
-const SLICE: u64 = 1 << 20;
+use crate::data::slices::slices;
 
 /// How rows are loaded.
 #[derive(Debug, Clone)]
@@ -56,19 +54,6 @@ pub struct LoadReport {
     /// Sessions that were ended, for their transactions held tables.
     pub sessions_ended: usize,
     /// The time it took.
-    pub took: Duration,
-}
-
-/// A table that got rows.
-#[derive(Debug)]
-pub struct LoadedTable {
-    /// The table.
-    pub table: TableName,
-    /// Its rows.
-    pub rows: u64,
-    /// Bytes of their text.
-    pub bytes: u64,
-    /// The time that loading them took.
     pub took: Duration,
 }
 
@@ -181,17 +166,19 @@ impl Loading<'_> {
         let columns = self.columns(plan, known)?;
         let (bytes, done, total) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)), plan.rows);
         let chunks = {
-            let (bytes, done) = (bytes.clone(), done.clone());
-            slices(self.generator, plan, self.options.generators)?.map(move |slice| {
-                slice.map(|(rows, chunk)| {
-                    bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                    done.fetch_add(rows, Ordering::Relaxed);
-                    chunk
+            let (bytes, done, threads) = (bytes.clone(), done.clone(), self.options.generators);
+            slices(self.generator, &plan.table, 0..total, Format::LoadData, threads, MysqlError::Stopped)?
+                .map(move |slice| {
+                    slice.map(|(rows, chunk)| {
+                        bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                        done.fetch_add(rows, Ordering::Relaxed);
+                        chunk
+                    })
                 })
-            })
         };
         let into = Into { database: loading, table: &plan.table.name, columns: &columns, shown: Shown::All };
-        let tell = |done| (self.on_progress)(Progress::Table { table: &plan.table, done, total });
+        let name = plan.table.to_string();
+        let tell = |done| (self.on_progress)(Progress::Part { name: &name, done, total });
         let mut loaded = std::pin::pin!(into.load(session, chunks));
         let mut pause = tokio::time::interval(Duration::from_millis(100));
         let rows = loop {
@@ -258,32 +245,4 @@ fn dangling(table: &TableName, key: &ForeignKey, parent: &TableName) -> String {
         on.join(" AND "),
         whole.join(" AND ")
     )
-}
-
-/// A table's rows in order, made on several threads at once, so many slices ahead as there are threads.
-fn slices(
-    generator: &Generator,
-    plan: &TablePlan,
-    threads: usize,
-) -> Result<impl Stream<Item = Result<(u64, Bytes), MysqlError>> + Send + use<>, GenerateError> {
-    let sample = plan.rows.min(64);
-    let mut out = Vec::new();
-    generator.write(&plan.table, 0..sample, Format::LoadData, &mut out)?;
-    let width = (out.len() as u64 / sample.max(1)).max(1);
-    let (step, rows) = ((SLICE / width).max(1), plan.rows);
-    let starts =
-        (0..).map(move |slice: u64| slice.saturating_mul(step)).take_while(move |start| *start < rows);
-    let (generator, table) = (generator.clone(), plan.table.clone());
-    let make = move |start: u64| {
-        let (generator, table, end) = (generator.clone(), table.clone(), rows.min(start + step));
-        async move {
-            let made = tokio::task::spawn_blocking(move || {
-                let mut out = Vec::with_capacity(usize::try_from(SLICE + SLICE / 8).unwrap_or(0));
-                generator.write(&table, start..end, Format::LoadData, &mut out)?;
-                Ok((end - start, Bytes::from(out)))
-            });
-            made.await.map_err(|_| MysqlError::Stopped("making rows"))?
-        }
-    };
-    Ok(stream::iter(starts).map(make).buffered(threads.max(1)))
 }

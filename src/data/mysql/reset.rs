@@ -5,22 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::beside::{Beside, drop_database};
 use super::connect::Server;
-use super::copies::{Copy, CopyCost, known, relations};
+use super::copies::{Copy, known, relations};
 use super::definitions::others;
 use super::error::MysqlError;
 use super::exclusive::Exclusive;
 use super::swap::{Pristine, Swap, tidy};
-
-/// What a reset will take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResetCost {
-    /// Whether a spare stands ready: then it takes about a second, whatever the size.
-    pub spare: bool,
-    /// Bytes of the data set.
-    pub bytes: u64,
-    /// The time that the last copy of it took: what it takes without a spare.
-    pub copy: Duration,
-}
+use crate::data::pristine::{CopyCost, ResetCost};
 
 /// What a reset did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +73,7 @@ pub async fn reset_cost(server: &Server) -> Result<ResetCost, MysqlError> {
     };
     let spare = known(&mut session, &Beside::Spare.name(target)).await?;
     let last = spare.as_ref().unwrap_or(&template);
-    Ok(ResetCost { spare: spare.is_some(), bytes: template.cost.bytes, copy: last.cost.took })
+    Ok(ResetCost { spare: spare.is_some(), bytes: template.cost.bytes, copy: Some(last.cost.took) })
 }
 
 /// Puts the data set back, with the views, routines, triggers and events that belong to it. Sessions stay, but for those whose

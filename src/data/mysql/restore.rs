@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::try_join_all;
-use futures::{Stream, StreamExt};
 
 use super::beside::{Beside, create};
 use super::columns::{Written, written};
@@ -22,24 +21,12 @@ use super::make::{make, remove};
 use super::sql::quoted;
 use super::streams::{self, RowStream};
 use super::swap::{Pristine, Swap, tidy};
+use crate::data::chunks::{chunks, whole};
 use crate::data::mask::lock;
 use crate::data::progress::{OnProgress, Progress};
+use crate::data::relational::RestoreOptions;
 use crate::data::schema::{Schema, TableName};
-use crate::data::snapshot::{Catalogue, Manifest, StreamPath};
-
-/// Bytes of the largest definitions that are read.
-const LARGEST_TEXT: u64 = 256 << 20;
-
-/// How a database is restored.
-#[derive(Debug, Clone)]
-pub struct RestoreOptions {
-    /// What its streams' paths begin with, as it was dumped.
-    pub prefix: String,
-    /// Sessions that load.
-    pub sessions: usize,
-    /// Whether a copy is kept for `reset`.
-    pub keep_pristine: bool,
-}
+use crate::data::snapshot::{Catalogue, Manifest};
 
 /// What was restored.
 #[derive(Debug)]
@@ -228,13 +215,15 @@ impl Restoring<'_> {
                 stream.path
             )));
         }
+        let full = table.to_string();
         // Progress is told from within a stream that outlives this borrow: what was handed on is counted, and told here.
         let done = Arc::new(AtomicU64::new(0));
         let counted = done.clone();
-        let chunks = chunks(self.catalogue, &self.manifest, &stream.path).inspect(move |chunk| {
-            let more = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-            counted.fetch_add(more, Ordering::Relaxed);
-        });
+        let chunks =
+            chunks::<MysqlError>(self.catalogue, &self.manifest, &stream.path).inspect(move |chunk| {
+                let more = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                counted.fetch_add(more, Ordering::Relaxed);
+            });
         let into = Into { database: loading, table: &stream.table, columns, shown: Shown::NoValues };
         let mut loaded = std::pin::pin!(into.load(session, chunks));
         let mut pause = tokio::time::interval(Duration::from_millis(100));
@@ -244,42 +233,16 @@ impl Restoring<'_> {
                 rows = &mut loaded => break rows?,
                 _ = pause.tick() => {
                     let done = done.load(Ordering::Relaxed);
-                    (self.on_progress)(Progress::Table { table: &table, done, total: stream.size });
+                    (self.on_progress)(Progress::Part { name: &full, done, total: stream.size });
                 }
             }
         };
-        (self.on_progress)(Progress::Table { table: &table, done: stream.size, total: stream.size });
+        (self.on_progress)(Progress::Part { name: &full, done: stream.size, total: stream.size });
         if rows != stream.rows {
             return Err(MysqlError::RowsLost { table, taken: rows, given: stream.rows });
         }
         Ok(rows)
     }
-}
-
-/// A stream's chunks, read and checked ahead on a thread that may block.
-fn chunks(
-    catalogue: &Catalogue,
-    manifest: &Arc<Manifest>,
-    path: &StreamPath,
-) -> impl Stream<Item = Result<Bytes, MysqlError>> + Send + use<> {
-    let (catalogue, manifest, path) = (catalogue.clone(), manifest.clone(), path.clone());
-    let (to, from) = tokio::sync::mpsc::channel(2);
-    tokio::task::spawn_blocking(move || {
-        let read = || {
-            let mut reader = catalogue.read(&manifest, &path)?;
-            while let Some(chunk) = reader.next_chunk()? {
-                if to.blocking_send(Ok(Bytes::from(chunk))).is_err() {
-                    break;
-                }
-            }
-            Ok(())
-        };
-        if let Err(error) = read() {
-            // Nobody listens any more where it was given up.
-            drop(to.blocking_send(Err(error)));
-        }
-    });
-    futures::stream::unfold(from, |mut from| async { from.recv().await.map(|chunk| (chunk, from)) })
 }
 
 async fn read_json<T: serde::de::DeserializeOwned>(
@@ -289,17 +252,7 @@ async fn read_json<T: serde::de::DeserializeOwned>(
     name: &str,
 ) -> Result<T, MysqlError> {
     let path = streams::path(prefix, name)?;
-    if manifest.stream(&path).is_some_and(|stream| stream.size > LARGEST_TEXT) {
-        return Err(MysqlError::Mismatch(format!(
-            "stream {path} of snapshot `{}` is larger than any definitions",
-            manifest.name
-        )));
-    }
-    let mut chunks = std::pin::pin!(chunks(catalogue, manifest, &path));
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        bytes.extend_from_slice(&chunk?);
-    }
+    let bytes = whole(catalogue, manifest, &path, MysqlError::Mismatch).await?;
     serde_json::from_slice(&bytes).map_err(|error| {
         MysqlError::Mismatch(format!(
             "stream {path} of snapshot `{}` cannot be read ({error}); create it again",

@@ -3,22 +3,22 @@
 use crate::data::schema::TableName;
 
 /// A name between backquotes.
-pub(super) fn quoted(name: &str) -> String {
+pub(in crate::data) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
 /// A table's full name.
-pub(super) fn full_name(table: &TableName) -> String {
+pub(in crate::data) fn full_name(table: &TableName) -> String {
     format!("{}.{}", quoted(&table.schema), quoted(&table.name))
 }
 
 /// A text between single quotes; backslashes escape in every session here.
-pub(super) fn literal(text: &str) -> String {
+pub(in crate::data) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''").replace('\0', "\\0"))
 }
 
 /// Names between commas.
-pub(super) fn name_list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+pub(in crate::data) fn name_list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     names.into_iter().map(quoted).collect::<Vec<_>>().join(", ")
 }
 

@@ -6,15 +6,7 @@ use super::connect::{Server, Session};
 use super::databases::{end_sessions, known, remark};
 use super::error::{During, PostgresError};
 use super::sql::quoted;
-
-/// What a copy took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CopyCost {
-    /// Bytes of the copy.
-    pub bytes: u64,
-    /// The time it took.
-    pub took: Duration,
-}
+use crate::data::pristine::CopyCost;
 
 /// Copies a database file by file and lets nobody into the copy. Sessions of the original are ended: it cannot be copied
 /// under them. Its cost is remembered with the copy.

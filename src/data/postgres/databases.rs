@@ -8,53 +8,7 @@ use super::database_settings::carry_over;
 use super::error::{During, PostgresError};
 use super::exclusive::Exclusive;
 use super::sql::{literal, quoted};
-
-/// What a database beside a target is for. Its name tells, so that any process can go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beside {
-    /// It is being filled; a leftover is worth nothing.
-    Loading,
-    /// What becomes the template once what is being filled takes the target's place.
-    New,
-    /// The data set as it was loaded, which nobody connects to.
-    Template,
-    /// A copy of the template that is ready to take the target's place.
-    Spare,
-    /// It was replaced, and is dropped next.
-    Old,
-}
-
-/// Bytes that PostgreSQL leaves of a longer name.
-const LONGEST_NAME: usize = 63;
-
-impl Beside {
-    /// `devcluster_spare_shop`, with a hash where the target's name is too long.
-    pub(super) fn name(self, target: &str) -> String {
-        let kind = match self {
-            Self::Loading => "loading",
-            Self::New => "new",
-            Self::Template => "template",
-            Self::Spare => "spare",
-            Self::Old => "old",
-        };
-        let name = format!("devcluster_{kind}_{target}");
-        if name.len() <= LONGEST_NAME {
-            return name;
-        }
-        format!(
-            "devcluster_{kind}_{}",
-            blake3::hash(target.as_bytes()).to_hex().chars().take(32).collect::<String>()
-        )
-    }
-
-    /// The name of what is replaced: the one that is dropped next may be there still.
-    fn retired(number: usize, target: &str) -> String {
-        format!(
-            "{}_{number}",
-            Self::Old.name(&blake3::hash(target.as_bytes()).to_hex().chars().take(16).collect::<String>())
-        )
-    }
-}
+pub(super) use crate::data::beside::Beside;
 
 /// What is known of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,20 +188,4 @@ async fn rename(session: &Session, from: &str, to: &str) -> Result<(), PostgresE
 pub(super) async fn remark(session: &Session, name: &str, text: &str) -> Result<(), PostgresError> {
     let statement = format!("COMMENT ON DATABASE {} IS {}", quoted(name), literal(text));
     session.batch_execute(&statement).await.during("remarking on a database")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_tell_and_fit() {
-        assert_eq!(Beside::Spare.name("shop"), "devcluster_spare_shop");
-        let long = "x".repeat(63);
-        for beside in [Beside::Loading, Beside::New, Beside::Template, Beside::Spare, Beside::Old] {
-            assert!(beside.name(&long).len() <= LONGEST_NAME);
-        }
-        assert!(Beside::retired(2, &long).len() <= LONGEST_NAME);
-        assert_ne!(Beside::Old.name(&long), Beside::Old.name(&"x".repeat(62)));
-    }
 }

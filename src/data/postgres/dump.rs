@@ -17,30 +17,10 @@ use super::fingerprint::fingerprint;
 use super::streams;
 use crate::data::mask::{LeakSearch, Masking, Treatment, came_through, lock};
 use crate::data::pieces::{drain, store, write};
-use crate::data::progress::{DumpedTable, OnProgress, Progress};
+use crate::data::progress::{OnProgress, Progress};
+use crate::data::relational::{DumpOptions, DumpedTable};
 use crate::data::schema::Schema;
 use crate::data::snapshot::{StreamWriter, Writer};
-use crate::data::subset::Plan;
-
-/// How a database is dumped.
-#[derive(Debug, Clone)]
-pub struct DumpOptions {
-    /// What its streams' paths begin with: `postgres/shop/orders`.
-    pub prefix: String,
-    /// How rows are masked, where they are.
-    pub mask: Option<Arc<Masking>>,
-    /// Which rows are taken, where not all are.
-    pub subset: Option<Plan>,
-    /// Sessions that read rows. A subset is read by one.
-    pub sessions: usize,
-}
-
-impl DumpOptions {
-    /// All rows as they are, read by two sessions.
-    pub fn whole(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), mask: None, subset: None, sessions: 2 }
-    }
-}
 
 /// What was dumped.
 #[derive(Debug)]
@@ -179,9 +159,10 @@ impl Job<'_> {
             store(from, stream, |lines| Ok::<_, PostgresError>(treatment.apply(&name, lines)?))
         });
         let total = AtomicU64::new(table.rows);
+        let full = table.name.to_string();
         let on_rows = |done| {
             let total = total.fetch_max(done, Ordering::Relaxed).max(done);
-            (self.on_progress)(Progress::Table { table: &table.name, done, total });
+            (self.on_progress)(Progress::Part { name: &full, done, total });
         };
         let read = copy_out(session, reading, self.encoding, to, on_rows).await;
         // Where writing failed, reading failed for that: the cause is what is told.

@@ -4,11 +4,11 @@ use futures::future::try_join_all;
 
 use super::catalogue::schema_in;
 use super::connect::{Server, Session};
-use super::dump::DumpOptions;
 use super::error::{During, PostgresError};
 use super::sql::{full_name, literal, name_list};
+use crate::data::relational::DumpOptions;
 use crate::data::schema::{Schema, Table};
-use crate::data::subset::Script;
+use crate::data::subset::PostgresScript;
 
 /// What reads one table's rows.
 pub(super) struct Reading<'s> {
@@ -23,7 +23,7 @@ pub(super) struct Moment {
     pub(super) schema: Schema,
     /// What rows are written in: UTF-8, or raw bytes where the database knows no encoding.
     pub(super) encoding: String,
-    script: Option<Script>,
+    script: Option<PostgresScript>,
     pub(super) notes: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ impl Moment {
     pub(super) async fn begin(server: &Server, options: &DumpOptions) -> Result<Self, PostgresError> {
         let task = "beginning the dump";
         let session = server.session().await?;
-        let script = options.subset.as_ref().map(Script::new);
+        let script = options.subset.as_ref().map(PostgresScript::new);
         if let Some(script) = &script {
             session.batch_execute(&script.prepare.join(";\n")).await.during("preparing the subset")?;
         }
@@ -93,8 +93,10 @@ impl Moment {
         }
         for round in 0.. {
             let mut added = 0;
-            for statement in script.round(round) {
-                added += self.session.execute(&statement, &[]).await.during("following references")?;
+            for step in script.round(round) {
+                let changed =
+                    self.session.execute(&step.statement, &[]).await.during("following references")?;
+                added += if step.counts { changed } else { 0 };
             }
             if added == 0 {
                 break;
@@ -117,7 +119,7 @@ impl Moment {
                 let exports = script
                     .exports
                     .iter()
-                    .filter_map(|export| Some((schema.table(&export.table)?, export.query.clone())));
+                    .filter_map(|export| Some((schema.table(&export.table)?, export.reads.clone())));
                 exports
                     .filter(|(table, _)| kept(table))
                     .map(|(table, query)| Reading { table, query: query.unwrap_or_else(|| nothing(table)) })

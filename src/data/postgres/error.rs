@@ -7,6 +7,7 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::data::generate::GenerateError;
 use crate::data::mask::{Leak, MaskError};
+pub(super) use crate::data::relational::Shown;
 use crate::data::schema::TableName;
 use crate::data::snapshot::SnapshotError;
 use crate::data::subset::SubsetFaults;
@@ -146,15 +147,6 @@ pub struct ServerFault {
     pub detail: Option<String>,
     /// What the server proposes.
     pub hint: Option<String>,
-}
-
-/// What a fault may show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
-    /// All: the rows are synthetic, or there are none.
-    All,
-    /// No values: the rows may be real.
-    NoValues,
 }
 
 impl ServerFault {

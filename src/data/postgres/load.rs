@@ -1,12 +1,10 @@
 //! Loads generated rows, all or nothing: one transaction that empties the tables, fills them by COPY and puts indexes and
 //! constraints back, so that whatever ends it early leaves the old rows.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
+use futures::StreamExt;
 
 use super::connect::{Server, Session};
 use super::copy_in::copy_in;
@@ -18,10 +16,9 @@ use super::sequences::set_sequences;
 use super::sql::{full_name, name_list};
 use crate::data::generate::{Format, GenerateError, Generator, TablePlan};
 use crate::data::progress::{OnProgress, Progress};
+use crate::data::relational::LoadedTable;
 use crate::data::schema::{Schema, Table, TableName};
-
-/// Bytes of rows that are made at once.
-const SLICE: u64 = 1 << 20;
+use crate::data::slices::slices;
 
 /// How rows are loaded.
 #[derive(Debug, Clone)]
@@ -49,19 +46,6 @@ pub struct LoadReport {
     /// Tables that were emptied, for they refer to tables that were.
     pub emptied: Vec<TableName>,
     /// The time it took.
-    pub took: Duration,
-}
-
-/// A table that got rows.
-#[derive(Debug)]
-pub struct LoadedTable {
-    /// The table.
-    pub table: TableName,
-    /// Its rows.
-    pub rows: u64,
-    /// Bytes of COPY's text.
-    pub bytes: u64,
-    /// The time that COPY took.
     pub took: Duration,
 }
 
@@ -155,7 +139,7 @@ async fn fill(
 ) -> Result<LoadedTable, PostgresError> {
     let (started, bytes, done) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
     let columns = generator.columns(&plan.table)?;
-    let (name, total) = (full_name(&plan.table), plan.rows);
+    let (name, full, total) = (full_name(&plan.table), plan.table.to_string(), plan.rows);
     let taken = if columns.is_empty() {
         let insert = format!("INSERT INTO {name} SELECT FROM pg_catalog.generate_series(1, {total})");
         session.execute(&insert, &[]).await.during_shown(format!("filling {}", plan.table))?
@@ -163,11 +147,19 @@ async fn fill(
         let freeze = if table.partitioning.is_none() { ", FREEZE" } else { "" };
         let copy =
             format!("COPY {name} ({}) FROM STDIN (FORMAT text, ENCODING 'UTF8'{freeze})", name_list(columns));
-        let chunks = slices(generator, &plan.table, 0..plan.rows, options.generators)?.inspect(|slice| {
+        let chunks = slices(
+            generator,
+            &plan.table,
+            0..plan.rows,
+            Format::Copy,
+            options.generators,
+            PostgresError::Stopped,
+        )?
+        .inspect(|slice: &Result<_, PostgresError>| {
             if let Ok((rows, chunk)) = slice {
                 bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                 let done = done.fetch_add(*rows, Ordering::Relaxed) + rows;
-                on_progress(Progress::Table { table: &plan.table, done, total });
+                on_progress(Progress::Part { name: &full, done, total });
             }
         });
         copy_in(session, &copy, Shown::All, chunks.map(|slice| slice.map(|(_, chunk)| chunk))).await?
@@ -181,35 +173,6 @@ async fn fill(
         bytes: bytes.into_inner(),
         took: started.elapsed(),
     })
-}
-
-/// Rows of a table in order, made on several threads at once, so many slices ahead as there are threads.
-pub(super) fn slices(
-    generator: &Generator,
-    table: &TableName,
-    rows: Range<u64>,
-    threads: usize,
-) -> Result<impl Stream<Item = Result<(u64, Bytes), PostgresError>> + use<>, PostgresError> {
-    let sample = (rows.end - rows.start).min(64);
-    let mut out = Vec::new();
-    generator.write(table, rows.start..rows.start + sample, Format::Copy, &mut out)?;
-    let width = (out.len() as u64 / sample.max(1)).max(1);
-    let step = (SLICE / width).max(1);
-    let starts = (0..).map(move |slice: u64| rows.start.saturating_add(slice.saturating_mul(step)));
-    let starts = starts.take_while(move |start| *start < rows.end);
-    let (generator, table) = (generator.clone(), table.clone());
-    let make = move |start: u64| {
-        let (generator, table, end) = (generator.clone(), table.clone(), rows.end.min(start + step));
-        async move {
-            let made = tokio::task::spawn_blocking(move || {
-                let mut out = Vec::with_capacity(usize::try_from(SLICE + SLICE / 8).unwrap_or(0));
-                generator.write(&table, start..end, Format::Copy, &mut out)?;
-                Ok((end - start, Bytes::from(out)))
-            });
-            made.await.map_err(|_| PostgresError::Stopped("making rows"))?
-        }
-    };
-    Ok(stream::iter(starts).map(make).buffered(threads.max(1)))
 }
 
 async fn finish(

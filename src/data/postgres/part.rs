@@ -7,11 +7,11 @@ use futures::StreamExt;
 use super::connect::{Server, Session};
 use super::copy_in::copy_in;
 use super::error::{During, PostgresError, Shown};
-use super::load::slices;
 use super::spread::open;
 use super::sql::{full_name, name_list};
-use crate::data::generate::Generator;
+use crate::data::generate::{Format, Generator};
 use crate::data::schema::TableName;
+use crate::data::slices::slices;
 
 /// The most rows of a part: what a worker that dies has to do again.
 const ROWS: u64 = 25_000;
@@ -131,7 +131,9 @@ async fn copy(session: &Session, generator: &Generator, part: &Part) -> Result<(
         format!("COPY {name} ({}) FROM STDIN (FORMAT text, ENCODING 'UTF8')", name_list(columns.into_iter()));
     let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 4);
     let mut bytes = 0;
-    let chunks = slices(generator, &part.table, part.from..part.to, threads)?.map(|slice| {
+    let slices =
+        slices(generator, &part.table, part.from..part.to, Format::Copy, threads, PostgresError::Stopped)?;
+    let chunks = slices.map(|slice| {
         slice.map(|(_, chunk): (u64, Bytes)| {
             bytes += chunk.len() as u64;
             chunk

@@ -4,21 +4,11 @@
 use std::time::{Duration, Instant};
 
 use super::connect::Server;
-use super::copies::{CopyCost, copy_database, remembered};
+use super::copies::{copy_database, remembered};
 use super::databases::{Beside, Known, Swap, check_rights, drop_database, drop_retired, known, swap, tidy};
 use super::error::PostgresError;
 use super::exclusive::Exclusive;
-
-/// What a reset will take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResetCost {
-    /// Whether a spare stands ready: then it takes about a second, whatever the size.
-    pub spare: bool,
-    /// Bytes of the data set.
-    pub bytes: u64,
-    /// The time that the last copy of it took: what it takes without a spare.
-    pub copy: Option<Duration>,
-}
+use crate::data::pristine::{CopyCost, ResetCost};
 
 /// What a reset did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::try_join_all;
-use futures::{Stream, StreamExt};
 use serde_json::Value;
 
 use super::connect::{Server, Session};
@@ -19,24 +18,12 @@ use super::exclusive::Exclusive;
 use super::restore_definitions::{Script, create_database};
 use super::sql::{full_name, name_list};
 use super::streams::{self, RowStream};
+use crate::data::chunks::{chunks, whole};
 use crate::data::mask::lock;
 use crate::data::progress::{OnProgress, Progress};
+use crate::data::relational::RestoreOptions;
 use crate::data::schema::{Schema, TableName};
-use crate::data::snapshot::{Catalogue, Manifest, StreamPath};
-
-/// Bytes of the largest definitions that are read.
-const LARGEST_TEXT: u64 = 256 << 20;
-
-/// How a database is restored.
-#[derive(Debug, Clone)]
-pub struct RestoreOptions {
-    /// What its streams' paths begin with, as it was dumped.
-    pub prefix: String,
-    /// Sessions that load.
-    pub sessions: usize,
-    /// Whether a copy is kept for `reset`.
-    pub keep_pristine: bool,
-}
+use crate::data::snapshot::{Catalogue, Manifest};
 
 /// What was restored.
 #[derive(Debug)]
@@ -219,11 +206,11 @@ impl<'r> Restoring<'r> {
             "COPY {name} ({columns}) FROM STDIN (FORMAT text, ENCODING '{}'{freeze})",
             stream.encoding
         );
-        let done = AtomicU64::new(0);
-        let chunks = chunks(self.catalogue, &self.manifest, &stream.path).inspect(|chunk| {
+        let (done, full) = (AtomicU64::new(0), stream.table.to_string());
+        let chunks = chunks::<PostgresError>(self.catalogue, &self.manifest, &stream.path).inspect(|chunk| {
             let more = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
             let done = done.fetch_add(more, Ordering::Relaxed) + more;
-            (self.on_progress)(Progress::Table { table: &stream.table, done, total: stream.size });
+            (self.on_progress)(Progress::Part { name: &full, done, total: stream.size });
         });
         let rows = if stream.columns.is_empty() {
             self.without_columns(session, stream).await?
@@ -253,32 +240,6 @@ impl<'r> Restoring<'r> {
     }
 }
 
-/// A stream's chunks, read and checked ahead on a thread that may block.
-fn chunks(
-    catalogue: &Catalogue,
-    manifest: &Arc<Manifest>,
-    path: &StreamPath,
-) -> impl Stream<Item = Result<Bytes, PostgresError>> + use<> {
-    let (catalogue, manifest, path) = (catalogue.clone(), manifest.clone(), path.clone());
-    let (to, from) = tokio::sync::mpsc::channel(2);
-    tokio::task::spawn_blocking(move || {
-        let read = || {
-            let mut reader = catalogue.read(&manifest, &path)?;
-            while let Some(chunk) = reader.next_chunk()? {
-                if to.blocking_send(Ok(Bytes::from(chunk))).is_err() {
-                    break;
-                }
-            }
-            Ok(())
-        };
-        if let Err(error) = read() {
-            // Nobody listens any more where it was given up.
-            drop(to.blocking_send(Err(error)));
-        }
-    });
-    futures::stream::unfold(from, |mut from| async { from.recv().await.map(|chunk| (chunk, from)) })
-}
-
 async fn read_text(
     catalogue: &Catalogue,
     manifest: &Arc<Manifest>,
@@ -286,17 +247,7 @@ async fn read_text(
     name: &str,
 ) -> Result<String, PostgresError> {
     let path = streams::path(prefix, name)?;
-    if manifest.stream(&path).is_some_and(|stream| stream.size > LARGEST_TEXT) {
-        return Err(PostgresError::Mismatch(format!(
-            "stream {path} of snapshot `{}` is larger than any definitions",
-            manifest.name
-        )));
-    }
-    let mut chunks = std::pin::pin!(chunks(catalogue, manifest, &path));
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        bytes.extend_from_slice(&chunk?);
-    }
+    let bytes = whole(catalogue, manifest, &path, PostgresError::Mismatch).await?;
     let wrong =
         |_| PostgresError::Mismatch(format!("stream {path} of snapshot `{}` is not text", manifest.name));
     String::from_utf8(bytes).map_err(wrong)

@@ -11,13 +11,12 @@ use futures::future::try_join_all;
 use super::connect::{Server, Session};
 use super::copy_in::copy_in;
 use super::databases::{Beside, Swap, check_rights, drop_database, drop_retired, swap, tidy};
-use super::dump::DumpOptions;
 use super::dump_definitions::{after, definitions};
 use super::dump_moment::{Moment, Reading};
 use super::dump_rows::copy_out;
 use super::error::{During, PostgresError, Shown};
 use super::exclusive::Exclusive;
-use super::load::{LoadReport, LoadedTable, relations};
+use super::load::{LoadReport, relations};
 use super::part::{self, Part};
 use super::restore_definitions::{Script, create_database};
 use super::sequences::set_sequences;
@@ -25,6 +24,7 @@ use super::sql::{full_name, name_list};
 use crate::data::generate::Generator;
 use crate::data::pieces::Piece;
 use crate::data::progress::{OnProgress, Progress};
+use crate::data::relational::{DumpOptions, LoadedTable};
 use crate::data::schema::{Schema, TableName};
 
 /// Sessions that make indexes at the end.
@@ -38,18 +38,8 @@ pub struct Spread {
     server: Server,
     held: Exclusive,
     loading: String,
-    /// In the database that is filled; none once that is to take the target's place, which no session may hold up.
-    session: Option<Session>,
-    script: Script,
-    post_data: String,
-    after: String,
-    parts: Vec<Part>,
-    /// Tables that get rows or are emptied.
-    changed: Vec<TableName>,
-    notes: Vec<String>,
+    prepared: Prepared,
     started: Instant,
-    /// Keeps others from writing rows that the new database would not have.
-    _stay: Session,
 }
 
 /// What was loaded, and what is worth knowing of it.
@@ -75,20 +65,10 @@ impl Spread {
         let started = Instant::now();
         let held = Exclusive::take(server, "load").await?;
         match prepare(server, &held, schema, generator, on_progress).await {
-            Ok(Prepared { session, script, post_data, after, parts, changed, notes, stay }) => Ok(Self {
-                server: server.clone(),
-                held,
-                loading: Beside::Loading.name(server.database()),
-                session: Some(session),
-                script,
-                post_data,
-                after,
-                parts,
-                changed,
-                notes,
-                started,
-                _stay: stay,
-            }),
+            Ok(prepared) => {
+                let loading = Beside::Loading.name(server.database());
+                Ok(Self { server: server.clone(), held, loading, prepared, started })
+            }
             Err(error) => {
                 held.release().await;
                 Err(error)
@@ -103,7 +83,7 @@ impl Spread {
 
     /// Rows in all.
     pub fn rows(&self) -> u64 {
-        self.parts.iter().map(Part::rows).sum()
+        self.prepared.parts.iter().map(Part::rows).sum()
     }
 
     /// Rows that workers have loaded so far.
@@ -118,11 +98,12 @@ impl Spread {
         match finished {
             Ok((tables, sessions_ended)) => {
                 let filled: BTreeSet<&TableName> = tables.iter().map(|table| &table.table).collect();
-                let emptied = self.changed.iter().filter(|name| !filled.contains(name)).cloned().collect();
-                self.notes.extend(self.script.notes());
+                let emptied =
+                    self.prepared.changed.iter().filter(|name| !filled.contains(name)).cloned().collect();
+                self.prepared.notes.extend(self.prepared.script.notes());
                 self.held.release().await;
                 let loaded = LoadReport { tables, emptied, took: self.started.elapsed() };
-                Ok(SpreadReport { loaded, notes: self.notes, sessions_ended })
+                Ok(SpreadReport { loaded, notes: self.prepared.notes, sessions_ended })
             }
             Err(error) => {
                 self.give_up().await;
@@ -132,12 +113,12 @@ impl Spread {
     }
 
     fn session(&self) -> Result<&Session, PostgresError> {
-        self.session.as_ref().ok_or(PostgresError::Stopped("loading"))
+        self.prepared.session.as_ref().ok_or(PostgresError::Stopped("loading"))
     }
 
     /// Leaves the target as it is.
     pub async fn give_up(self) {
-        drop(self.session);
+        drop(self.prepared.session);
         // The next run drops it where this fails.
         drop(drop_database(&self.held, &self.loading).await);
         self.held.release().await;
@@ -151,13 +132,13 @@ impl Spread {
         part::forget(self.session()?).await?;
         let more = (1..SESSIONS).map(|_| open(&self.server, &self.loading));
         let mut sessions = try_join_all(more).await?;
-        sessions.extend(self.session.take());
+        sessions.extend(self.prepared.session.take());
         let step = |step: &str| on_progress(Progress::Step(step));
-        self.script.post_data(&sessions, &self.post_data, &step).await?;
+        self.prepared.script.post_data(&sessions, &self.prepared.post_data, &step).await?;
         let Some(first) = sessions.first() else { return Err(PostgresError::Stopped("loading")) };
         on_progress(Progress::Step("setting sequences and analyzing"));
-        self.script.run(first, &self.after).await?;
-        let changed = relations(first, self.changed.iter()).await?;
+        self.prepared.script.run(first, &self.prepared.after).await?;
+        let changed = relations(first, self.prepared.changed.iter()).await?;
         set_sequences(first, &changed).await?;
         first.batch_execute("ANALYZE").await.during("analyzing")?;
         drop(sessions);
@@ -171,7 +152,7 @@ impl Spread {
     async fn account(&self) -> Result<Vec<LoadedTable>, PostgresError> {
         let done = part::done(self.session()?).await?;
         let mut tables: Vec<LoadedTable> = Vec::new();
-        for (number, part) in self.parts.iter().enumerate() {
+        for (number, part) in self.prepared.parts.iter().enumerate() {
             let found =
                 done.iter().find(|(done, ..)| *done == number).map(|(_, rows, bytes)| (*rows, *bytes));
             let (rows, bytes) = found.unwrap_or_default();
@@ -196,15 +177,19 @@ impl Spread {
     }
 }
 
+/// What is made before workers begin.
 struct Prepared {
-    session: Session,
+    /// In the database that is filled; none once that is to take the target's place, which no session may hold up.
+    session: Option<Session>,
     script: Script,
     post_data: String,
     after: String,
     parts: Vec<Part>,
+    /// Tables that get rows or are emptied.
     changed: Vec<TableName>,
     notes: Vec<String>,
-    stay: Session,
+    /// Keeps others from writing rows that the new database would not have.
+    _stay: Session,
 }
 
 async fn prepare(
@@ -231,7 +216,8 @@ async fn prepare(
     keep_rows(&moment, &session, &changed, on_progress).await?;
     part::prepare(&session).await?;
     let (notes, parts, post_data) = (moment.notes.clone(), part::all(generator), definitions.post_data);
-    Ok(Prepared { session, script, post_data, after, parts, changed, notes, stay })
+    let session = Some(session);
+    Ok(Prepared { session, script, post_data, after, parts, changed, notes, _stay: stay })
 }
 
 /// A transaction that others may read beside: what they wrote meanwhile to tables that stay would be lost.
@@ -294,7 +280,8 @@ async fn keep_table(
     );
     let (to, from) = tokio::sync::mpsc::channel(1);
     let total = reading.table.rows;
-    let tell = |done| on_progress(Progress::Table { table: name, done, total: total.max(done) });
+    let full = name.to_string();
+    let tell = |done| on_progress(Progress::Part { name: &full, done, total: total.max(done) });
     let lines = futures::stream::unfold(from, async |mut from| match from.recv().await {
         Some(Piece::Lines(lines)) => Some((Ok::<Bytes, PostgresError>(lines), from)),
         Some(Piece::End(_)) => None,

@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use super::plan::{Cap, Edge, Pick, Plan, RowKey};
-use super::postgres::below;
 use crate::data::schema::Schema;
 
 /// The rows of each table; a value is a number or null.
@@ -86,7 +85,7 @@ impl Model<'_> {
     fn picks(&self, table: usize, row: usize, pick: &Pick) -> bool {
         match pick {
             Pick::All => true,
-            Pick::Percent(share) => below(*share).is_none_or(|limit| self.rank(table, row) < limit),
+            Pick::Percent(share) => share.hashes_below().is_none_or(|limit| self.rank(table, row) < limit),
             Pick::Where(condition) => {
                 let (name, list) = condition.split_once(" in (").unwrap();
                 let wanted: Vec<i64> =

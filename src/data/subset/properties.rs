@@ -120,8 +120,8 @@ proptest! {
         for (row, _) in roots {
             prop_assert!(taken[0].contains(&row));
         }
-        let script = Script::new(&plan);
-        let exported = script.exports.iter().map(|export| export.query.is_some());
+        let script = PostgresScript::new(&plan);
+        let exported = script.exports.iter().map(|export| export.reads.is_some());
         prop_assert!(exported.eq(plan.tables.iter().map(|table| table.reached)));
     }
 }

@@ -78,6 +78,12 @@ impl Share {
         self.0
     }
 
+    /// What the hash of rows within the share lies below, in hexadecimal digits; none where that is all of them.
+    pub(super) fn hashes_below(self) -> Option<String> {
+        let limit = (u64::from(self.0) << 32) / 1_000_000;
+        (limit < 1 << 32).then(|| format!("{limit:08x}"))
+    }
+
     /// In per cent.
     pub fn per_cent(self) -> String {
         let text = format!("{}.{:04}", self.0 / 10_000, self.0 % 10_000);

@@ -84,7 +84,7 @@ impl Runner<'_> {
     /// The data that stood before the run stays, whatever becomes of the cluster.
     async fn take_down(&self) -> Option<down::Taken> {
         let session = self.session.as_ref().filter(|_| self.options.after == After::TakenDown)?;
-        match down::run(session, self.is_first).await {
+        match down::run(session, self.is_first, true).await {
             Ok(taken) => Some(taken),
             Err(error) => {
                 let error = self.redactor.text(&error.to_string());

@@ -1,11 +1,16 @@
 //! Finds the stores among production's objects, and what it takes to log in to each. Pure.
 
+mod given;
+mod known;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
 
+use self::given::variables;
+use self::known::{Known, known, listens};
 use crate::manifest::{Object, ObjectId};
 
 /// A kind of store.
@@ -112,77 +117,19 @@ impl fmt::Display for Store {
     }
 }
 
-/// What is known of a kind of store by the images that run it.
-struct Known {
-    kind: StoreKind,
-    /// Last parts of repositories.
-    images: &'static [&'static str],
-    port: u16,
-    /// Variables, the first that is set counts; then what stands where none is.
-    user: (&'static [&'static str], Option<&'static str>),
-    password: &'static [&'static str],
-    database: (&'static [&'static str], Option<&'static str>),
-}
-
-/// The official images, Bitnami's, and those made of them.
-const KNOWN: [Known; 4] = [
-    Known {
-        kind: StoreKind::Postgres,
-        images: &[
-            "postgres",
-            "postgresql",
-            "postgis",
-            "pgvector",
-            "timescaledb",
-            "timescaledb-ha",
-            "spilo-15",
-        ],
-        port: 5432,
-        user: (&["POSTGRES_USER", "POSTGRESQL_USERNAME", "POSTGRESQL_USER"], Some("postgres")),
-        password: &["POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"],
-        database: (
-            &["POSTGRES_DB", "POSTGRESQL_DATABASE", "POSTGRES_USER", "POSTGRESQL_USERNAME"],
-            Some("postgres"),
-        ),
-    },
-    Known {
-        kind: StoreKind::MySql,
-        images: &["mysql", "mariadb", "percona", "percona-server"],
-        port: 3306,
-        user: (&[], Some("root")),
-        password: &["MYSQL_ROOT_PASSWORD", "MARIADB_ROOT_PASSWORD"],
-        database: (&["MYSQL_DATABASE", "MARIADB_DATABASE"], None),
-    },
-    Known {
-        kind: StoreKind::Redis,
-        images: &["redis", "valkey", "redis-stack-server", "keydb"],
-        port: 6379,
-        user: (&[], None),
-        password: &["REDIS_PASSWORD", "VALKEY_PASSWORD", "REDISCLI_AUTH"],
-        database: (&[], None),
-    },
-    Known {
-        kind: StoreKind::Mongo,
-        images: &["mongo", "mongodb", "ferretdb"],
-        port: 27017,
-        user: (&["MONGO_INITDB_ROOT_USERNAME", "MONGODB_ROOT_USER"], None),
-        password: &["MONGO_INITDB_ROOT_PASSWORD", "MONGODB_ROOT_PASSWORD"],
-        database: (&["MONGO_INITDB_DATABASE", "MONGODB_DATABASE"], None),
-    },
-];
-
 /// The stores among `objects`, in their order: what stays up, not what Jobs run.
 pub fn stores(objects: &[Object]) -> Vec<Store> {
     let stays = |object: &&Object| !matches!(object.kind(), "Job" | "CronJob");
-    objects.iter().filter(stays).flat_map(of_workload).collect()
+    objects.iter().filter(stays).flat_map(|object| of_workload(object, objects)).collect()
 }
 
-fn of_workload(object: &Object) -> Vec<Store> {
+fn of_workload(object: &Object, objects: &[Object]) -> Vec<Store> {
     let containers = object.pod_template().and_then(|template| template.pointer("/spec/containers"));
     let containers = containers.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let of = |container: &Value| {
-        let known = known(container["image"].as_str()?)?;
-        is_server(container, known).then(|| store(object, container, known))
+        let known = known(container)?;
+        let given = || variables(container, object.namespace(), objects);
+        is_server(container, known).then(|| store(object, container, known, &given()))
     };
     containers.iter().filter_map(of).collect()
 }
@@ -190,25 +137,15 @@ fn of_workload(object: &Object) -> Vec<Store> {
 /// Whether a container runs the image's server. Many use a store's image for its client: with a command of its own it counts
 /// only where it also says that it listens.
 fn is_server(container: &Value, known: &Known) -> bool {
-    let ports = container["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let listens = ports.iter().any(|port| port["containerPort"].as_u64() == Some(known.port.into()));
-    container["command"].as_array().is_none_or(Vec::is_empty) || listens
+    container["command"].as_array().is_none_or(Vec::is_empty) || listens(container, known)
 }
 
-/// What is known of an image: by the last part of its repository.
-fn known(image: &str) -> Option<&'static Known> {
-    let name = image.split('@').next()?.rsplit('/').next()?;
-    let name = name.split(':').next()?;
-    KNOWN.iter().find(|known| known.images.contains(&name))
-}
-
-fn store(object: &Object, container: &Value, known: &Known) -> Store {
-    let variables = variables(container);
+fn store(object: &Object, container: &Value, known: &Known, variables: &BTreeMap<String, Given>) -> Store {
     let given = |names: &[&str]| names.iter().find_map(|name| variables.get(*name).cloned());
     let or = |names: &[&str], default: Option<&str>| {
         given(names).or(default.map(|text| Given::Literal(text.into())))
     };
-    let password = given(known.password).or_else(|| asked_for(container, &variables));
+    let password = given(known.password).or_else(|| asked_for(container, variables));
     // Where root's password is made up by the image, the application's own user is left.
     let own = (given(&["MYSQL_USER", "MARIADB_USER"]), given(&["MYSQL_PASSWORD", "MARIADB_PASSWORD"]));
     let (user, password) = match own {
@@ -247,37 +184,6 @@ fn port(container: &Value, known: &Known) -> u16 {
         [only] => *only,
         _ => known.port,
     }
-}
-
-/// A container's own variables. `NAME_FILE` stands for `NAME`, where that is not there.
-fn variables(container: &Value) -> BTreeMap<String, Given> {
-    let mut all = BTreeMap::new();
-    let mut files = BTreeMap::new();
-    for variable in container["env"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        let Some(name) = variable["name"].as_str() else { continue };
-        let reference = |kind: &str| {
-            let at = variable.pointer(&format!("/valueFrom/{kind}"))?;
-            Some((at["name"].as_str()?.to_owned(), at["key"].as_str()?.to_owned()))
-        };
-        let given = if let Some(text) = variable["value"].as_str() {
-            if let Some(stem) = name.strip_suffix("_FILE") {
-                files.insert(stem.to_owned(), Given::File(text.to_owned()));
-                continue;
-            }
-            Given::Literal(text.to_owned())
-        } else if let Some((name, key)) = reference("secretKeyRef") {
-            Given::Secret { name, key }
-        } else if let Some((name, key)) = reference("configMapKeyRef") {
-            Given::ConfigMap { name, key }
-        } else {
-            continue;
-        };
-        all.insert(name.to_owned(), given);
-    }
-    for (name, file) in files {
-        all.entry(name).or_insert(file);
-    }
-    all
 }
 
 #[cfg(test)]
@@ -341,5 +247,35 @@ mod tests {
         assert_eq!(orders.password, Some(Given::Secret { name: "database".into(), key: "password".into() }));
         assert_eq!((found[1].port, &found[1].password), (6379, &Some(Given::Literal("x".into()))));
         assert_eq!(found[2].password, Some(Given::File("/run/secret".into())));
+    }
+
+    #[test]
+    fn an_image_of_ones_own_is_known_by_port_and_volume_and_what_it_takes_whole() {
+        let plain = |kind: &str, name: &str, value: Value| Object {
+            value: json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "shop"},
+                (if kind == "Secret" { "stringData" } else { "data" }): value}),
+            origin: Origin { source: String::new(), file: None, line: 0 },
+        };
+        let container = |mount: &str| {
+            json!([{"name": "db", "image": "example.com/team/accounts-db:2", "ports": [{"containerPort": 5432}],
+                "volumeMounts": [{"name": "data", "mountPath": mount}],
+                "envFrom": [{"configMapRef": {"name": "accounts"}}, {"secretRef": {"name": "accounts"}, "prefix": "POSTGRES_"},
+                    {"configMapRef": {"name": "elsewhere", "optional": true}}],
+                "env": [{"name": "POSTGRES_DB", "value": "own"}]}])
+        };
+        let objects = [
+            plain("ConfigMap", "accounts", json!({"POSTGRES_USER": "admin", "POSTGRES_DB": "accounts"})),
+            plain("Secret", "accounts", json!({"PASSWORD": "never shown"})),
+            object("StatefulSet", "accounts", &container("/var/lib/postgresql/data")),
+            object("Deployment", "proxy", &container("/var/lib/postgresql-proxy")),
+        ];
+        let [store] = stores(&objects).try_into().unwrap();
+        assert_eq!((store.to_string().as_str(), store.port), ("PostgreSQL shop/accounts", 5432));
+        let key = |key: &str| ("accounts".to_owned(), key.to_owned());
+        let (name, user) = key("POSTGRES_USER");
+        assert_eq!(store.user, Some(Given::ConfigMap { name, key: user }));
+        let (name, password) = key("PASSWORD");
+        assert_eq!(store.password, Some(Given::Secret { name, key: password }));
+        assert_eq!(store.database, Some(Given::Literal("own".into())), "its own variables go before");
     }
 }
