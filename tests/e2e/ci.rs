@@ -245,7 +245,7 @@ fn shards_are_admitted_and_nobody_else(project: &Project) {
     let policies = project.kubectl(&["get", "networkpolicies", "-A", "-o", "name"]);
     assert_eq!(policies.lines().collect::<Vec<_>>(), ["networkpolicy.networking.k8s.io/own"], "{policies}");
     let image = "--image=registry.example.com/tested/tests:1";
-    let command = "wget -T 5 -qO- http://web.tested.svc/ || echo shut out";
+    let command = "timeout 5 wget -qO- http://web.tested.svc/ || echo shut out";
     let within = |namespace: &str| {
         let run = ["run", "probe", "-n", namespace, image, "--restart=Never", "--attach", "--rm", "--quiet"];
         project.kubectl(&[&run[..], &["--command", "--", "sh", "-c", command]].concat())
