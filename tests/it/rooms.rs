@@ -10,7 +10,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("process", &[]),
     ("words", &[]),
     ("yaml", &[]),
-    ("config", &["dockerignore", "yaml"]),
+    ("config", &["dockerignore", "words", "yaml"]),
     ("manifest", &["config", "event", "process", "words", "yaml"]),
     ("data", &["manifest", "words", "yaml"]),
     ("parity", &["config", "manifest", "words"]),
