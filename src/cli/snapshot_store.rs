@@ -135,17 +135,17 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (desired, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
-    let mut migrations = match args.migrate {
-        true => Some(Migrations::begin(&session, &desired, &existing, &store).await?),
-        false => None,
+    let mut migrations = if args.migrate {
+        Some(Migrations::begin(&session, &desired, &existing, &store).await?)
+    } else {
+        None
     };
     let held = snapshot_load::load(&session, &existing, &store, &args.name, migrations.is_none()).await?;
-    let migrated = match &mut migrations {
-        Some(migrations) => migrations.run().await?,
-        None => {
-            snapshot_migrate::propose(&session, &desired, &store, &args.name);
-            Vec::new()
-        }
+    let migrated = if let Some(migrations) = &mut migrations {
+        migrations.run().await?
+    } else {
+        snapshot_migrate::propose(&session, &desired, &store, &args.name);
+        Vec::new()
     };
     let parts: serde_json::Map<String, serde_json::Value> =
         held.parts.iter().map(|part| (part.name.clone(), json!(part.rows))).collect();
@@ -165,9 +165,10 @@ pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (desired, existing, store) = reach(&session, &args.store).await?;
     let _lock = session.lock()?;
-    let mut migrations = match args.migrate {
-        true => Some(Migrations::begin(&session, &desired, &existing, &store).await?),
-        false => None,
+    let mut migrations = if args.migrate {
+        Some(Migrations::begin(&session, &desired, &existing, &store).await?)
+    } else {
+        None
     };
     let report = snapshot_load::reset(&session, &existing, &store).await?;
     let migrated = match &mut migrations {

@@ -33,6 +33,7 @@ const NOTICE: Duration = Duration::from_millis(40);
 
 /// How containers are swapped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
 pub struct Style {
     /// Whether production's preStop and grace are kept; else what runs is killed.
     pub grace: bool,

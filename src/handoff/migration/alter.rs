@@ -30,7 +30,9 @@ pub fn judge(alter: &AlterTable, scope: &mut Scope) -> Vec<Judgement> {
         // All of them see the names of before. One after the other, they would not find those that are exchanged.
         let is_taken = |freed: &Name| all.iter().any(|before| before.names.gives.contains(freed));
         if next.names.frees.iter().any(is_taken) {
-            all.iter_mut().for_each(|one| one.undo = None);
+            for one in &mut all {
+                one.undo = None;
+            }
             all.push(Judgement { undo: None, ..next });
         } else {
             all.push(next);
@@ -38,7 +40,9 @@ pub fn judge(alter: &AlterTable, scope: &mut Scope) -> Vec<Judgement> {
     }
     if alter.if_exists {
         // Where there is no such table, there is nothing to undo either, and what undoes it fails.
-        all.iter_mut().for_each(|one| one.undo = None);
+        for one in &mut all {
+            one.undo = None;
+        }
     }
     all
 }
