@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder};
+use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions};
 use futures::TryStreamExt;
 use tokio_util::io::ReaderStream;
 
@@ -64,7 +64,7 @@ async fn forget_older(engine: &Engine, kept: &str) {
     let old = listed.iter().filter(|image| u64::try_from(image.created).is_ok_and(|made| made + HOUR < now));
     for tag in old.flat_map(|image| &image.repo_tags).filter(|tag| *tag != kept) {
         // What a container still runs stays.
-        let _ = engine.docker().remove_image(tag, None, None).await;
+        let _ = engine.docker().remove_image(tag, None::<RemoveImageOptions>, None).await;
     }
 }
 
