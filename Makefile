@@ -23,7 +23,7 @@ test: test-fast test-stores test-cluster
 
 test-fast: bed
 	testbed/apiserver/ensure
-	testbed/tools/ensure bindfs actionlint check-jsonschema npm-groovy-lint tekton-check
+	testbed/tools/ensure bindfs actionlint check-jsonschema npm-groovy-lint tekton-check attestation-check gitlab-ci-local
 	source $(ENV) && cargo test --lib && cargo test --test it -- $(STORES:%=--skip %)
 
 test-stores: bed

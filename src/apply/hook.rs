@@ -8,6 +8,16 @@ use serde_json::Value;
 use super::inventory::Release;
 pub use crate::manifest::{DeletePolicy, Hook, HookEvent};
 
+/// Which way releases go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Course {
+    /// To what the manifests say: charts are installed and upgraded.
+    #[default]
+    Forward,
+    /// Back to what they were: as `helm rollback` does it, by the hooks of the chart that is gone back to.
+    Back,
+}
+
 /// A release and its hooks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReleaseHooks {
@@ -30,12 +40,16 @@ impl ReleaseHooks {
     }
 
     /// The events that are due before and after the release's objects are applied; `None` where the chart stands as it was
-    /// last installed.
-    pub fn due(&self, known: Option<&Release>) -> Option<(HookEvent, HookEvent)> {
-        match known.and_then(|release| release.current.as_deref()) {
-            Some(current) if current == self.hash => None,
-            Some(_) => Some((HookEvent::PreUpgrade, HookEvent::PostUpgrade)),
-            None => Some((HookEvent::PreInstall, HookEvent::PostInstall)),
+    /// last installed, and on the way back, where nothing was begun since.
+    pub fn due(&self, known: Option<&Release>, course: Course) -> Option<(HookEvent, HookEvent)> {
+        let current = known.and_then(|release| release.current.as_deref());
+        let is_current = current == Some(self.hash.as_str());
+        match course {
+            Course::Back if is_current && known.is_some_and(Release::is_settled) => None,
+            Course::Back => Some((HookEvent::PreRollback, HookEvent::PostRollback)),
+            Course::Forward if is_current => None,
+            Course::Forward if current.is_some() => Some((HookEvent::PreUpgrade, HookEvent::PostUpgrade)),
+            Course::Forward => Some((HookEvent::PreInstall, HookEvent::PostInstall)),
         }
     }
 
@@ -43,6 +57,37 @@ impl ReleaseHooks {
     /// again.
     pub fn has_run(&self, known: Option<&Release>, event: HookEvent) -> bool {
         known.is_some_and(|release| release.events.get(event.name()) == Some(&self.hash))
+    }
+}
+
+impl Release {
+    /// Notes that an event's hooks have run to their end. What follows the event is yet to run, and once a chart goes
+    /// forward, so is all of the way back.
+    pub fn ran(&mut self, event: HookEvent, hash: &str) {
+        use HookEvent::{PostInstall, PostRollback, PostUpgrade, PreInstall, PreRollback, PreUpgrade};
+        let over: &[HookEvent] = match event {
+            PreInstall => &[PostInstall, PreRollback, PostRollback],
+            PreUpgrade => &[PostUpgrade, PreRollback, PostRollback],
+            PreRollback => &[PostRollback],
+            _ => &[],
+        };
+        for event in over {
+            self.events.remove(event.name());
+        }
+        self.events.insert(event.name().into(), hash.into());
+    }
+
+    /// Notes that a chart stands: what ran for others says nothing anymore.
+    pub fn stands(&mut self, hash: &str) {
+        self.events.retain(|_, known| known == hash);
+        self.current = Some(hash.into());
+    }
+
+    /// Whether no upgrade and no rollback was begun and left.
+    fn is_settled(&self) -> bool {
+        let ran = |event: HookEvent| self.events.get(event.name());
+        ran(HookEvent::PreUpgrade) == ran(HookEvent::PostUpgrade)
+            && ran(HookEvent::PreRollback) == ran(HookEvent::PostRollback)
     }
 }
 
@@ -145,14 +190,63 @@ mod tests {
 
     #[test]
     fn installed_once_upgraded_when_the_chart_changes() {
-        assert_eq!(release("1").due(None), Some((HookEvent::PreInstall, HookEvent::PostInstall)));
+        assert_eq!(
+            release("1").due(None, Course::Forward),
+            Some((HookEvent::PreInstall, HookEvent::PostInstall))
+        );
         let mut known = Release::default();
         known.events.insert("pre-install".into(), "1".into());
         assert!(release("1").has_run(Some(&known), HookEvent::PreInstall), "cut short after it");
-        assert_eq!(release("1").due(Some(&known)), Some((HookEvent::PreInstall, HookEvent::PostInstall)));
+        assert_eq!(
+            release("1").due(Some(&known), Course::Forward),
+            Some((HookEvent::PreInstall, HookEvent::PostInstall))
+        );
         known.current = Some("1".into());
-        assert_eq!(release("1").due(Some(&known)), None);
-        assert_eq!(release("2").due(Some(&known)), Some((HookEvent::PreUpgrade, HookEvent::PostUpgrade)));
+        assert_eq!(release("1").due(Some(&known), Course::Forward), None);
+        assert_eq!(
+            release("2").due(Some(&known), Course::Forward),
+            Some((HookEvent::PreUpgrade, HookEvent::PostUpgrade))
+        );
+    }
+
+    #[test]
+    fn the_way_back_runs_once_and_what_was_begun_is_settled_first() {
+        let back = Some((HookEvent::PreRollback, HookEvent::PostRollback));
+        let due = |hash: &str, known: &Release| release(hash).due(Some(known), Course::Back);
+        let has_run = |hash: &str, known: &Release, event| release(hash).has_run(Some(known), event);
+        let mut known = Release::default();
+        let go = |known: &mut Release, hash: &str, events: [HookEvent; 2]| {
+            for event in events {
+                known.ran(event, hash);
+            }
+            known.stands(hash);
+        };
+        let [install, upgrade, rollback] = [
+            [HookEvent::PreInstall, HookEvent::PostInstall],
+            [HookEvent::PreUpgrade, HookEvent::PostUpgrade],
+            [HookEvent::PreRollback, HookEvent::PostRollback],
+        ];
+        go(&mut known, "1", install);
+        assert_eq!(due("1", &known), None);
+        go(&mut known, "2", upgrade);
+        assert_eq!((due("2", &known), due("1", &known)), (None, back));
+        // Cut short behind its first event, it goes on with the second.
+        known.ran(HookEvent::PreRollback, "1");
+        assert!(has_run("1", &known, HookEvent::PreRollback) && due("1", &known) == back);
+        // Given up, the way to what stood is a way back, too.
+        assert_eq!(due("2", &known), back);
+        go(&mut known, "1", rollback);
+        assert_eq!(due("1", &known), None);
+        assert_eq!(release("2").due(Some(&known), Course::Forward), Some((upgrade[0], upgrade[1])));
+        // An upgrade that failed: its release is gone back to, whose hooks ran for an earlier way back.
+        known.ran(HookEvent::PreUpgrade, "2");
+        assert_eq!(due("1", &known), back);
+        assert!(!has_run("1", &known, HookEvent::PreRollback));
+        go(&mut known, "2", upgrade);
+        go(&mut known, "1", rollback);
+        go(&mut known, "2", upgrade);
+        assert!(!has_run("1", &known, HookEvent::PreRollback), "each way back is one of its own");
+        assert_eq!(due("1", &known), back);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub mod webhook;
 pub use check::{Change, Checked, Difference, check};
 pub use client::{Cluster, MANAGER, SYSTEM_NAMESPACE};
 pub use error::ApplyError;
-pub use hook::{DeletePolicy, Hook, HookEvent, ReleaseHooks};
+pub use hook::{Course, DeletePolicy, Hook, HookEvent, ReleaseHooks};
 pub use hook_run::run_hooks;
 pub use inventory::Inventory;
 pub use prune::{Kept, Pruned};
@@ -69,6 +69,8 @@ pub struct ApplyOptions {
     pub patience: Duration,
     /// How long one hook may take.
     pub hook_patience: Duration,
+    /// Which way charts go. On the way back the hooks that run after objects are the caller's to run, by [`hooks_after`].
+    pub course: Course,
 }
 
 impl Default for ApplyOptions {
@@ -81,6 +83,7 @@ impl Default for ApplyOptions {
             concurrency: client::CONCURRENCY,
             patience: Duration::from_mins(2),
             hook_patience: Duration::from_mins(5),
+            course: Course::Forward,
         }
     }
 }
@@ -130,18 +133,20 @@ pub async fn apply_with_hooks(
 
     let first = |object: &&Object| stage::position(&object.gvk().group, object.kind()) < stage::FOUNDATION;
     run.stages(objects.iter().filter(first), inventory, &mut report).await?;
-    let due: Vec<&ReleaseHooks> = releases
-        .iter()
-        .filter(|release| release.due(inventory.releases.get(&release.release)).is_some())
-        .collect();
+    let due: Vec<&ReleaseHooks> =
+        releases.iter().filter(|release| run.due(release, inventory).is_some()).collect();
     let rest = || objects.iter().filter(|object| !first(object));
     let waits = |object: &&Object| due.iter().any(|release| release.source == object.origin.source);
     run.stages(rest().filter(|object| !waits(object)), inventory, &mut report).await?;
-    for release in &due {
-        run.hooks(release, true, inventory).await?;
-        let own = rest().filter(|object| object.origin.source == release.source);
+    for of_one_source in due.chunk_by(|a, b| a.source == b.source) {
+        for release in of_one_source {
+            run.hooks(release, true, inventory).await?;
+        }
+        let own = rest().filter(|object| object.origin.source == of_one_source[0].source);
         run.stages(own, inventory, &mut report).await?;
-        run.hooks(release, false, inventory).await?;
+        for release in of_one_source.iter().filter(|_| options.course == Course::Forward) {
+            run.hooks(release, false, inventory).await?;
+        }
     }
 
     if options.prune {
@@ -151,6 +156,21 @@ pub async fn apply_with_hooks(
     }
     reporter.report(Event::Done { step: STEP.into(), what: summary(&report), took: started.elapsed() });
     Ok(report)
+}
+
+/// Runs the hooks that come after objects where an apply left them to its caller: on the way back data may come between.
+pub async fn hooks_after(
+    cluster: &Cluster,
+    releases: &[ReleaseHooks],
+    options: &ApplyOptions,
+    inventory: &mut Inventory,
+    reporter: &dyn Reporter,
+) -> Result<(), ApplyError> {
+    let run = Run { cluster, objects: &[], options, scaled: Scaled::default(), reporter };
+    for release in releases {
+        run.hooks(release, false, inventory).await?;
+    }
+    Ok(())
 }
 
 fn refuse_unknown_kinds(
@@ -196,6 +216,10 @@ impl Run<'_> {
         Ok(())
     }
 
+    fn due(&self, release: &ReleaseHooks, inventory: &Inventory) -> Option<(HookEvent, HookEvent)> {
+        release.due(inventory.releases.get(&release.release), self.options.course)
+    }
+
     /// Runs the hooks that are due before or after a release's objects, and remembers that they ran.
     async fn hooks(
         &self,
@@ -203,16 +227,14 @@ impl Run<'_> {
         before: bool,
         inventory: &mut Inventory,
     ) -> Result<(), ApplyError> {
-        let known = inventory.releases.get(&release.release);
-        let Some((pre, post)) = release.due(known) else { return Ok(()) };
+        let Some((pre, post)) = self.due(release, inventory) else { return Ok(()) };
         let event = if before { pre } else { post };
-        if !release.has_run(known, event) {
+        if !release.has_run(inventory.releases.get(&release.release), event) {
             run_hooks(self.cluster, release, event, self.options, self.reporter).await?;
+            inventory.releases.entry(release.release.clone()).or_default().ran(event, &release.hash);
         }
-        let entry = inventory.releases.entry(release.release.clone()).or_default();
-        entry.events.insert(event.name().into(), release.hash.clone());
         if !before {
-            entry.current = Some(release.hash.clone());
+            inventory.releases.entry(release.release.clone()).or_default().stands(&release.hash);
         }
         inventory.save(self.cluster).await
     }

@@ -14,10 +14,12 @@ use super::up::{Raising, confirm};
 use super::{Global, interrupted, printer};
 use crate::event::{Event, Reporter as _};
 use crate::handoff::ci::{After, Report};
+use crate::operation::attestation;
 use crate::operation::ci::{self, End, Finished, Locking, Options};
 use crate::operation::error::OperationError;
 use crate::operation::up;
 use crate::operation::verify::LockError;
+use crate::process::Command;
 use crate::words::shown;
 
 /// The profile of runs, where the command line names none.
@@ -44,6 +46,10 @@ pub struct Args {
     /// Take the cluster away at the end, as in CI
     #[arg(long, conflicts_with = "keep")]
     down: bool,
+    /// Sign the attestation with this key: PKCS#8 in PEM, ECDSA on P-256 or Ed25519. Where unset, with the one that the variable
+    /// DEVCLUSTER_SIGNING_KEY holds, if it does
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
     /// Run no further command once one has failed
     #[arg(long)]
     fail_fast: bool,
@@ -54,6 +60,8 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let profile = global.profile.clone().or_else(|| Some(PROFILE.into()));
     let global = Global { profile, ..global.clone() };
     let config = global.config()?;
+    // Before anything that takes minutes.
+    let key = attestation::signing_key(args.sign_key.as_deref()).map_err(OperationError::from)?;
     let progress = global.progress();
     let is_ci = std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
     let confirm = confirm(progress.clone(), args.raising.yes || is_ci);
@@ -70,6 +78,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
             snapshot: true,
         },
         after: if args.down || (is_ci && !args.keep) { After::TakenDown } else { After::Kept },
+        key: key.as_ref(),
         fail_fast: args.fail_fast,
         watch: &watch,
         interrupted: &ending,
@@ -112,6 +121,9 @@ fn show(global: &Global, finished: &Finished) {
         Format::Markdown => printer::data(&finished.summary),
         format => printer::value(format, &finished.report.whole()),
     }
+    // Where another configuration was named than is found from here, it has to be named again.
+    let file = global.file.as_deref().map(|file| file.canonicalize().unwrap_or_else(|_| file.to_owned()));
+    let file = file.map(|file| file.display().to_string());
     let after = match (&finished.taken, finished.report.after) {
         (Some(taken), _) if !taken.kept.is_empty() => {
             format!(
@@ -122,7 +134,9 @@ fn show(global: &Global, finished: &Finished) {
         }
         (Some(taken), _) => format!("cluster {} is gone", taken.cluster),
         (None, After::Kept) if finished.is_there => {
-            format!("kept: cluster {}; `devcluster down` takes it away", finished.report.cluster)
+            let down =
+                Command::new("devcluster").args(file.iter().flat_map(|file| ["--file", file])).arg("down");
+            format!("kept: cluster {}; `{}` takes it away", finished.report.cluster, down.argv())
         }
         (None, _) => String::new(),
     };

@@ -10,10 +10,10 @@ use crate::operation::session::Session;
 /// What `down` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Remove the volumes' data as well; it cannot be had back
+    /// Remove the volumes' data and the ledger of releases as well; they cannot be had back
     #[arg(long)]
     data: bool,
-    /// Do not ask
+    /// Do not ask; and go on where the ledger of releases cannot be read, which is lost then
     #[arg(short, long)]
     yes: bool,
 }
@@ -24,12 +24,13 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let session = Session::open(global.config()?, progress).await?;
     let claims = down::claims(&session);
     if args.data && !args.yes && !claims.is_empty() {
-        let question = format!("remove the data of {} for good?", claims.join(", "));
+        let question =
+            format!("remove the data of {} and the ledger of releases for good?", claims.join(", "));
         if !ask(&question)? {
             return Err(CliError::message(Exit::Failed, "nothing was removed"));
         }
     }
-    let taken = down::run(&session, args.data).await?;
+    let taken = down::run(&session, args.data, args.yes).await?;
     if global.is_for_machines() {
         printer::value(global.output, &taken);
         return Ok(());
@@ -45,6 +46,15 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
             taken.volumes.display(),
             taken.kept.join(", ")
         ));
+    }
+    if let Some(ledger) = &taken.ledger {
+        printer::talk(&format!(
+            "kept in {}: the ledger of releases (`devcluster up` puts it back, `devcluster down --data` removes it)",
+            ledger.display()
+        ));
+    }
+    if taken.ledger_removed {
+        printer::talk("removed: the ledger of releases");
     }
     if !taken.removed.is_empty() {
         printer::talk(&format!("removed: the data of {}", taken.removed.join(", ")));

@@ -58,6 +58,7 @@ fn exit(error: &OperationError) -> Exit {
         | OperationError::Lock(LockError::Absent { .. } | LockError::Faults { .. })
         | OperationError::Ci(CiError::NotOurs { .. } | CiError::Busy { .. } | CiError::Image { .. })
         | OperationError::Generate(_)
+        | OperationError::Attestation(_)
         | OperationError::Release(
             ReleaseError::None | ReleaseError::Unknown { .. } | ReleaseError::Note { .. },
         )

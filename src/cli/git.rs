@@ -3,10 +3,13 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
+use super::down::ask;
 use super::exit::{CliError, Exit};
 use super::{Global, printer};
+use crate::event::SharedReporter;
 use crate::operation::error::OperationError;
 use crate::operation::git_receive::{self, Tested};
+use crate::operation::git_remove;
 use crate::operation::git_serve::{self, Check};
 use crate::operation::handoff_error::HandoffError;
 use crate::words::shown;
@@ -19,6 +22,12 @@ pub enum Verb {
         /// What a push runs
         #[arg(long, value_enum, default_value_t, value_name = "VERB")]
         check: CheckName,
+        /// Take the remote away: its repository, its check-out with results, and the cluster of its pushes with its data
+        #[arg(long, conflicts_with = "check")]
+        remove: bool,
+        /// Do not ask
+        #[arg(short, long, requires = "remove")]
+        yes: bool,
     },
     /// Test what is pushed: called by git
     #[command(hide = true)]
@@ -41,7 +50,8 @@ pub enum CheckName {
 /// Runs it.
 pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
     match verb {
-        Verb::Serve { check } => serve(global, check).await,
+        Verb::Serve { remove: true, yes, .. } => remove(global, yes).await,
+        Verb::Serve { check, .. } => serve(global, check).await,
         Verb::Receive { home } => receive(global, home).await,
     }
 }
@@ -64,21 +74,63 @@ async fn serve(global: &Global, check: CheckName) -> Result<(), CliError> {
     Ok(())
 }
 
+async fn remove(global: &Global, yes: bool) -> Result<(), CliError> {
+    let config = global.config()?;
+    let Some(standing) = git_remove::find(&config)? else {
+        return Err(CliError::message(
+            Exit::Usage,
+            "there is no remote of `devcluster git serve` for this project",
+        ));
+    };
+    let with = match standing.clusters.as_slice() {
+        [] => String::new(),
+        clusters => format!(", and with their data {}", clusters.join(", ")),
+    };
+    let question = format!("remove {} with its check-out and results{with}?", standing.url);
+    if !yes && !ask(&question)? {
+        return Err(CliError::message(Exit::Failed, "nothing was removed"));
+    }
+    let reporter: SharedReporter = global.progress();
+    let removed = git_remove::run(&config, standing, &reporter).await?;
+    if global.is_for_machines() {
+        printer::value(global.output, &removed);
+        return Ok(());
+    }
+    printer::talk(&format!("removed: {}, its check-out and results", removed.url));
+    for cluster in &removed.clusters {
+        printer::talk(&format!("removed: cluster {cluster} and its data"));
+    }
+    for command in &removed.commands {
+        printer::talk(&format!("this repository still has it as a remote; take it out with\n  {command}"));
+    }
+    Ok(())
+}
+
 async fn receive(global: &Global, home: PathBuf) -> Result<(), CliError> {
     let mut updates = String::new();
     std::io::stdin()
         .read_to_string(&mut updates)
         .map_err(|error| CliError::message(Exit::Failed, format!("git's list of refs: {error}")))?;
-    let tested = match git_receive::run(&home, &updates, global.progress().as_ref()).await {
-        Ok(tested) => tested,
+    let received = match git_receive::run(&home, &updates, global.progress().as_ref()).await {
+        Ok(received) => received,
         // Nobody reads it, and a full pipe would hold us here.
         Err(HandoffError::Left) => return Err(CliError::told(Exit::Failed)),
         Err(error) => return Err(OperationError::from(error).into()),
     };
-    for one in &tested {
+    for one in &received.tested {
         printer::talk(&told(one));
     }
-    if tested.iter().all(|one| one.code == Some(0)) { Ok(()) } else { Err(CliError::told(Exit::Failed)) }
+    if let Some(project) = &received.project {
+        printer::talk(&format!(
+            "the cluster of pushes stays for the next one; `devcluster git serve --remove` in {} takes it and this remote away",
+            shown(project)
+        ));
+    }
+    if received.tested.iter().all(|one| one.code == Some(0)) {
+        Ok(())
+    } else {
+        Err(CliError::told(Exit::Failed))
+    }
 }
 
 fn told(tested: &Tested) -> String {

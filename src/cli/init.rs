@@ -23,6 +23,10 @@ pub struct Args {
     /// Write a pipeline for this system, too; a devcluster.yaml that is there stays
     #[arg(long, value_enum, value_name = "SYSTEM")]
     ci: Option<Ci>,
+    /// How the pipeline installs devcluster, as one line of shell in place of `cargo install`: it leaves the program at
+    /// "$tools/bin/devcluster", which is kept between runs, or on the PATH
+    #[arg(long, value_name = "COMMAND", requires = "ci")]
+    install: Option<String>,
 }
 
 /// A system that runs pipelines.
@@ -57,7 +61,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         written.project = Some(init(&args.directory, args.force).map_err(usage)?);
     }
     if let Some(ci) = args.ci {
-        written.pipeline = write_pipeline(global, &args.directory, ci, args.force).await?;
+        written.pipeline = write_pipeline(global, &args.directory, (ci, args.install), args.force).await?;
     }
     if global.is_for_machines() {
         printer::value(global.output, &written);
@@ -75,7 +79,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
 async fn write_pipeline(
     global: &Global,
     directory: &Path,
-    ci: Ci,
+    (ci, install): (Ci, Option<String>),
     force: bool,
 ) -> Result<Vec<PathBuf>, CliError> {
     let system = match ci {
@@ -89,5 +93,5 @@ async fn write_pipeline(
     if config.environments.is_empty() {
         printer::talk("`environments` of devcluster.yaml is empty: the pipeline tests, and promotes nothing");
     }
-    Ok(pipeline::write(&config, system, force).await.map_err(OperationError::from)?)
+    Ok(pipeline::write(&config, system, install, force).await.map_err(OperationError::from)?)
 }

@@ -109,7 +109,7 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
 }
 
 async fn list(global: &Global, session: &Session) -> Result<(), CliError> {
-    let ledger = release_view::ledger(session).await?;
+    let (ledger, gone) = release_view::list(session).await?;
     let releases: Vec<_> = ledger
         .releases()
         .map(|record| {
@@ -117,13 +117,14 @@ async fn list(global: &Global, session: &Session) -> Result<(), CliError> {
                 "number": record.number, "at": record.at, "by": record.by, "made": record.made, "lock": record.lock,
                 "tree": record.tree, "commit": record.commit, "notes": ledger.notes(record.number),
                 "objects": record.content.objects.len(), "images": record.content.images.len(),
+                "imagesGone": gone.get(&record.number).cloned().unwrap_or_default(),
             })
         })
         .collect();
     let faults: Vec<_> = ledger.faults.values().collect();
     let current = ledger.current().map(|record| record.number);
     show(global, &json!({"current": current, "releases": releases, "faults": faults}), || {
-        text::list(&ledger)
+        text::list(&ledger, &gone)
     });
     for fault in &faults {
         printer::talk(&format!(
@@ -144,7 +145,7 @@ fn said(reverted: &Reverted) -> String {
         (diff.changed.len(), "object", "changed back"),
         (diff.came.len(), "object", "came back"),
         (diff.went.len(), "object", "gone"),
-        (diff.images.len(), "image", "with their bytes of then"),
+        (diff.images.len(), "image", "as of then"),
     ];
     let parts: Vec<String> = parts
         .iter()

@@ -14,6 +14,7 @@ use crate::operation::hooks;
 use crate::operation::memory::Pressure;
 use crate::operation::session::Session;
 use crate::operation::up::{self, Options, Report};
+use crate::words::counted;
 
 /// What every verb takes that brings the system up.
 #[derive(Debug, clap::Args)]
@@ -101,6 +102,11 @@ fn text(report: &Report) -> String {
     } else {
         format!("up: {} objects as production wrote them ({took})\n", report.objects)
     };
+    if report.stand_ins > 0 {
+        let images = counted(report.stand_ins, "image");
+        let stand = if report.stand_ins == 1 { "is a stand-in" } else { "are stand-ins" };
+        let _ = writeln!(text, "  {images} {stand}, not production's: `devcluster parity` names them");
+    }
     let width = report.addresses.iter().map(|tried| tried.address.len()).max().unwrap_or(0);
     for tried in &report.addresses {
         let mark = if tried.answers { "answers" } else { "DOES NOT ANSWER" };

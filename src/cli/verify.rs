@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use super::exit::{CliError, Exit};
 use super::{Global, printer};
 use crate::apply::diff::render;
-use crate::handoff::ci::{self, Attested};
+use crate::handoff::ci::{self, Attested, Signature};
 use crate::handoff::{Comparison, to_text};
+use crate::operation::attestation::{self, AttestationError};
 use crate::operation::error::OperationError;
 use crate::operation::session::Session;
 use crate::operation::verify;
@@ -22,10 +23,12 @@ pub struct Args {
     /// Hold the running cluster against it as well, where the manifests agree with it
     #[arg(long)]
     live: bool,
-    /// A statement of `devcluster ci` (attestation.json), which must be about this lock and say that all passed. Who wrote it
-    /// is not checked: that is for whoever signs it
+    /// A statement of `devcluster ci` (attestation.json), signed or not, which must be about this lock and say that all passed
     #[arg(long, value_name = "FILE")]
     attestation: Option<PathBuf>,
+    /// A public key in PEM that must have signed the statement; several where any of them may
+    #[arg(long, value_name = "PUBLIC.pem", requires = "attestation")]
+    key: Vec<PathBuf>,
 }
 
 /// What `verify` found, with the cluster and a statement where these were asked about.
@@ -60,7 +63,10 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
     let known = verify::read(&config, args.lock.as_deref()).map_err(OperationError::from)?;
     let mut comparison = verify::run(&config, &known, global.progress().as_ref()).await?;
-    let attestation = args.attestation.as_deref().map(|file| said(file, &comparison.root)).transpose()?;
+    let attestation = match &args.attestation {
+        Some(file) => Some(said(file, &comparison.root, &args.key).map_err(OperationError::from)?),
+        None => None,
+    };
     let live = if args.live && comparison.differs() {
         // A lock has hashes of objects alone: only what is rendered could be held against the cluster.
         let why = "the cluster was not compared: what is rendered is not what the lock is of";
@@ -100,11 +106,9 @@ fn show_live(live: &LiveComparison) {
     }
 }
 
-fn said(file: &Path, root: &str) -> Result<Said, CliError> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        CliError::message(Exit::Usage, format!("{} cannot be read: {error}", shown(file)))
-    })?;
-    Ok(match ci::check(&text, root) {
+fn said(file: &Path, root: &str, keys: &[PathBuf]) -> Result<Said, AttestationError> {
+    let keys = attestation::public_keys(keys)?;
+    Ok(match ci::check(&attestation::read(file)?, root, &keys) {
         Ok(attested) => Said::Holds(attested),
         Err(refusal) => Said::Refused(format!("{} {refusal}", shown(file))),
     })
@@ -113,11 +117,20 @@ fn said(file: &Path, root: &str) -> Result<Said, CliError> {
 fn show(said: &Said) {
     printer::data(&match said {
         Said::Holds(attested) => format!(
-            "tested: {} passed with profile {}, {}",
+            "tested: {} passed with profile {}, {}\n{}",
             counted(attested.steps, "step"),
             attested.profile,
-            attested.finished_on
+            attested.finished_on,
+            signature(&attested.signature)
         ),
         Said::Refused(refusal) => refusal.clone(),
     });
+}
+
+fn signature(signature: &Signature) -> String {
+    match signature {
+        Signature::None => "not signed".into(),
+        Signature::NotChecked => "signature not checked: --key PUBLIC.pem says whose it is to be".into(),
+        Signature::Valid { signed_by } => format!("signed by {signed_by}"),
+    }
 }

@@ -134,6 +134,43 @@ impl State {
         data.join("git").join(&self.cluster)
     }
 
+    /// The file of the ledger of releases while there is no cluster to hold it. It outlives clusters, as volumes do.
+    pub fn ledger(&self) -> PathBuf {
+        let data = self.volumes.ancestors().nth(2).unwrap_or(&self.volumes);
+        data.join("ledgers").join(format!("{}.json", self.cluster))
+    }
+
+    /// Writes that file, whole or not at all, readable by the user alone: Secrets' values are in it.
+    pub fn write_ledger(&self, bytes: &[u8]) -> Result<(), StateError> {
+        let path = self.ledger();
+        let directory = path.parent().unwrap_or(&self.volumes);
+        make_private(directory)?;
+        let attempt = || -> io::Result<()> {
+            let mut file = tempfile::NamedTempFile::new_in(directory)?;
+            file.write_all(bytes)?;
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        attempt().map_err(|source| StateError::Io { what: "write", path: path.clone(), source })
+    }
+
+    /// Removes that file; false where there is none.
+    pub fn forget_ledger(&self) -> Result<bool, StateError> {
+        let path = self.ledger();
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(StateError::Io { what: "remove", path, source }),
+        }
+    }
+
+    /// The directory of what runs of commands note for the next run. It outlives clusters, as what a killed run leaves does.
+    pub fn runs(&self) -> PathBuf {
+        let data = self.volumes.ancestors().nth(2).unwrap_or(&self.volumes);
+        data.join("runs").join(&self.cluster)
+    }
+
     /// devcluster's own kubeconfig for the cluster.
     pub fn kubeconfig(&self) -> PathBuf {
         self.directory.join("kubeconfig")

@@ -346,6 +346,11 @@ static ENVIRONMENT: Record = Record {
             Shape::Bool,
             "Whether it is production: a lock gets there only when its approval is recorded.",
         ),
+        optional(
+            "keys",
+            Shape::List(&Shape::Text(&PATH)),
+            "Files of public keys in PEM (ECDSA on P-256 or Ed25519): a lock gets there only when its approval is recorded, on an attestation that one of them signed.",
+        ),
     ],
 };
 

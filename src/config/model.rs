@@ -54,6 +54,15 @@ pub struct Environment {
     pub branch: String,
     /// Whether a lock gets there only when its approval is recorded.
     pub production: bool,
+    /// The files of public keys of which one must have signed the attestation that an approval rests on.
+    pub keys: Vec<PathBuf>,
+}
+
+impl Environment {
+    /// Whether a lock gets there only with an approval.
+    pub fn takes_approval(&self) -> bool {
+        self.production || !self.keys.is_empty()
+    }
 }
 
 /// Which cluster, and what it is made of.

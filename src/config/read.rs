@@ -79,7 +79,8 @@ impl<'a> Reader<'a> {
             }
             let production =
                 matches!(node.get("production").map(|node| &node.value), Some(SpannedValue::Bool(true)));
-            environments.push(Environment { name, branch, production });
+            let keys = items(node, "keys").iter().filter_map(|key| self.paths.file(key)).collect();
+            environments.push(Environment { name, branch, production, keys });
         }
         environments
     }

@@ -20,6 +20,7 @@ use crate::config::model::Build;
 use crate::dockerignore::Ignore;
 use crate::event::{Event, SharedReporter};
 use crate::process::Command;
+use crate::words::shown;
 
 /// Builds that run at the same time: BuildKit runs a build's own stages side by side already.
 const SIDE_BY_SIDE: usize = 2;
@@ -113,21 +114,21 @@ impl Workshop {
                 .report(Event::Skipped { step, why: "built already, nothing it depends on changed".into() });
             return Ok(done(known.id, true));
         }
-        self.reporter.report(Event::Started {
-            step: step.clone(),
-            what: format!("building {} from {}", job.name, job.build.context.display()),
-        });
+        let context = &job.build.context;
+        let context = match context.strip_prefix(&self.directory) {
+            Ok(here) if here.as_os_str().is_empty() => Path::new("."),
+            Ok(below) => below,
+            Err(_) => context,
+        };
+        self.reporter
+            .report(Event::Started { step: step.clone(), what: format!("building from {}", shown(context)) });
         self.run(job, &reference, &step).await?;
         let built = inspect::find(&self.engine, &reference).await?.ok_or_else(|| ImageError::Build {
             image: job.name.into(),
             dockerfile: job.build.dockerfile.clone(),
             output: format!("the build succeeded, but left no image {reference} in the engine"),
         })?;
-        self.reporter.report(Event::Done {
-            step,
-            what: format!("built {}", job.name),
-            took: started.elapsed(),
-        });
+        self.reporter.report(Event::Done { step, what: "built".into(), took: started.elapsed() });
         Ok(done(built.id, false))
     }
 

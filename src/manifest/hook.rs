@@ -72,6 +72,17 @@ pub enum DeletePolicy {
     HookFailed,
 }
 
+impl DeletePolicy {
+    /// Helm's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BeforeHookCreation => "before-hook-creation",
+            Self::HookSucceeded => "hook-succeeded",
+            Self::HookFailed => "hook-failed",
+        }
+    }
+}
+
 /// One hook of a chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hook {

@@ -1,14 +1,16 @@
-//! Takes a cluster away. Its volumes stay on the host unless their removal is asked for.
+//! Takes a cluster away. Its volumes and its ledger of releases stay on the host unless their removal is asked for.
 
 use std::path::PathBuf;
 
 use futures::future::try_join_all;
 
 use super::error::OperationError;
+use super::release_carry;
 use super::session::Session;
 use crate::cluster::ProvidedNode;
 use crate::cluster::identity::Found;
 use crate::cluster::provider::VOLUMES_ON_NODE;
+use crate::event::Event;
 
 /// Ends all containers of a node that is to go, for good: a directory that is written to cannot be removed.
 const STOP: &str = "systemctl stop kubelet
@@ -32,15 +34,34 @@ pub struct Taken {
     pub removed: Vec<String>,
     /// Where the data is.
     pub volumes: PathBuf,
+    /// Where the ledger of releases stays; none where there was none or it was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<PathBuf>,
+    /// Whether a ledger was removed.
+    pub ledger_removed: bool,
 }
 
-/// Takes the cluster away, and with `data` its volumes' contents too.
-pub async fn run(session: &Session, data: bool) -> Result<Taken, OperationError> {
+/// Takes the cluster away, and with `data` its volumes' contents and its ledger too. Where the ledger is to stay and cannot
+/// be read, that is an error, unless it may be lost.
+pub async fn run(session: &Session, data: bool, may_lose_ledger: bool) -> Result<Taken, OperationError> {
     let _lock = session.lock()?;
     let name = session.state.cluster().to_owned();
     let found = session.find().await?;
     let existed = !matches!(found, Found::Absent);
     let claims = claims(session);
+    let mut has_ledger = release_carry::is_kept(session);
+    if let Found::Ours(record, nodes) = &found {
+        let taken = if data { Ok(true) } else { release_carry::take(session, record, nodes).await };
+        has_ledger = match taken {
+            Ok(has_ledger) => has_ledger,
+            Err(reason) if may_lose_ledger => {
+                let text = format!("the ledger of releases is lost with the cluster: {reason}");
+                session.reporter.report(Event::Warning(text));
+                false
+            }
+            Err(reason) => return Err(OperationError::LedgerUnread { cluster: name, reason }),
+        };
+    }
     if data && let Found::Ours(_, nodes) = &found {
         // Files of the volumes belong to the users that Pods run as; a node may remove them, the host's user may not.
         let running: Vec<&ProvidedNode> = nodes.iter().filter(|node| node.running).collect();
@@ -61,10 +82,13 @@ pub async fn run(session: &Session, data: bool) -> Result<Taken, OperationError>
             }
             _ => {}
         }
+        session.state.forget_ledger()?;
     }
     session.state.forget()?;
     let (kept, removed) = if data { (Vec::new(), claims) } else { (claims, Vec::new()) };
-    Ok(Taken { cluster: name, existed, kept, removed, volumes: session.state.volumes().to_owned() })
+    let volumes = session.state.volumes().to_owned();
+    let ledger = (has_ledger && !data).then(|| session.state.ledger());
+    Ok(Taken { cluster: name, existed, kept, removed, volumes, ledger, ledger_removed: has_ledger && data })
 }
 
 /// The claims that have data on this machine.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::attestation::AttestationError;
 use super::ci::CiError;
 use super::handoff_error::HandoffError;
 use super::verify::LockError;
@@ -85,6 +86,26 @@ pub enum OperationError {
     /// Kinds that nobody serves, where the profile says to refuse.
     #[error("the cluster does not serve {}:{}\n  set `missingCrds: open-schema` or `skip` in the profile, or add the CRDs to `manifests`", counted(.0.len(), "kind"), listed(.0))]
     MissingKinds(Vec<String>),
+    /// The file of a ledger that waits for its cluster is not what was written.
+    #[error(
+        "{path} holds no ledger of releases ({reason}): move it away, and `devcluster up` begins a new one"
+    )]
+    Ledger {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The ledger of a cluster that is to go cannot be read.
+    #[error(
+        "the ledger of releases cannot be taken out of cluster {cluster}, and nothing was taken away: {reason}\n  `devcluster up` brings the cluster up again; `devcluster down --yes` takes it away without its ledger"
+    )]
+    LedgerUnread {
+        /// The cluster.
+        cluster: String,
+        /// Why.
+        reason: String,
+    },
     /// A volume's data.
     #[error("cannot change {path}: {source}; it may belong to a Pod's user: remove it as root")]
     Data {
@@ -331,6 +352,9 @@ pub enum OperationError {
     /// A run of `devcluster ci`.
     #[error(transparent)]
     Ci(#[from] CiError),
+    /// An attestation, or a key of one, that cannot be read.
+    #[error(transparent)]
+    Attestation(#[from] AttestationError),
     /// A lock that cannot be handed on.
     #[error(transparent)]
     Handoff(#[from] HandoffError),

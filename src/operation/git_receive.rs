@@ -13,7 +13,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tokio::process::Child;
 
 use super::git::{Git, SURROUNDING};
-use super::git_serve::{CHECK_KEY, Check, FILE_KEY, REPOSITORY};
+use super::git_clusters as clusters;
+use super::git_serve::{CHECK_KEY, Check, FILE_KEY, PROJECT_KEY, REPOSITORY};
 use super::handoff_error::HandoffError;
 use super::pusher::Pusher;
 use crate::event::{Event, Reporter};
@@ -39,27 +40,39 @@ pub struct Tested {
     pub results: Option<PathBuf>,
 }
 
+/// What came of a push.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Received {
+    /// The commits that were tested.
+    pub tested: Vec<Tested>,
+    /// The project that the remote was made in, where it is known and a cluster may stand for the next push.
+    pub project: Option<PathBuf>,
+}
+
 /// Tests what a push would change, as git tells a pre-receive hook: `OLD NEW REF` lines. Ends with the first that fails.
-pub async fn run(home: &Path, updates: &str, reporter: &dyn Reporter) -> Result<Vec<Tested>, HandoffError> {
+pub async fn run(home: &Path, updates: &str, reporter: &dyn Reporter) -> Result<Received, HandoffError> {
     let git = Git::at(&home.join(REPOSITORY));
     let commits = commits(&git, updates).await?;
     if commits.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Received::default());
     }
     let pusher = Pusher::find();
     let turn = turn(home, &pusher, reporter).await?;
-    let mut all = Vec::new();
+    let mut received = Received::default();
     for commit in commits {
         reporter.report(Event::Note(format!("testing {}", &commit[..commit.len().min(12)])));
         check_out(&git, home, &commit, reporter).await?;
         let tested = test(&git, home, &commit, &turn, &pusher).await?;
         let passed = tested.code == Some(0);
-        all.push(tested);
+        received.tested.push(tested);
         if !passed {
             break;
         }
     }
-    Ok(all)
+    if !clusters::read(home).is_empty() {
+        received.project = git.find(&["config", "--get", PROJECT_KEY]).await?.map(PathBuf::from);
+    }
+    Ok(received)
 }
 
 /// The commits that refs would be moved to, each once. A ref that goes needs no test.
@@ -82,11 +95,17 @@ async fn commits(git: &Git, updates: &str) -> Result<Vec<String>, HandoffError> 
     Ok(commits)
 }
 
+/// The file that whoever tests or removes holds locked.
+pub(super) fn turn_file(home: &Path) -> Result<File, HandoffError> {
+    let path = home.join("lock");
+    let opened = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    opened.map_err(|source| HandoffError::Io { path, source })
+}
+
 /// Waits until no other push is being tested. What is tested has the lock, too: one whose push was killed still counts.
 async fn turn(home: &Path, pusher: &Pusher, reporter: &dyn Reporter) -> Result<File, HandoffError> {
-    let path = home.join("lock");
-    let failed = |source| HandoffError::Io { path: path.clone(), source };
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let failed = |source| HandoffError::Io { path: home.join("lock"), source };
+    let file = turn_file(home)?;
     if file.try_lock().is_ok() {
         return Ok(file);
     }
@@ -156,7 +175,7 @@ async fn write_tree(git: &Git, home: &Path, commit: &str) -> Result<(), HandoffE
     remove(Path::new(&index)).map_err(io)
 }
 
-fn remove(path: &Path) -> std::io::Result<()> {
+pub(super) fn remove(path: &Path) -> std::io::Result<()> {
     let result = match fs::symlink_metadata(path) {
         Ok(about) if about.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
@@ -183,6 +202,9 @@ async fn test(
         return Err(HandoffError::Push { name: commit.to_owned(), reason });
     }
     let io = |source| HandoffError::Io { path: home.to_owned(), source };
+    if check == Check::Ci {
+        clusters::note(home, &config).map_err(io)?;
+    }
     let program = std::env::current_exe().map_err(io)?.display().to_string();
     let mut command = Command::new(program).args(["--file".to_owned(), config.display().to_string()]);
     command = command.arg(check.name());

@@ -18,6 +18,8 @@ pub(super) const REPOSITORY: &str = "remote.git";
 pub(super) const FILE_KEY: &str = "devcluster.file";
 /// Where it keeps what a push runs.
 pub(super) const CHECK_KEY: &str = "devcluster.check";
+/// Where it keeps the directory of the project that it was made in.
+pub(super) const PROJECT_KEY: &str = "devcluster.project";
 
 /// What a push runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,7 @@ pub async fn run(config: &Config, check: Check) -> Result<Served, OperationError
         ("receive.fsckObjects", "true".to_owned()),
         (FILE_KEY, file),
         (CHECK_KEY, check.name().to_owned()),
+        (PROJECT_KEY, config.directory().display().to_string()),
     ];
     for (key, value) in settings {
         remote.command(&["config", key, &value]).output().await.map_err(HandoffError::from)?;

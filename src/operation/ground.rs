@@ -64,11 +64,9 @@ pub async fn prepare(
                         reasons: reasons.join("; "),
                     });
                 }
-                let ledger = release_carry::take(session, &record).await;
+                release_carry::take_or_tell(session, &record, &nodes).await;
                 delete(session).await?;
-                let (existing, made) = create(session, desired, Some(record.fixed.ports)).await?;
-                release_carry::put(session, &existing, ledger).await;
-                return Ok((existing, made));
+                return create(session, desired, Some(record.fixed.ports)).await;
             }
             let stopped = nodes.iter().any(|node| !node.running);
             if stopped {
@@ -178,7 +176,7 @@ async fn create(
 }
 
 /// Starts what was stopped, and waits until the API server answers again.
-async fn start(session: &Session, nodes: &[ProvidedNode]) -> Result<(), OperationError> {
+pub(super) async fn start(session: &Session, nodes: &[ProvidedNode]) -> Result<(), OperationError> {
     let started = Instant::now();
     session.reporter.report(Event::Started { step: "cluster".into(), what: "starting its nodes".into() });
     session.provider.start(nodes).await?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::attestation::AttestationError;
 use super::verify::LockError;
 use crate::process::ProcessError;
 
@@ -114,6 +115,9 @@ pub enum HandoffError {
         /// What is wrong.
         reason: String,
     },
+    /// An attestation or a key that cannot be read.
+    #[error(transparent)]
+    Read(#[from] AttestationError),
     /// An attestation that does not do.
     #[error("{path} cannot be approved on: {reason}")]
     Attestation {
@@ -134,7 +138,7 @@ pub enum HandoffError {
     },
     /// Nobody approved.
     #[error(
-        "{environment} is production, and lock {lock} has no approval that holds{why}\n  `devcluster promote --to {environment} --approve --attestation .devcluster/ci/attestation.json` records who approves it, when, and on which attestation"
+        "{environment} takes only what was approved, and lock {lock} has no approval that holds{why}\n  `devcluster promote --to {environment} --approve --attestation .devcluster/ci/attestation.json` records who approves it, when, and on which attestation"
     )]
     NotApproved {
         /// The environment.
@@ -166,6 +170,11 @@ pub enum HandoffError {
         /// The text.
         text: String,
     },
+    /// A way of installing that is no line of shell.
+    #[error(
+        "--install takes one line of shell, which leaves devcluster at \"$tools/bin/devcluster\" or on the PATH"
+    )]
+    Install,
     /// The configuration is outside of the repository's work tree.
     #[error("{} is not in the work tree {}: nothing of it would be pushed", .file.display(), .worktree.display())]
     Outside {
@@ -173,6 +182,12 @@ pub enum HandoffError {
         file: PathBuf,
         /// The work tree.
         worktree: PathBuf,
+    },
+    /// A remote that is in use.
+    #[error("a push is being tested in {}; wait for its end", .home.display())]
+    Testing {
+        /// The served directory.
+        home: PathBuf,
     },
     /// Whoever pushed is gone.
     #[error("the push was broken off; nothing was taken")]
@@ -196,6 +211,7 @@ impl HandoffError {
                 | Self::Batch
                 | Self::Io { .. }
                 | Self::NotApproved { .. }
+                | Self::Testing { .. }
                 | Self::Left
                 | Self::Push { .. }
         )

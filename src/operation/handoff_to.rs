@@ -142,8 +142,8 @@ async fn hand(
             let mut branch = branches::look(&git, name, push.as_deref()).await?;
             branch.check(&git).await?;
             let reached = config.environments.iter().find(|known| known.branch == branch.name);
-            if let Some(production) = reached.filter(|known| known.production) {
-                promote_approve::required(&git, &branch, production, &handoff.marker.lock).await?;
+            if let Some(gated) = reached.filter(|known| known.takes_approval()) {
+                promote_approve::required(&git, &branch, gated, &handoff.marker.lock).await?;
             }
             let message = message::of_handoff(&config.name, &handoff).text();
             let changed = branch.commit(&git, &handoff.files, &message).await?.is_some();

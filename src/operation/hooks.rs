@@ -6,7 +6,7 @@ use super::error::OperationError;
 use super::gather::gather;
 use super::session::Session;
 use super::up::INVENTORY;
-use crate::apply::hook::{Hook, ReleaseHooks};
+use crate::apply::hook::{Course, Hook, ReleaseHooks};
 use crate::apply::hook_run::run_hooks;
 use crate::apply::inventory::Release;
 use crate::apply::{ApplyOptions, Inventory};
@@ -29,10 +29,10 @@ pub fn releases(rendered: &Rendered) -> Vec<ReleaseHooks> {
         .collect()
 }
 
-/// Releases that are new or changed since their hooks last ran.
-pub fn due(rendered: &Rendered, inventory: &Inventory) -> Vec<ReleaseHooks> {
+/// Releases whose hooks are to run, going that way.
+pub fn due(rendered: &Rendered, inventory: &Inventory, course: Course) -> Vec<ReleaseHooks> {
     let mut releases = releases(rendered);
-    releases.retain(|release| release.due(known(inventory, release)).is_some());
+    releases.retain(|release| release.due(known(inventory, release), course).is_some());
     releases
 }
 
@@ -44,7 +44,9 @@ fn known<'a>(inventory: &'a Inventory, release: &ReleaseHooks) -> Option<&'a Rel
 pub fn planned(rendered: &Rendered, inventory: &Inventory) -> Vec<HookAction> {
     let mut actions = Vec::new();
     for release in releases(rendered) {
-        let Some((before, after)) = release.due(known(inventory, &release)) else { continue };
+        let Some((before, after)) = release.due(known(inventory, &release), Course::Forward) else {
+            continue;
+        };
         let why = if before == HookEvent::PreInstall { "the release is new" } else { "the chart changed" };
         for event in [before, after] {
             actions.extend(release.at(event).into_iter().map(|hook| HookAction {

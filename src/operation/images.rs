@@ -345,6 +345,11 @@ pub fn sent_builds(provided: &[Provided], report: &DeliveryReport) -> Vec<String
     names.into_iter().collect()
 }
 
+/// How many images something stands in for.
+pub fn stand_ins(provided: &[Provided]) -> usize {
+    provided.iter().filter(|image| matches!(image.wanted.content, Content::StandIn { .. })).count()
+}
+
 /// Has every node answer for its own images where containers pull at each start.
 pub async fn mirror(existing: &Existing, desired: &Desired) -> Result<(), OperationError> {
     if desired.requirements.images.iter().any(ImageNeed::pulls_always) {

@@ -1,6 +1,8 @@
 //! What the verbs do, as operations that report and return values: `cli` prints them, tests call them too.
 
 pub mod address;
+mod admission;
+pub mod attestation;
 pub mod before_migration;
 mod branches;
 pub mod ci;
@@ -18,10 +20,13 @@ pub mod doctor;
 pub mod down;
 pub mod elsewhere;
 pub mod error;
+mod evict;
 pub mod fault;
 pub mod gather;
 mod git;
+mod git_clusters;
 pub mod git_receive;
+pub mod git_remove;
 pub mod git_serve;
 pub mod ground;
 mod handoff_directory;
@@ -62,7 +67,8 @@ mod rehearse_network;
 mod rehearse_room;
 mod rehearse_run;
 pub mod release;
-mod release_carry;
+pub mod release_carry;
+mod release_hooks;
 pub mod release_images;
 pub mod release_record;
 mod release_restore;

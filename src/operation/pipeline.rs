@@ -9,17 +9,31 @@ use super::handoff_error::HandoffError;
 use crate::config::{Config, Source};
 use crate::handoff::pipeline::{Facts, System, files};
 
-/// Writes the pipeline's files; none is replaced without `force`. Their paths.
-pub async fn write(config: &Config, system: System, force: bool) -> Result<Vec<PathBuf>, HandoffError> {
+/// Writes the pipeline's files, with `install` in place of our own way of installing devcluster; none is replaced without `force`.
+/// Their paths.
+pub async fn write(
+    config: &Config,
+    system: System,
+    install: Option<String>,
+    force: bool,
+) -> Result<Vec<PathBuf>, HandoffError> {
+    if install.as_ref().is_some_and(|line| line.trim().is_empty() || line.chars().any(char::is_control)) {
+        return Err(HandoffError::Install);
+    }
     let git = Git::open(config.directory()).await?;
     let top = PathBuf::from(git.text(&["rev-parse", "--show-toplevel"]).await?);
     let facts = Facts {
         directory: plain("the project's directory", directory(&top, config.directory())?)?,
         branch: plain("the branch", branch(&git).await?)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        install,
         helm: config.manifests.iter().any(|source| matches!(source, Source::Helm(_))),
         kustomize: config.manifests.iter().any(|source| matches!(source, Source::Kustomize { .. })),
-        environments: config.environments.iter().map(|one| (one.name.clone(), one.production)).collect(),
+        environments: config
+            .environments
+            .iter()
+            .map(|one| (one.name.clone(), one.takes_approval()))
+            .collect(),
     };
     let files: Vec<(PathBuf, String)> =
         files(system, &facts).into_iter().map(|(path, text)| (top.join(path), text)).collect();

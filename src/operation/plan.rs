@@ -10,7 +10,7 @@ use super::migrations::Migration;
 use super::session::{Existing, Session};
 use super::up::{Look, look};
 use super::{ground, hooks, images, migrations, up_data};
-use crate::apply::{Difference, Inventory};
+use crate::apply::{Course, Difference, Inventory};
 use crate::cluster::Node;
 use crate::cluster::identity::{self, Found};
 use crate::manifest::{Object, ObjectId};
@@ -59,7 +59,7 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
             let existing = Existing { record, nodes: provided, cluster };
             let look = look(&desired, &existing, &desired.objects()).await?;
             let data_due = up_data::due(session, &desired, false)?;
-            let hooks_due = hooks::due(&desired.rendered, &look.inventory);
+            let hooks_due = hooks::due(&desired.rendered, &look.inventory, Course::Forward);
             let changing = Changes {
                 objects: &look.checked.changes,
                 releases: &hooks_due,

@@ -83,10 +83,10 @@ pub async fn run(config: &Config, request: &Request) -> Result<Promoted, Handoff
     }
     let mut changed = false;
     if let Some((from, standing)) = source {
-        if to.production {
+        if to.takes_approval() {
             approval = Some(promote_approve::required(&git, &target, to, &lock).await?);
         }
-        let approval = approval.as_ref().filter(|_| to.production);
+        let approval = approval.as_ref().filter(|_| to.takes_approval());
         let message = message(config, from, to, &standing, approval);
         changed = target.commit(&git, &standing.files, &message).await?.is_some();
     }

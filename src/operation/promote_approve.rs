@@ -9,15 +9,12 @@ use sha2::{Digest as _, Sha256};
 use super::branches::Branch;
 use super::git::Git;
 use super::handoff_error::HandoffError;
-use super::verify;
+use super::{attestation, verify};
 use crate::config::{Config, Environment};
 use crate::handoff::approval::{self, Approval, Approvals, attestation_path};
-use crate::handoff::ci;
+use crate::handoff::ci::{self, PublicKey};
 use crate::handoff::layout::Files;
 use crate::handoff::message::{self, Message, short};
-
-/// More bytes than a statement ever has.
-const LARGEST: usize = 8 << 20;
 
 /// An approval that is given.
 #[derive(Debug, Clone)]
@@ -42,9 +39,12 @@ pub(super) async fn record(
     approve: &Approve,
 ) -> Result<(Approval, bool), HandoffError> {
     let path = &approve.attestation;
-    let content = std::fs::read(path).map_err(|source| HandoffError::Io { path: path.clone(), source })?;
-    let refused = |reason: String| HandoffError::Attestation { path: path.display().to_string(), reason };
-    speaks_for(&content, lock).map_err(refused)?;
+    let content = attestation::read(path)?;
+    let keys = attestation::public_keys(&environment.keys)?;
+    ci::check(&content, lock, &keys).map_err(|refusal| HandoffError::Attestation {
+        path: path.display().to_string(),
+        reason: refusal.to_string(),
+    })?;
     let digest = digest(&content);
     let by = who(git, approve.by.as_deref()).await?;
     let mut approvals = match &branch.base {
@@ -69,7 +69,8 @@ pub(super) async fn record(
     Ok((given, true))
 }
 
-/// An approval of the lock that holds: its attestation is there, unchanged, about this very lock, and all passed.
+/// An approval of the lock that holds: its attestation is there, unchanged, about this very lock, all passed, and one of the
+/// environment's keys signed it, where it names any.
 pub(super) async fn required(
     git: &Git,
     branch: &Branch,
@@ -77,9 +78,12 @@ pub(super) async fn required(
     lock: &str,
 ) -> Result<Approval, HandoffError> {
     let mut why = String::new();
+    let keys = attestation::public_keys(&environment.keys)?;
     if let Some(base) = &branch.base {
         for approval in known(git, base, branch, lock).await?.approvals.into_iter().rev() {
-            let Some(objection) = objection(git, base, &approval, lock).await? else { return Ok(approval) };
+            let Some(objection) = objection(git, base, &approval, lock, &keys).await? else {
+                return Ok(approval);
+            };
             why.push_str("\n  that of ");
             why.extend(approval.by.chars().filter(|character| !character.is_control()));
             why.push_str(" does not: ");
@@ -95,6 +99,7 @@ async fn objection(
     base: &str,
     approval: &Approval,
     lock: &str,
+    keys: &[PublicKey],
 ) -> Result<Option<String>, HandoffError> {
     let Some(content) = git.file(base, &attestation_path(&approval.attestation)).await? else {
         return Ok(Some("its attestation is gone".into()));
@@ -102,16 +107,7 @@ async fn objection(
     if digest(&content) != approval.attestation {
         return Ok(Some("its attestation was changed".into()));
     }
-    Ok(speaks_for(&content, lock).err().map(|reason| format!("its attestation {reason}")))
-}
-
-/// Whether a statement is about the lock and says that all passed; why not where it does not.
-fn speaks_for(statement: &[u8], lock: &str) -> Result<(), String> {
-    if statement.len() > LARGEST {
-        return Err("is too large for a statement".into());
-    }
-    let text = std::str::from_utf8(statement).map_err(|error| format!("is no text: {error}"))?;
-    ci::check(text, lock).map(drop).map_err(|refusal| refusal.to_string())
+    Ok(ci::check(&content, lock, keys).err().map(|refusal| format!("its attestation {refusal}")))
 }
 
 /// SHA-256, hex.

@@ -26,8 +26,8 @@ use crate::manifest::{Gvk, Object, ObjectId, Origin};
 
 const LABEL: &str = "devcluster.dev/release";
 const PART: &str = "devcluster.dev/release-part";
-const RECORD: &str = "record";
-const BLOBS: &str = "blobs";
+pub(super) const RECORD: &str = "record";
+pub(super) const BLOBS: &str = "blobs";
 const HASH: &str = "hash";
 /// The type of Secrets that hold blobs.
 const SECRET_TYPE: &str = "devcluster.dev/release-blobs";
@@ -62,6 +62,9 @@ impl Draft {
     }
 }
 
+/// An object and its place among those that are kept.
+type Numbered<'a> = (usize, &'a Object);
+
 /// A cluster's ledger.
 #[derive(Clone)]
 pub struct Book {
@@ -69,12 +72,19 @@ pub struct Book {
     name: String,
 }
 
-/// All objects of a ledger, to be put into another cluster: blobs before records. Not to be shown, for Secrets are among it.
-pub struct Whole(Vec<(bool, Value)>);
-
 fn kind(secret: bool) -> Resource {
     let (kind, plural) = if secret { ("Secret", "secrets") } else { ("ConfigMap", "configmaps") };
     Resource { gvk: Gvk::new("v1", kind), plural: plural.into(), namespaced: true }
+}
+
+/// An object's name.
+pub(super) fn name(object: &Value) -> &str {
+    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What a release's objects say that they come from.
+pub(super) fn source(number: u64) -> String {
+    format!("release {number}")
 }
 
 /// An object of ours as for kubectl.
@@ -96,7 +106,7 @@ impl Book {
         format!("{LABEL}={},{PART}={part}", self.name)
     }
 
-    async fn list(&self, secret: bool, part: &str) -> Result<Vec<Value>, OperationError> {
+    pub(super) async fn list(&self, secret: bool, part: &str) -> Result<Vec<Value>, OperationError> {
         let selector = self.selector(part);
         let found = self.cluster.list(&kind(secret), SYSTEM_NAMESPACE, Some(&selector)).await;
         found.map_err(|error| OperationError::request("list the ledger of releases", error))
@@ -106,7 +116,7 @@ impl Book {
     pub async fn load(&self) -> Result<Ledger, OperationError> {
         let mut ledger = Ledger::default();
         for object in self.list(false, RECORD).await? {
-            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            let name = name(&object);
             let number = name.strip_prefix(&format!("release-{}-", self.name)).and_then(|n| n.parse().ok());
             let Some(number) = number else { continue };
             match unsealed(number, &object) {
@@ -129,6 +139,12 @@ impl Book {
         number: u64,
         wanted: &[Kept],
     ) -> Result<BTreeMap<ObjectId, Object>, OperationError> {
+        let objects = self.objects(number, wanted).await?;
+        Ok(wanted.iter().map(|kept| kept.id.clone()).zip(objects).collect())
+    }
+
+    /// The same in the order in which they are wanted.
+    pub async fn objects(&self, number: u64, wanted: &[Kept]) -> Result<Vec<Object>, OperationError> {
         let needed: BTreeSet<(bool, &str)> =
             wanted.iter().map(|kept| (kept.is_secret(), kept.place.pack.as_str())).collect();
         let reading = needed.into_iter().map(|(secret, name)| async move {
@@ -139,7 +155,7 @@ impl Book {
         });
         let packs: BTreeMap<&str, Option<BTreeMap<String, Vec<u8>>>> =
             futures::future::try_join_all(reading).await?.into_iter().collect();
-        let mut texts = BTreeMap::new();
+        let mut objects = Vec::new();
         for kept in wanted {
             let Place { blob, pack } = &kept.place;
             let damaged =
@@ -150,48 +166,49 @@ impl Book {
                 found.get(blob).ok_or_else(|| damaged(format!("has no blob of {} any more", kept.id)))?;
             let value = blob::open(blob, packed, kept.is_secret())
                 .map_err(|why| damaged(format!("is damaged: the blob of {} {why}", kept.id)))?;
-            let origin = Origin { source: format!("release {number}"), file: None, line: 0 };
-            texts.insert(kept.id.clone(), Object { value, origin });
+            let origin = Origin { source: source(number), file: None, line: 0 };
+            objects.push(Object { value, origin });
         }
-        Ok(texts)
+        Ok(objects)
     }
 
-    /// Writes the blobs of objects that the ledger has not yet, and tells where each is kept.
+    /// Writes the blobs of objects that the ledger has not yet, and tells where each is kept, in their order. Charts' hooks
+    /// may name one object twice.
     pub async fn keep(&self, ledger: &Ledger, objects: &[Object]) -> Result<Vec<Kept>, OperationError> {
-        let (open, secret): (Vec<&Object>, Vec<&Object>) =
-            objects.iter().partition(|object| !is_secret(&object.id()));
+        let (open, secret): (Vec<Numbered<'_>>, Vec<Numbered<'_>>) =
+            objects.iter().enumerate().partition(|(_, object)| !is_secret(&object.id()));
         let mut places = self.keep_open(ledger, &open).await?;
         if !secret.is_empty() {
             places.extend(self.keep_secret(&secret).await?);
         }
-        let kept = objects.iter().map(Object::id);
-        let kept = kept.filter_map(|id| Some(Kept { place: places.get(&id)?.clone(), id }));
+        let kept = objects.iter().enumerate();
+        let kept = kept.filter_map(|(at, object)| Some(Kept { place: places.remove(&at)?, id: object.id() }));
         Ok(kept.collect())
     }
 
     async fn keep_open(
         &self,
         ledger: &Ledger,
-        objects: &[&Object],
-    ) -> Result<BTreeMap<ObjectId, Place>, OperationError> {
+        objects: &[Numbered<'_>],
+    ) -> Result<BTreeMap<usize, Place>, OperationError> {
         let api = Api::<ConfigMap>::namespaced(self.cluster.client.clone(), SYSTEM_NAMESPACE);
         let there = api.list_metadata(&ListParams::default().labels(&self.selector(BLOBS))).await;
         let there = there.map_err(|error| OperationError::request("list the ledger's blobs", error))?;
         let there: BTreeSet<&str> =
             there.items.iter().filter_map(|object| object.metadata.name.as_deref()).collect();
-        let all = ledger.records.values().flat_map(|record| &record.content.objects);
+        let all = ledger.records.values().flat_map(|record| record.content.kept());
         let known: BTreeMap<&str, &Place> = all
             .filter(|kept| !kept.is_secret() && there.contains(kept.place.pack.as_str()))
             .map(|kept| (kept.place.blob.as_str(), &kept.place))
             .collect();
         let (mut places, mut new) = (BTreeMap::new(), Vec::new());
-        for object in objects {
+        for (at, object) in objects {
             let blob = Blob::of(&object.value);
             match known.get(blob.hash.as_str()) {
                 Some(place) => {
-                    places.insert(object.id(), (*place).clone());
+                    places.insert(*at, (*place).clone());
                 }
-                None => new.push((object.id(), blob)),
+                None => new.push((*at, object.id(), blob)),
             }
         }
         places.extend(self.write(false, new).await?);
@@ -199,10 +216,10 @@ impl Book {
     }
 
     /// Secrets are compared by what they hold, since equal ones have unequal hashes.
-    async fn keep_secret(&self, objects: &[&Object]) -> Result<BTreeMap<ObjectId, Place>, OperationError> {
+    async fn keep_secret(&self, objects: &[Numbered<'_>]) -> Result<BTreeMap<usize, Place>, OperationError> {
         let mut known: BTreeMap<String, Place> = BTreeMap::new();
         for object in self.list(true, BLOBS).await? {
-            let pack = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            let pack = name(&object);
             for (hash, packed) in blobs(&object) {
                 if let Ok(value) = blob::open(&hash, &packed, true) {
                     known.insert(value.to_string(), Place { blob: hash, pack: pack.into() });
@@ -210,12 +227,12 @@ impl Book {
             }
         }
         let (mut places, mut new) = (BTreeMap::new(), Vec::new());
-        for object in objects {
+        for (at, object) in objects {
             match known.get(&object.value.to_string()) {
                 Some(place) => {
-                    places.insert(object.id(), place.clone());
+                    places.insert(*at, place.clone());
                 }
-                None => new.push((object.id(), Blob::of_secret(&object.value, salt()?))),
+                None => new.push((*at, object.id(), Blob::of_secret(&object.value, salt()?))),
             }
         }
         places.extend(self.write(true, new).await?);
@@ -225,19 +242,20 @@ impl Book {
     async fn write(
         &self,
         secret: bool,
-        blobs: Vec<(ObjectId, Blob)>,
-    ) -> Result<BTreeMap<ObjectId, Place>, OperationError> {
-        let hashes: Vec<(ObjectId, String)> =
-            blobs.iter().map(|(id, blob)| (id.clone(), blob.hash.clone())).collect();
+        blobs: Vec<(usize, ObjectId, Blob)>,
+    ) -> Result<BTreeMap<usize, Place>, OperationError> {
+        let hashes: Vec<(usize, String)> =
+            blobs.iter().map(|(at, _, blob)| (*at, blob.hash.clone())).collect();
+        let blobs = blobs.into_iter().map(|(_, id, blob)| (id, blob)).collect();
         let before = format!("release-{}-{}", self.name, if secret { "secrets" } else { "blobs" });
         let mut by_blob = BTreeMap::new();
         for pack in packs(&before, blobs)? {
             let name = self.write_pack(secret, &pack).await?;
             by_blob.extend(pack.blobs.into_keys().map(|hash| (hash, name.clone())));
         }
-        let places = hashes.into_iter().filter_map(|(id, blob)| {
+        let places = hashes.into_iter().filter_map(|(at, blob)| {
             let pack = by_blob.get(&blob)?.clone();
-            Some((id, Place { blob, pack }))
+            Some((at, Place { blob, pack }))
         });
         Ok(places.collect())
     }
@@ -296,34 +314,7 @@ impl Book {
         }
     }
 
-    /// Everything that the ledger is made of.
-    pub async fn whole(&self) -> Result<Whole, OperationError> {
-        let mut all = Vec::new();
-        for (secret, part) in [(true, BLOBS), (false, BLOBS), (false, RECORD)] {
-            for mut object in self.list(secret, part).await? {
-                let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-                let mut bare = self.object(secret, name, part);
-                for key in ["data", "binaryData", "type"] {
-                    if let Some(value) = object.get_mut(key).map(Value::take) {
-                        bare[key] = value;
-                    }
-                }
-                all.push((secret, bare));
-            }
-        }
-        Ok(Whole(all))
-    }
-
-    /// Adds everything that another cluster's ledger was made of. What is there already stays.
-    pub async fn put(&self, whole: &Whole) -> Result<(), OperationError> {
-        for (secret, object) in &whole.0 {
-            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            self.create(*secret, name, object).await?;
-        }
-        Ok(())
-    }
-
-    fn object(&self, secret: bool, name: &str, part: &str) -> Value {
+    pub(super) fn object(&self, secret: bool, name: &str, part: &str) -> Value {
         json!({
             "apiVersion": "v1", "kind": kind(secret).gvk.kind, "immutable": true,
             "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": {LABEL: self.name, PART: part}},
@@ -331,7 +322,12 @@ impl Book {
     }
 
     /// Creates an object; false where its name is taken.
-    async fn create(&self, secret: bool, name: &str, object: &Value) -> Result<bool, OperationError> {
+    pub(super) async fn create(
+        &self,
+        secret: bool,
+        name: &str,
+        object: &Value,
+    ) -> Result<bool, OperationError> {
         let kind = kind(secret);
         let mut answer = self.cluster.create(&kind, SYSTEM_NAMESPACE, object).await;
         if matches!(&answer, Err(kube::Error::Api(status)) if status.code == 404) {

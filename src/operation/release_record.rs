@@ -11,11 +11,13 @@ use super::migrations::{self, Migration};
 use super::release::{Book, Draft};
 use super::session::{Existing, Session};
 use super::up::INVENTORY;
-use super::{datasets, fault, judged, lock, migrated, release_images, stores, tree};
+use super::{datasets, fault, hooks, judged, lock, migrated, release_carry, release_images, stores, tree};
 use crate::data::discover::{Store, StoreKind};
 use crate::data::{mysql, postgres};
 use crate::event::Event;
-use crate::handoff::release::{Before, Content, Digests, Held, Ledger, Made, Ran, Record, takes};
+use crate::handoff::release::{
+    Before, Chart, Content, Digests, Held, Kept, KeptHook, Ledger, Made, Ran, Record, takes,
+};
 use crate::image::DeliveryReport;
 use crate::image::name::normalised;
 use crate::manifest::{Object, Rendered};
@@ -30,6 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The cluster's ledger.
 pub fn book(existing: &Existing) -> Book {
     Book::new(&existing.cluster, INVENTORY)
+}
+
+/// The ledger, with what was kept of it while there was no cluster. For who holds the cluster's lock.
+pub(super) async fn open(session: &Session, existing: &Existing) -> Result<(Book, Ledger), OperationError> {
+    release_carry::put(session, existing).await?;
+    let book = book(existing);
+    let ledger = book.load().await?;
+    Ok((book, ledger))
 }
 
 /// Says that the system is about to be changed, so that a run that is killed before its release is recorded has the next
@@ -55,7 +65,7 @@ pub async fn after_up(
     delivered: &DeliveryReport,
     changed: bool,
 ) -> Option<u64> {
-    if !changed && !is_due(session) {
+    if !changed && !is_due(session) && !release_carry::is_kept(session) {
         return None;
     }
     told(session, of_up(session, desired, existing, delivered).await)
@@ -91,14 +101,14 @@ async fn of_up(
     delivered: &DeliveryReport,
 ) -> Result<Option<Record>, OperationError> {
     let started = Instant::now();
-    let book = book(existing);
-    let (ledger, data) = tokio::try_join!(book.load(), async { Ok(data(session, desired, existing).await) })?;
+    let ((book, ledger), data) =
+        tokio::try_join!(open(session, existing), async { Ok(data(session, desired, existing).await) })?;
     let mut content = Content { images: images(delivered), data, ..Content::default() };
     content.migrations = ledger.current().map(|record| record.content.migrations.clone()).unwrap_or_default();
     for ran in ran(session, desired, &content.images)? {
         content.ran(ran);
     }
-    content.objects = book.keep(&ledger, &production(desired)).await?;
+    (content.objects, content.charts) = kept(&book, &ledger, desired).await?;
     if ledger.current().is_some_and(|record| record.content == content) {
         return Ok(None);
     }
@@ -117,8 +127,7 @@ async fn of_data(
     made: Made,
 ) -> Result<Option<Record>, OperationError> {
     let started = Instant::now();
-    let book = book(existing);
-    let ledger = book.load().await?;
+    let (book, ledger) = open(session, existing).await?;
     // Without a release there is nothing that the data belongs to: the first `up` tells of both.
     let Some(current) = ledger.current().cloned() else { return Ok(None) };
     let data = data(session, desired, existing).await;
@@ -150,6 +159,37 @@ pub(super) async fn write(
         session.reporter.report(Event::Warning(text));
     }
     Ok(record)
+}
+
+/// Keeps the texts of production's objects and of charts' hooks.
+async fn kept(
+    book: &Book,
+    ledger: &Ledger,
+    desired: &Desired,
+) -> Result<(Vec<Kept>, Option<Vec<Chart>>), OperationError> {
+    let releases = hooks::releases(&desired.rendered);
+    let mut all = production(desired);
+    let objects = all.len();
+    all.extend(releases.iter().flat_map(|release| &release.hooks).map(|hook| hook.object.clone()));
+    let mut kept = book.keep(ledger, &all).await?;
+    let mut of_hooks = kept.split_off(objects).into_iter();
+    let charts = releases.into_iter().map(|release| Chart {
+        hooks: release
+            .hooks
+            .into_iter()
+            .zip(of_hooks.by_ref())
+            .map(|(hook, kept)| KeptHook {
+                kept,
+                events: hook.events,
+                weight: hook.weight,
+                delete_policies: hook.delete_policies,
+            })
+            .collect(),
+        release: release.release,
+        hash: release.hash,
+    });
+    let charts = charts.collect();
+    Ok((kept, Some(charts)))
 }
 
 /// Production's objects as they are applied; what stands beside them is worked out anew from these.

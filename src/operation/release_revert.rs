@@ -1,7 +1,7 @@
 //! Goes back to a release: the bytes behind images' names first, then its objects by the stages that `up` applies in, then
 //! Pods that run other bytes under an unchanged template. What went comes back and what came goes; data stays.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -10,18 +10,23 @@ use serde_json::Value;
 use super::error::OperationError;
 use super::gather::{self, Desired};
 use super::release::{Book, Draft};
+use super::release_images::Due;
 use super::release_record::{self, who};
 use super::session::{Existing, Session};
 use super::up::{self, Look};
 use super::up_change::Work;
-use super::{fault, ground, images, release_images, release_restore, release_view, restart, synced};
-use crate::apply::{self, ApplyOptions};
+use super::{
+    fault, ground, images, release_hooks, release_images, release_restore, release_view, restart, synced,
+};
+use crate::apply;
 use crate::data::discover::Store;
 use crate::data::snapshot::SnapshotName;
 use crate::event::Event;
 use crate::handoff::release::diff::Changed;
-use crate::handoff::release::takes::{self, Renames, no_drain, read_at_start};
-use crate::handoff::release::{Content, Kept, Ledger, Made, Record, ReleaseDiff, ReleaseError, crossing};
+use crate::handoff::release::takes::{self, no_drain, read_at_start};
+use crate::handoff::release::{
+    Content, Digests, Kept, Ledger, Made, Record, ReleaseDiff, ReleaseError, crossing,
+};
 use crate::manifest::{Object, ObjectId, Rendered};
 
 /// How to go back.
@@ -68,15 +73,15 @@ pub struct Reverted {
 }
 
 /// A release that can come back, and what that takes.
-struct Way {
+pub(super) struct Way {
     ledger: Ledger,
     from: Record,
-    to: Record,
+    pub to: Record,
     /// Its objects, in the order of the record.
     kept: Vec<Kept>,
     desired: Desired,
     diff: ReleaseDiff,
-    dues: Vec<Renames>,
+    images: Due,
     /// Jobs that migrate, as they stand now.
     migrating: BTreeSet<ObjectId>,
     /// Snapshots to bring back, by store.
@@ -88,8 +93,8 @@ pub async fn run(session: &Session, options: &Options) -> Result<Reverted, Opera
     let started = Instant::now();
     let _lock = session.lock()?;
     let existing = session.existing().await?;
-    let book = release_record::book(&existing);
-    let way = prepare(session, &existing, &book, options).await?;
+    let (book, ledger) = release_record::open(session, &existing).await?;
+    let way = prepare(session, &existing, &book, ledger, options).await?;
     let objects = way.desired.objects();
     let look = up::look(&way.desired, &existing, &objects).await?;
     let undrained = undrained(session, &way);
@@ -110,16 +115,20 @@ pub async fn run(session: &Session, options: &Options) -> Result<Reverted, Opera
         look,
         given: Vec::new(),
     };
-    let mut going = Going { work, way: &way, started };
+    let mut going = Going { work, way: &way, images: way.to.content.images.clone(), started };
     let changed = going.change().await?;
     release_restore::load(session, &existing, &way.desired, &way.restores).await?;
+    if changed {
+        going.after().await?;
+    }
+    fault::point("release-hooked");
     let told = going.finish().await?;
     let restored = options.data == Between::Restore;
     if restored {
         release_restore::run_anew(&existing, &mut going.work.look.inventory, &way.migrating).await?;
     }
     let release = if changed || restored || !is_same(&way.from.content, &way.to.content) {
-        Some(record(session, &existing, &book, &way, restored).await?.number)
+        Some(record(session, &existing, &book, &going, restored).await?.number)
     } else {
         None
     };
@@ -140,9 +149,9 @@ async fn prepare(
     session: &Session,
     existing: &Existing,
     book: &Book,
+    ledger: Ledger,
     options: &Options,
 ) -> Result<Way, OperationError> {
-    let ledger = book.load().await?;
     let to = ledger.release(options.to)?.clone();
     let from = ledger.current().ok_or(ReleaseError::None)?.clone();
     if to.content.objects.is_empty() {
@@ -165,13 +174,14 @@ async fn prepare(
         texts.extend(mine);
         Ok(texts)
     };
-    let (mut texts, dues, diff) = tokio::try_join!(
+    let (mut texts, images, diff, (charts, hooks)) = tokio::try_join!(
         reading,
-        release_images::due(existing, &to),
-        release_view::difference(book, &from, &to)
+        release_images::due(session, existing, &to),
+        release_view::difference(book, &from, &to),
+        release_hooks::of(book, &to)
     )?;
     let objects = kept.iter().filter_map(|kept| texts.remove(&kept.id)).collect();
-    let desired = gather::desired(session, Rendered { objects, ..Rendered::default() })?;
+    let desired = gather::desired(session, Rendered { objects, hooks, charts, ..Rendered::default() })?;
     let (has, needs) = (existing.nodes.len(), desired.shape.nodes.len());
     if needs > has {
         let reasons = format!("it needs {needs} nodes, and there are {has}");
@@ -182,7 +192,7 @@ async fn prepare(
         Between::Restore => release_restore::find(session, &desired, &between).await?,
         Between::Stop | Between::Keep => Vec::new(),
     };
-    Ok(Way { ledger, from, to, kept, desired, diff, dues, migrating, restores })
+    Ok(Way { ledger, from, to, kept, desired, diff, images, migrating, restores })
 }
 
 /// The objects of a release, but Jobs that migrate as they stand now: an older one would run again.
@@ -200,7 +210,10 @@ fn going_back_without_migrating(from: &Content, to: &Content) -> (Vec<Kept>, BTr
 }
 
 fn is_same(from: &Content, to: &Content) -> bool {
-    from.images == to.images && from.objects == to.objects
+    let charts = from.charts.is_none() || to.charts.is_none() || from.charts == to.charts;
+    let images = from.images.len() == to.images.len()
+        && from.images.iter().all(|(name, here)| to.images.get(name).is_some_and(|there| here.are(there)));
+    charts && images && from.objects == to.objects
 }
 
 /// Says which workloads that are about to be replaced do not drain.
@@ -226,43 +239,38 @@ fn image_names(object: &Object) -> Vec<String> {
 }
 
 /// A revert under way.
-struct Going<'a> {
-    work: Work<'a>,
-    way: &'a Way,
+pub(super) struct Going<'a> {
+    pub work: Work<'a>,
+    pub way: &'a Way,
+    /// The release's images as they stand now.
+    images: BTreeMap<String, Digests>,
     started: Instant,
 }
 
 impl Going<'_> {
     /// Names, nodes, objects. True where something was to do.
     async fn change(&mut self) -> Result<bool, OperationError> {
+        let (charts, options) = (self.charts(), self.options());
         let Self { work, way, .. } = self;
         let (session, existing) = (work.session, work.existing);
-        let renames = way.dues.iter().any(|due| !due.names.is_empty());
+        let renames = !way.images.is_empty();
         let Look { checked, dues, .. } = &work.look;
         let changes = !checked.changes.is_empty() || !dues.is_empty();
-        if !(renames || changes || !is_same(&way.from.content, &way.to.content)) {
+        let hooks = !charts.is_empty();
+        if !(renames || changes || hooks || !is_same(&way.from.content, &way.to.content)) {
             return Ok(false);
         }
         release_record::begin(session)?;
-        let started = Instant::now();
-        let count = release_images::bring_back(existing, &way.dues).await?;
-        if count > 0 {
-            let what = format!("{count} of release {} under their names again, nothing sent", way.to.number);
-            session.reporter.report(Event::Done { step: "images".into(), what, took: started.elapsed() });
-        }
+        release_images::bring_back(session, existing, &way.to, &way.images).await?;
         fault::point("release-named");
         for change in ground::shape_nodes(session, work.desired, existing, dues).await? {
             session.reporter.report(Event::Note(change));
         }
         images::mirror(existing, work.desired).await?;
         restart::free_volumes(existing).await?;
-        let options = ApplyOptions {
-            prune: true,
-            recreate_immutable: session.config.profile.recreate_immutable,
-            ..ApplyOptions::default()
-        };
-        let inventory = &mut work.look.inventory;
-        apply::apply(&existing.cluster, work.objects, &options, inventory, session.reporter.as_ref()).await?;
+        let (inventory, reporter) = (&mut work.look.inventory, session.reporter.as_ref());
+        apply::apply_with_hooks(&existing.cluster, work.objects, &charts, &options, inventory, reporter)
+            .await?;
         fault::point("release-applied");
         Ok(true)
     }
@@ -270,7 +278,8 @@ impl Going<'_> {
     /// Replaces Pods that run other bytes, and waits. Gives how long it took until all was told to the cluster.
     async fn finish(&mut self) -> Result<Duration, OperationError> {
         let (session, existing) = (self.work.session, self.work.existing);
-        let stands_for = release_images::stands_for(&self.way.to.content.images);
+        let (images, stands_for) = release_images::now(existing, &self.way.to.content.images).await?;
+        self.images = images;
         let pods = restart::pods(existing, self.work.desired).await?;
         let mut stale = restart::stale(&pods, &stands_for);
         let synced = synced::recorded(session);
@@ -320,10 +329,11 @@ async fn record(
     session: &Session,
     existing: &Existing,
     book: &Book,
-    way: &Way,
+    going: &Going<'_>,
     restored: bool,
 ) -> Result<Record, OperationError> {
     let started = Instant::now();
+    let way = going.way;
     let Record { content: from, .. } = &way.from;
     let (data, migrations) = if restored {
         (release_record::data(session, &way.desired, existing).await, way.to.content.migrations.clone())
@@ -332,7 +342,8 @@ async fn record(
     };
     let stands = |kept: &&Kept| !(restored && way.migrating.contains(&kept.id));
     let objects = way.kept.iter().filter(stands).cloned().collect();
-    let content = Content { objects, images: way.to.content.images.clone(), data, migrations };
+    let (images, charts) = (going.images.clone(), way.to.content.charts.clone());
+    let content = Content { objects, images, data, migrations, charts };
     let by = who(session.config.directory()).await;
     let Record { lock, tree, commit, .. } = way.to.clone();
     let made = Made::Revert { to: way.to.number };

@@ -2,17 +2,37 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::error::OperationError;
 use super::release::{Book, Draft};
-use super::release_record::{book, who};
+use super::release_images;
+use super::release_record::{book, open, who};
 use super::session::Session;
+use crate::event::Event;
 use crate::handoff::release::diff::{diff, unequal};
-use crate::handoff::release::{Content, Kept, Ledger, Made, Record, ReleaseDiff, ReleaseError};
+use crate::handoff::release::{Content, Kept, Ledger, Made, Record, ReleaseDiff, ReleaseError, hooks};
 use crate::manifest::{Object, ObjectId};
 
 /// The ledger.
 pub async fn ledger(session: &Session) -> Result<Ledger, OperationError> {
     book(&session.existing().await?).load().await
+}
+
+/// The ledger, and by number the images for lack of which a release cannot be gone back to. Nodes that cannot be asked are said
+/// and leave that open.
+pub async fn list(session: &Session) -> Result<(Ledger, BTreeMap<u64, Vec<String>>), OperationError> {
+    let existing = session.existing().await?;
+    let ledger = book(&existing).load().await?;
+    let gone = match release_images::gone(session, &existing, &ledger).await {
+        Ok(gone) => gone,
+        Err(error) => {
+            let text = format!("which releases can be gone back to is not known: {error}");
+            session.reporter.report(Event::Warning(text));
+            BTreeMap::new()
+        }
+    };
+    Ok((ledger, gone))
 }
 
 /// In what two releases differ; the second is the one that stands now where none is named.
@@ -44,15 +64,25 @@ pub async fn difference(book: &Book, was: &Record, is: &Record) -> Result<Releas
         .into_iter()
         .filter_map(|id| Some((id.clone(), (before.remove(&id)?, after.remove(&id)?))))
         .collect();
-    Ok(diff((was.number, &was.content), (is.number, &is.content), &texts))
+    let hooks = hook_texts(book, was, is).await?;
+    Ok(diff((was.number, &was.content), (is.number, &is.content), &texts, hooks))
+}
+
+/// The two texts of each hook that differs.
+async fn hook_texts(book: &Book, was: &Record, is: &Record) -> Result<Vec<(Value, Value)>, OperationError> {
+    let (before, after): (Vec<Kept>, Vec<Kept>) =
+        hooks::unequal(&was.content, &is.content).into_iter().unzip();
+    let (before, after) =
+        tokio::try_join!(book.objects(was.number, &before), book.objects(is.number, &after))?;
+    let pairs = before.into_iter().zip(after);
+    Ok(pairs.map(|(was, is)| (was.value, is.value)).collect())
 }
 
 /// Adds to the ledger what somebody says about a release.
 pub async fn annotate(session: &Session, number: u64, text: &str) -> Result<Record, OperationError> {
     let existing = session.existing().await?;
     let _lock = session.lock()?;
-    let book = book(&existing);
-    let ledger = book.load().await?;
+    let (book, ledger) = open(session, &existing).await?;
     ledger.release(number)?;
     let by = who(session.config.directory()).await;
     let draft = Draft {

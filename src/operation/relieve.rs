@@ -254,7 +254,8 @@ impl Shift {
     }
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// Whether a Pod is ready and does not end.
+pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     let ready =
         conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"));

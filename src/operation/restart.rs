@@ -2,7 +2,7 @@
 //! claim was made anew.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{PersistentVolume, Pod};
@@ -11,13 +11,13 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::error::OperationError;
+use super::evict;
 use super::gather::Desired;
 use super::images;
 use super::relieve;
 use super::session::{Existing, Session};
 use super::swap;
-use crate::apply::pods::{RunningContainer, StaleContainer, evict, running_bytes, stale_containers};
-use crate::event::Event;
+use crate::apply::pods::{RunningContainer, StaleContainer, running_bytes, stale_containers};
 
 /// The Pods of the system's namespaces.
 pub async fn pods(existing: &Existing, desired: &Desired) -> Result<Vec<Value>, OperationError> {
@@ -66,8 +66,8 @@ pub fn left_by_dev(
     left.map(|running| StaleContainer { running, wanted: BTreeSet::new() }).collect()
 }
 
-/// Replaces the Pods of stale containers: those of Deployments without a gap; the others are evicted, one Pod an owner at a
-/// time as disruption budgets allow.
+/// Replaces the Pods of stale containers: those of Deployments without a gap; the others are evicted. Done once the new ones
+/// are ready.
 pub async fn run(
     session: &Session,
     existing: &Existing,
@@ -75,23 +75,7 @@ pub async fn run(
     timeout: Duration,
 ) -> Result<(), OperationError> {
     let others = relieve::run(session, existing, stale, timeout).await?;
-    let pods: BTreeMap<(&str, &str), &StaleContainer> = others
-        .iter()
-        .map(|stale| ((stale.running.namespace.as_str(), stale.running.pod.as_str()), stale))
-        .collect();
-    if pods.is_empty() {
-        return Ok(());
-    }
-    let started = Instant::now();
-    let step = "restart";
-    let what = format!("{} Pods run bytes their image no longer stands for", pods.len());
-    session.reporter.report(Event::Started { step: step.into(), what });
-    for ((namespace, pod), stale) in &pods {
-        evict(&existing.cluster.client, namespace, pod, &stale.running.uid, timeout).await?;
-    }
-    let what = format!("{} Pods evicted, their owners untouched", pods.len());
-    session.reporter.report(Event::Done { step: step.into(), what, took: started.elapsed() });
-    Ok(())
+    evict::run(session, existing, &others, timeout).await
 }
 
 /// Lets volumes of ours that were bound to a claim since deleted be bound again, by the claim of the same name.

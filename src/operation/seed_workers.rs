@@ -1,14 +1,12 @@
 //! Synthetic data by workers in the cluster: the same program with the same generator as an Indexed Job, each index loading
 //! its share of the rows. What comes of it is what one process would have loaded.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
@@ -20,7 +18,7 @@ use super::outcome::Seeded;
 use super::reach::ClusterReach;
 use super::seed_worker::Task;
 use super::session::{Existing, Session};
-use super::{data_load, datasets, snapshot_load, stores};
+use super::{admission, data_load, datasets, snapshot_load, stores};
 use crate::apply::SYSTEM_NAMESPACE;
 use crate::data::discover::Store;
 use crate::data::postgres::{Credentials, Spread};
@@ -72,12 +70,7 @@ pub async fn seed(
     let image = deliver(session, existing).await?;
     let meter = Meter::new(STEP, reporter.clone());
     let tell = |progress: crate::data::postgres::Progress<'_>| meter.tell(progress);
-    let crew = Crew {
-        client: existing.cluster.client.clone(),
-        name: crew_name(store),
-        workers,
-        beside: store.workload.namespace.clone(),
-    };
+    let crew = Crew { client: existing.cluster.client.clone(), name: crew_name(store), workers };
     crew.dismiss().await?;
     let spread = Spread::begin(&server, &task.schema, &generator, &tell).await?;
     let credentials = stores::postgres_credentials(&existing.cluster.client, store).await?;
@@ -89,7 +82,8 @@ pub async fn seed(
     let worked = async {
         let (address, labels) = address?;
         let address = format!("{address}/{}", spread.database());
-        crew.admit(&labels).await?;
+        // Beside what production's own policies admit to the store's Pod.
+        admission::open(&crew.client, &crew.name, &store.workload.namespace, Some(&labels)).await?;
         crew.call(&image, &address, &credentials, packed).await?;
         crew.watch(session, &spread).await
     };
@@ -135,51 +129,11 @@ struct Crew {
     client: Client,
     name: String,
     workers: usize,
-    /// The store's namespace.
-    beside: String,
 }
 
 impl Crew {
     fn jobs(&self) -> Api<Job> {
         Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE)
-    }
-
-    fn policies(&self) -> Api<NetworkPolicy> {
-        Api::namespaced(self.client.clone(), &self.beside)
-    }
-
-    /// Lets them reach the store's Pod, beside what production's own policies admit to it.
-    async fn admit(&self, labels: &BTreeMap<String, String>) -> Result<(), OperationError> {
-        let name = format!("devcluster-{}", self.name);
-        let from = json!({
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SYSTEM_NAMESPACE}},
-            "podSelector": {"matchLabels": {"batch.kubernetes.io/job-name": self.name}},
-        });
-        let policy: NetworkPolicy = made(json!({
-            "metadata": {"name": name},
-            "spec": {"podSelector": {"matchLabels": labels}, "policyTypes": ["Ingress"], "ingress": [{"from": [from]}]},
-        }))?;
-        // Where no policy selected the Pod, this one would shut everyone else out.
-        if !self.is_guarded(labels).await? {
-            return Ok(());
-        }
-        let made = self.policies().create(&PostParams::default(), &policy).await;
-        made.map(drop).map_err(|error| OperationError::request("admit the workers to the store", error))
-    }
-
-    /// Whether a policy of production selects the store's Pod.
-    async fn is_guarded(&self, labels: &BTreeMap<String, String>) -> Result<bool, OperationError> {
-        let all = self.policies().list(&ListParams::default()).await;
-        let all = all.map_err(|error| OperationError::request("list NetworkPolicies", error))?;
-        Ok(all.items.iter().filter_map(|policy| policy.spec.as_ref()).any(|spec| {
-            let types = spec.policy_types.as_deref().unwrap_or_default();
-            let of_ingress = types.is_empty() || types.iter().any(|kind| kind == "Ingress");
-            let selector = spec.pod_selector.clone().unwrap_or_default();
-            // One that selects by expressions is not judged: to take it for a guard could shut others out.
-            let plain = selector.match_expressions.is_none_or(|expressions| expressions.is_empty());
-            let wanted = selector.match_labels.unwrap_or_default();
-            of_ingress && plain && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
-        }))
     }
 
     /// Starts them. What they are given goes when their Job goes.
@@ -307,12 +261,7 @@ impl Crew {
     /// Sends them away, those of a load that was ended early too.
     async fn dismiss(&self) -> Result<(), OperationError> {
         let failed = |error| OperationError::request("delete the workers' Job", error);
-        let policy = format!("devcluster-{}", self.name);
-        match self.policies().delete(&policy, &DeleteParams::default()).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(failed(error)),
-        }
+        admission::close(&self.client, |job| job == self.name).await?;
         let (jobs, params) = (self.jobs(), DeleteParams::foreground());
         match jobs.delete(&self.name, &params).await {
             Ok(_) => {}

@@ -47,6 +47,8 @@ pub struct Report {
     pub unchanged: bool,
     /// How many objects stand, production's own.
     pub objects: usize,
+    /// How many images something else stands in for.
+    pub stand_ins: usize,
     /// Where the system answers.
     pub addresses: Vec<Tried>,
     /// Declared memory against real memory.
@@ -153,6 +155,7 @@ pub async fn raise(session: &Session, options: &Options<'_>) -> Result<Raised, O
         cluster: session.state.cluster().into(),
         unchanged,
         objects: desired.rendered.objects.len(),
+        stand_ins: images::stand_ins(&provided),
         addresses,
         memory,
         release,

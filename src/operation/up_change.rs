@@ -15,7 +15,7 @@ use super::up_data::{self, Bring};
 use super::{datasets, fault, hooks, release_record, relieve, restart, synced};
 use crate::apply::pods::StaleContainer;
 use crate::apply::readiness::{Rules, readiness};
-use crate::apply::{self, ApplyOptions, Difference, ReleaseHooks};
+use crate::apply::{self, ApplyOptions, Course, Difference, ReleaseHooks};
 use crate::cluster::address::Address;
 use crate::data::discover::Store;
 use crate::event::Event;
@@ -41,7 +41,7 @@ impl Work<'_> {
         delivered: &DeliveryReport,
         provided: &[Provided],
     ) -> Result<Option<Vec<Address>>, OperationError> {
-        let hooks = hooks::due(&self.desired.rendered, &self.look.inventory);
+        let hooks = hooks::due(&self.desired.rendered, &self.look.inventory, Course::Forward);
         let stands_for = images::stands_for(delivered);
         let mut stale = restart::stale(&self.look.pods, &stands_for);
         let synced = synced::recorded(self.session);

@@ -121,7 +121,9 @@ fn a_run_is_written_down_whatever_comes_of_it() {
     assert!(!seen.contains(".devcluster/"), "{seen}");
     failures_and_attempts_are_told(&project);
     a_shard_fails(&project);
+    shards_are_admitted_and_nobody_else(&project);
     interrupted(&project);
+    killed(&project);
     a_lock_that_differs(&project);
     never_ready(&project);
     taken_down_in_ci(&project);
@@ -130,8 +132,19 @@ fn a_run_is_written_down_whatever_comes_of_it() {
 fn all_passes(project: &Project) {
     let summary = project.directory().join("step-summary");
     std::fs::write(&summary, "before\n").expect("written");
-    let run = project.ci(&[], &[("GITHUB_STEP_SUMMARY", summary.to_str().expect("UTF-8"))]);
+    let key = std::fs::read_to_string(key_path("p256.pem")).expect("a key");
+    let env = [("GITHUB_STEP_SUMMARY", summary.to_str().expect("UTF-8")), ("DEVCLUSTER_SIGNING_KEY", &key)];
+    let run = project.ci(&[], &env);
     assert_eq!(run.code, Some(0));
+    assert!(
+        run.said.contains("policies of ours beside production's NetworkPolicies admit them: tested/own"),
+        "{}",
+        run.said
+    );
+    assert!(
+        !run.files.values().any(|text| text.contains(key.lines().nth(1).expect("a line"))),
+        "no key is told"
+    );
     assert!(run.said.contains("kept: cluster"), "{}", run.said);
     assert_eq!(run.step("flaky"), ("passed".into(), vec!["failed".into(), "passed".into()]));
     assert_eq!(run.step("data").0, "skipped");
@@ -156,8 +169,32 @@ fn all_passes(project: &Project) {
     let attested = project.attested();
     assert!(attested.status.success());
     assert!(String::from_utf8_lossy(&attested.stdout).contains("tested: 8 steps passed"));
+    let public = key_path("p256.pub.pem");
+    let signed =
+        project.run(&["verify", "--attestation", ".devcluster/ci/attestation.json", "--key", &public]);
+    assert!(
+        signed.status.success() && String::from_utf8_lossy(&signed.stdout).contains("signed by"),
+        "{signed:?}"
+    );
+    signed_for_others(project, &public);
     // Nothing of the run stands in the way of an empty diff.
     project.kubectl_diff_is_empty("-f", &project.directory().join("deploy"));
+}
+
+fn key_path(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/keys").join(name).display().to_string()
+}
+
+/// in-toto's own verifier and types, where they are built.
+fn signed_for_others(project: &Project, public: &str) {
+    let checker = Path::new(env!("CARGO_MANIFEST_DIR")).join("testbed/bin/attestation-check");
+    if !checker.exists() {
+        eprintln!("skipped: `testbed/tools/ensure attestation-check` builds the checker");
+        return;
+    }
+    let file = project.results().join("attestation.json");
+    let checked = Command::new(checker).args(["--key", public]).arg(file).output().expect("it runs");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
 fn failures_and_attempts_are_told(project: &Project) {
@@ -201,6 +238,69 @@ fn a_shard_fails(project: &Project) {
     assert!(
         (0..3).all(|shard| run.files.contains_key(&format!("commands/load/attempt-1/shard-{shard}.log")))
     );
+}
+
+/// The network enforces the fixture's policy, so that the shards reached the Service by being admitted; and nothing of that is left.
+fn shards_are_admitted_and_nobody_else(project: &Project) {
+    let policies = project.kubectl(&["get", "networkpolicies", "-A", "-o", "name"]);
+    assert_eq!(policies.lines().collect::<Vec<_>>(), ["networkpolicy.networking.k8s.io/own"], "{policies}");
+    let image = "--image=registry.example.com/tested/tests:1";
+    let command = "wget -T 5 -qO- http://web.tested.svc/ || echo shut out";
+    let within = |namespace: &str| {
+        let run = ["run", "probe", "-n", namespace, image, "--restart=Never", "--attach", "--rm", "--quiet"];
+        project.kubectl(&[&run[..], &["--command", "--", "sh", "-c", command]].concat())
+    };
+    assert!(within("default").contains("shut out"));
+    assert!(within("tested").contains("hello"));
+}
+
+/// Killed while a command runs and while shards do: the next run ends and removes what that left.
+fn killed(project: &Project) {
+    project.edit("devcluster.yaml", "echo \"shard $SHARD", "sleep 0; echo \"shard $SHARD");
+    kill_when(project, &[("SLOW", "yes")], || sleeper(project).is_some());
+    let sleeper = sleeper(project).expect("the command's child goes on without its run");
+    project.edit("devcluster.yaml", "sleep 0", "sleep 600");
+    let is_there = |what: &[&str]| !project.kubectl(&[&["get", "-o", "name"], what].concat()).is_empty();
+    let policies = ["networkpolicies", "-A", "-l", "devcluster.dev/admits"];
+    let jobs = ["jobs", "-n", "devcluster-system", "-l", "devcluster.dev/shards"];
+    let said = kill_when(project, &[], || is_there(&policies) && is_there(&jobs));
+    assert!(said.contains("ended what a `devcluster ci` that was killed had left"), "{said}");
+    assert!(!runs(&sleeper), "the run after it has ended the child");
+    assert!(is_there(&policies) && is_there(&jobs), "a killed run removes nothing");
+    project.edit("devcluster.yaml", "sleep 600", "sleep 0");
+    let run = project.ci(&["--fail-fast"], &[("BROKEN", "yes")]);
+    assert_eq!((run.code, run.step("load").0.as_str()), (Some(6), "skipped"));
+    assert!(!is_there(&policies) && !is_there(&jobs));
+}
+
+/// Starts a run, kills it as soon as something is so, and gives what it said.
+fn kill_when(project: &Project, env: &[(&str, &str)], is_so: impl Fn() -> bool) -> String {
+    let mut command = project.ci_command(&[], env);
+    let log = project.directory().join("killed.log");
+    let file = std::fs::File::create(&log).expect("made");
+    command.stdout(std::process::Stdio::null()).stderr(file);
+    let mut child = command.spawn().expect("devcluster runs");
+    let begun = Instant::now();
+    while !is_so() {
+        let ended = child.try_wait().expect("a child");
+        assert!(ended.is_none() && begun.elapsed() < Duration::from_mins(3), "{ended:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("a child");
+    std::fs::read_to_string(log).expect("readable")
+}
+
+/// The process that the fixture's slow command starts, where it runs.
+fn sleeper(project: &Project) -> Option<String> {
+    let directory = project.directory().canonicalize().expect("a directory");
+    let processes = std::fs::read_dir("/proc").expect("Linux").flatten();
+    let mut found = processes.filter(|process| {
+        let of = |name: &str| process.path().join(name);
+        std::fs::read(of("cmdline")).is_ok_and(|line| line == b"sleep\x001000\x00")
+            && std::fs::read_link(of("cwd")).is_ok_and(|place| place == directory)
+    });
+    found.next().map(|process| process.file_name().to_string_lossy().into_owned())
 }
 
 /// Ended while a command runs: that ends too, and what was done is written down.

@@ -12,6 +12,7 @@ mod forward;
 mod harness;
 mod image;
 mod kinds;
+mod ledger;
 mod lifecycle;
 mod migrate;
 mod rehearse;

@@ -22,12 +22,12 @@ impl Project {
         format!("{}:80", address.trim()).parse().expect("an address")
     }
 
-    fn release(&self, args: &[&str]) -> Value {
+    pub fn release(&self, args: &[&str]) -> Value {
         let (text, _) = self.succeed(&[&["release"], args, &["-o", "json"]].concat());
         serde_json::from_str(&text).expect("JSON")
     }
 
-    fn numbers(&self) -> Vec<u64> {
+    pub fn numbers(&self) -> Vec<u64> {
         let list = self.release(&["list"]);
         let releases = list["releases"].as_array().expect("a list");
         releases.iter().map(|release| release["number"].as_u64().expect("a number")).collect()
@@ -54,7 +54,7 @@ impl Project {
     }
 
     /// Another version under the same tag, another configuration and secret, and an object more.
-    fn change(&self) {
+    pub fn change(&self) {
         self.edit("app/main.go", r#"version = "one""#, r#"version = "two""#);
         self.edit("deploy/system.yaml", "colour: blue", "colour: red");
         self.edit("deploy/system.yaml", "first-word", "second-word");
@@ -64,7 +64,7 @@ impl Project {
     }
 
     /// Waits until nothing else answers: Pods that end are still asked for a moment.
-    fn answers_alone(&self, text: &str) {
+    pub fn answers_alone(&self, text: &str) {
         let web = self.web();
         eventually(&format!("{text} alone answers"), || {
             (0..30).all(|_| get(web).is_ok_and(|answer| answer == text))

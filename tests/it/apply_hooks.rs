@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use devcluster::apply::{
-    ApplyError, ApplyOptions, DeletePolicy, Hook, HookEvent, Inventory, ReleaseHooks, apply_with_hooks,
-    run_hooks,
+    ApplyError, ApplyOptions, Course, DeletePolicy, Hook, HookEvent, Inventory, ReleaseHooks,
+    apply_with_hooks, hooks_after, run_hooks,
 };
 use devcluster::event::{Event, Reporter, Silent};
 use devcluster::manifest::Object;
@@ -130,6 +130,77 @@ async fn install_hooks_run_once_and_upgrade_hooks_when_the_chart_changes() {
     let count =
         tokio::select! { done = run => done.unwrap(), never = finish_jobs(&place, "Complete") => never };
     assert_eq!((count, log.hooks()), (1, vec!["test hook check".to_owned()]));
+}
+
+/// Goes back to a release, its Jobs ending as `ended` says, with the inventory as it is stored.
+async fn back(
+    place: &Place,
+    objects: &[Object],
+    releases: &[ReleaseHooks],
+    log: &Log,
+    ended: &str,
+) -> Result<(), ApplyError> {
+    let mut inventory: Inventory = place.inventory().await;
+    let options = ApplyOptions { course: Course::Back, ..ApplyOptions::default() };
+    let going = async {
+        apply_with_hooks(&place.cluster, objects, releases, &options, &mut inventory, log).await?;
+        assert!(place.live("v1", "ConfigMap", "settings").await.is_some());
+        hooks_after(&place.cluster, releases, &options, &mut inventory, log).await
+    };
+    tokio::select! { done = going => done, never = finish_jobs(place, ended) => never }
+}
+
+#[tokio::test]
+async fn going_back_runs_the_rollback_hooks_of_what_is_gone_back_to_and_no_others() {
+    let place = place("hookback").await;
+    let settings = |colour: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings, namespace: NS}}\ndata: {{colour: {colour}}}\n"
+        );
+        place.objects(&text)
+    };
+    let release = |name: &str, hash: &str, hooks: Vec<Hook>| ReleaseHooks {
+        release: format!("{}/{name}", place.namespace),
+        source: "test".into(),
+        hash: hash.into(),
+        hooks,
+    };
+    let all = [HookEvent::PreInstall, HookEvent::PreUpgrade, HookEvent::PreDelete, HookEvent::Test];
+    let hooks = |version: &str| {
+        vec![
+            hook(&place, &format!("late-{version}"), 5, &[HookEvent::PreRollback], &[]),
+            hook(&place, &format!("early-{version}"), -5, &[HookEvent::PreRollback], &[]),
+            hook(&place, &format!("after-{version}"), 0, &[HookEvent::PostRollback], &[]),
+            hook(&place, &format!("other-{version}"), 0, &all, &[]),
+        ]
+    };
+    let [one, two] = ["1", "2"].map(|version| release("api", version, hooks(version)));
+    let still = release("still", "1", vec![hook(&place, "still", 0, &[HookEvent::PreRollback], &[])]);
+    let log = Log::default();
+    up(&place, &settings("blue"), &one, &log).await.unwrap();
+    up(&place, &[], &still, &log).await.unwrap();
+    up(&place, &settings("red"), &two, &log).await.unwrap();
+    log.hooks();
+
+    let releases = [one.clone(), still];
+    let error = back(&place, &settings("blue"), &releases, &log, "Failed").await.unwrap_err().to_string();
+    assert!(error.contains("pre-rollback hook Job") && error.contains("early-1"), "{error}");
+    assert_eq!(log.hooks(), ["pre-rollback hook early-1"]);
+    let colour = async || place.live("v1", "ConfigMap", "settings").await.unwrap()["data"]["colour"].clone();
+    assert_eq!(colour().await, "red", "objects wait for what runs before");
+
+    back(&place, &settings("blue"), &releases, &log, "Complete").await.unwrap();
+    let ran = ["pre-rollback hook early-1", "pre-rollback hook late-1", "post-rollback hook after-1"];
+    assert_eq!(log.hooks(), ran, "by weight; none of a chart that stands as it was");
+    assert_eq!(colour().await, "blue");
+    back(&place, &settings("blue"), &releases, &log, "Complete").await.unwrap();
+    assert_eq!(log.hooks(), [] as [&str; 0], "it stands");
+
+    // The chart's next version is an upgrade from there, and the next way back is one of its own.
+    up(&place, &settings("red"), &two, &log).await.unwrap();
+    assert_eq!(log.hooks(), ["pre-upgrade hook other-2"]);
+    back(&place, &settings("blue"), &releases, &log, "Complete").await.unwrap();
+    assert_eq!(log.hooks(), ran);
 }
 
 #[tokio::test]

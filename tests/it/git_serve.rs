@@ -181,3 +181,32 @@ fn pushes_wait_for_their_turn_and_a_killed_one_leaves_nothing() {
     assert!(waiting.wait().unwrap().success(), "{said:?}");
     assert!(served.heads().ends_with("refs/heads/main"));
 }
+
+#[test]
+fn a_remote_is_taken_away_whole_when_that_is_said() {
+    let served = served();
+    assert_eq!(served.push("main").0, 0);
+    let (code, said) = served.project.devcluster(&["git", "serve", "--remove"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("say --yes") && served.home.exists(), "{said}");
+    // While a push is tested, nothing goes.
+    let turn = File::create(served.home.join("lock")).unwrap();
+    turn.lock().unwrap();
+    let (code, said) = served.project.devcluster(&["git", "serve", "--remove", "--yes"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("a push is being tested"), "{said}");
+    turn.unlock().unwrap();
+    // What a removal that was killed left goes, too.
+    std::fs::remove_dir_all(served.home.join("remote.git/hooks")).unwrap();
+    let (code, said) = served.project.devcluster(&["git", "serve", "--remove", "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains(&format!("removed: {}", served.url)), "{said}");
+    assert!(said.contains("git remote remove devcluster-verify"), "{said}");
+    assert!(!served.home.exists());
+    let (code, said) = served.project.devcluster(&["git", "serve", "--remove", "--yes"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("there is no remote"), "{said}");
+    let again = served.project.json(&["git", "serve", "--check", "verify"]);
+    assert_eq!(again["url"].as_str(), Some(served.url.as_str()));
+    assert_eq!(served.push("main").0, 0);
+}

@@ -1,23 +1,9 @@
 //! Pipelines that `init --ci` writes, held against the checks of the systems that run them.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::repository::Repository;
-
-/// A tool of testbed/tools/ensure; none, with a word of it, where it is not installed.
-fn tool(name: &str) -> Option<PathBuf> {
-    let bed = Path::new(env!("CARGO_MANIFEST_DIR")).join("testbed/bin").join(name);
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&on_path)
-        .map(|directory| directory.join(name))
-        .chain([bed])
-        .find(|path| path.exists());
-    if found.is_none() {
-        eprintln!("skipped: there is no {name}; `testbed/tools/ensure {name}` installs it");
-    }
-    found
-}
+use crate::tools::tool;
 
 /// A project with a chart, a kustomization and four environments, at the top of its repository or below.
 fn project(below: &str) -> Repository {
@@ -147,4 +133,76 @@ fn a_new_project_gets_its_configuration_too_and_odd_places_are_refused() {
     let (code, said) = init(&odd, "a b", "github", &[]);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("`a b`"), "{said}");
+}
+
+/// A way of installing that every system has to quote somehow; what is written is run as it is.
+#[test]
+fn a_teams_own_way_of_installing_passes_every_check() {
+    let own = r#"printf '#!/bin/sh\necho "it is $0 \\"\n' > "$tools/bin/devcluster" && chmod +x "$tools/bin/devcluster" # ours"#;
+    let check_jsonschema = ["--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml"];
+    let groovy = ["--noserver", "--failon", "error", "--files", "**/Jenkinsfile"];
+    for (system, program, args) in [
+        ("github", "actionlint", &["-no-color"][..]),
+        ("gitlab", "check-jsonschema", &check_jsonschema),
+        ("jenkins", "npm-groovy-lint", &groovy),
+        ("tekton", "tekton-check", &[".tekton/devcluster.yaml"]),
+    ] {
+        let project = project("");
+        let (code, said) = init(&project, "", system, &["--install", own]);
+        assert_eq!(code, 0, "{said}");
+        let Some(program) = tool(program) else { continue };
+        let output = Command::new(&program).args(args).current_dir(&project.directory).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{system}: {}", String::from_utf8_lossy(&said));
+    }
+    let project = project("");
+    for wrong in ["", "a\nb"] {
+        let (code, said) = init(&project, "", "github", &["--install", wrong]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains("one line of shell"), "{said}");
+    }
+    assert_eq!(project.devcluster(&["init", "--install", own]).0, 2, "of a pipeline alone");
+    assert!(!project.directory.join(".github").exists());
+}
+
+/// GitLab's jobs, run as they are written by this machine's shell: from what was tested to production's branch. There is no engine,
+/// so that the run itself fails, and with it its job.
+#[test]
+fn gitlabs_jobs_hand_on_what_was_tested() {
+    let (Some(runner), Some(kind)) = (tool("gitlab-ci-local"), tool("kind")) else { return };
+    let project = Repository::new();
+    let origin = project.beside("origin.git").display().to_string();
+    let install = format!("ln -s {} \"$tools/bin/devcluster\"", env!("CARGO_BIN_EXE_devcluster"));
+    let (code, said) = init(&project, "", "gitlab", &["--install", &install]);
+    assert_eq!(code, 0, "{said}");
+    project.write(".gitignore", "/.tools/\n/.cache/\n/.gitlab-ci-local/\n/.devcluster/\n");
+    project.write(".tools/bin/none", "");
+    std::os::unix::fs::symlink(kind, project.directory.join(".tools/bin/kind")).unwrap();
+    let root = project.lock();
+    for args in [
+        &["init", "--quiet", "--bare", &origin][..],
+        &["remote", "add", "origin", &origin],
+        &["config", "user.name", "Ada"],
+        &["config", "user.email", "ada@example.com"],
+        &["push", "--quiet", "origin", "main"],
+        &["remote", "set-head", "origin", "main"],
+    ] {
+        project.git(args);
+    }
+    let run = |job: &str| {
+        let mut command = project.command(runner.to_str().unwrap(), &["--no-color", job]);
+        let output = command.env("HOME", project.beside("runner")).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (passed, said) = run("ci");
+    assert!(!passed && said.contains("# devcluster ci: failed"), "{said}");
+    let attestation = project.attestation("a.json", &root, &[("lock", "passed"), ("up", "passed")]);
+    std::fs::copy(attestation, project.directory.join(".devcluster/ci/attestation.json")).unwrap();
+    for job in ["to-staging", "to-production"] {
+        let (passed, said) = run(job);
+        assert!(passed && said.contains(&format!("PASS  {job}")), "{said}");
+    }
+    let log = project.git(&["--git-dir", &origin, "log", "-1", "--format=%B", "environments/production"]);
+    assert!(log.contains(&root) && log.contains("Devcluster-Approved-By: Ada <ada@example.com>"), "{log}");
 }

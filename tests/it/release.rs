@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use devcluster::apply::SYSTEM_NAMESPACE;
-use devcluster::handoff::release::{Content, Ledger, Made, Record};
-use devcluster::manifest::Object;
+use devcluster::handoff::release::{Chart, Content, Kept, KeptHook, Ledger, Made, Record, text};
+use devcluster::manifest::{DeletePolicy, HookEvent, Object};
 use devcluster::operation::release::{Book, Draft};
+use devcluster::operation::release_view;
 use serde_json::{Value, json};
 
 use crate::apiserver::{Place, place};
@@ -92,6 +93,71 @@ fn nothing_secret_is_in(maps: &BTreeMap<String, Value>) {
             assert!(!text.contains(WORD) && !text.contains(&engine.encode(WORD)), "{name}: {text}");
         }
     }
+}
+
+#[tokio::test]
+async fn hooks_are_kept_as_objects_are_and_those_of_one_name_apart() {
+    let place = place("release-hooks").await;
+    let book = Book::new(&place.cluster, &place.namespace);
+    let job = |event: &str| {
+        let text = format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: tell, namespace: NS, annotations: {{helm.sh/hook: {event}}}}}\n"
+        );
+        place.objects(&text).remove(0)
+    };
+    let secret = place.objects(&format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: key, namespace: NS, annotations: {{helm.sh/hook: pre-rollback}}}}\n\
+         stringData: {{word: {WORD}}}\n"
+    ));
+    let hooks = [job("pre-rollback"), job("post-rollback"), secret[0].clone()];
+    let kept = |kept: Kept| KeptHook {
+        kept,
+        events: vec![HookEvent::PreRollback],
+        weight: -3,
+        delete_policies: vec![DeletePolicy::HookSucceeded],
+    };
+    let recorded = async |hooks: &[Object], hash: &str| {
+        let ledger = book.load().await.unwrap();
+        let hooks = book.keep(&ledger, hooks).await.unwrap().into_iter().map(kept).collect();
+        let chart = Chart { release: format!("{}/api", place.namespace), hash: hash.into(), hooks };
+        let content = Content { charts: Some(vec![chart]), ..Content::default() };
+        book.record(&ledger, Draft::new(Made::Up, "a".into(), content)).await.unwrap()
+    };
+    recorded(&hooks, "1").await;
+    let (maps, secrets) = (ours(&place, "ConfigMap").await, ours(&place, "Secret").await);
+    assert_eq!((maps.len(), secrets.len()), (2, 1));
+    nothing_secret_is_in(&maps);
+    recorded(&hooks, "1").await;
+    assert_eq!(ours(&place, "ConfigMap").await.len(), 3, "a record alone");
+    assert_eq!(ours(&place, "Secret").await.len(), 1);
+    recorded(&[job("pre-rollback"), job("pre-install")], "2").await;
+
+    let ledger = book.load().await.unwrap();
+    let first = ledger.release(1).unwrap();
+    let wanted: Vec<Kept> = first.content.hooks().map(|(_, hook)| hook.kept.clone()).collect();
+    let found = book.objects(1, &wanted).await.unwrap();
+    assert_eq!(values(&found), values(&hooks));
+    let told = text::show(&ledger, first);
+    assert!(
+        told.contains("3 hooks of chart ")
+            && told.contains("pre-rollback, weight -3, deleted hook-succeeded"),
+        "{told}"
+    );
+    let diff = release_view::difference(&book, first, ledger.release(3).unwrap()).await.unwrap();
+    let told = text::difference(&diff);
+    let chart = format!("hook {0}/api: ", place.namespace);
+    assert!(told.contains(&format!("- {chart}Secret {}/key", place.namespace)), "{told}");
+    assert!(told.contains(&format!("~ {chart}Job {}/tell", place.namespace)), "{told}");
+    assert!(told.contains(r#"hook: "post-rollback" → "pre-install""#) && !told.contains(WORD), "{told}");
+
+    // A release that a version wrote which did not know of hooks.
+    release(&book, &system(&place, "blue")).await;
+    let ledger = book.load().await.unwrap();
+    let old = ledger.release(4).unwrap();
+    assert!(old.content.charts.is_none() && text::show(&ledger, old).contains("not recorded"));
+    let diff = release_view::difference(&book, first, old).await.unwrap();
+    let told = text::difference(&diff);
+    assert!(diff.hooks.is_empty() && told.contains("release 4 was recorded without charts' hooks"), "{told}");
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ fn counts(diff: &Diff) -> String {
         (DiffClass::Patched, "different by a named patch"),
         (DiffClass::OtherManager, "changed by a controller"),
         (DiffClass::Expired, "completed and expired"),
-        (DiffClass::HookDeleted, "hooks deleted by their policy"),
+        (DiffClass::HookDeleted, "deleted by hook policy"),
         (DiffClass::NotAskable, "not comparable"),
     ];
     let parts: Vec<String> = classes

@@ -1,5 +1,5 @@
 //! What was tested with which result, as an in-toto statement with SLSA's provenance as its predicate: the subject is the lock,
-//! by its root; the run is the build; the result is a field of our own beside SLSA's. It is not signed here.
+//! by its root; the run is the build; the result is a field of our own beside SLSA's. `envelope` signs it.
 
 use serde_json::{Value, json};
 

@@ -1,12 +1,33 @@
-//! Reads a statement and says whether it is about a lock's root and that all passed. Whoever wrote it is not known here: a
-//! signature over it is checked by the tool that made that.
+//! Reads a statement, signed or not, and says whether it is about a lock's root and that all passed; with keys, whether one of them
+//! signed it.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::attestation::{BUILD_TYPE, PREDICATE, RESULT, STATEMENT};
+use super::envelope::{Envelope, EnvelopeFault};
+use super::keys::PublicKey;
 use crate::handoff::FILE;
 use crate::words::listed;
+
+/// More bytes than a statement ever has.
+pub const LARGEST: usize = 8 << 20;
+
+/// Who wrote a statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "signature", rename_all = "camelCase")]
+pub enum Signature {
+    /// Nobody signed it.
+    None,
+    /// It is signed, and no key was given to check that by.
+    NotChecked,
+    /// The signature holds.
+    Valid {
+        /// The key that made it, as it is told.
+        #[serde(rename = "signedBy")]
+        signed_by: String,
+    },
+}
 
 /// What a statement says that holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,6 +41,9 @@ pub struct Attested {
     pub finished_on: String,
     /// How many steps passed.
     pub steps: usize,
+    /// Who wrote it.
+    #[serde(flatten)]
+    pub signature: Signature,
 }
 
 /// Why a statement does not do.
@@ -30,6 +54,21 @@ pub enum Refusal {
     NotOurs {
         /// What is not as it is to be.
         why: String,
+    },
+    /// Its envelope is none.
+    #[error("is no signed statement: {0}")]
+    Envelope(#[from] EnvelopeFault),
+    /// A signature was asked for.
+    #[error("is not signed, and a signature by {} is needed; `devcluster ci --sign-key FILE` makes one", .keys.join(" or "))]
+    NotSigned {
+        /// The keys that would do.
+        keys: Vec<String>,
+    },
+    /// None of the keys signed it.
+    #[error("has no signature that holds by {}", .keys.join(" or "))]
+    NotValid {
+        /// The keys that would do.
+        keys: Vec<String>,
     },
     /// It is about something else.
     #[error(
@@ -49,11 +88,30 @@ pub enum Refusal {
     },
 }
 
-/// Reads `text` and holds it against a lock's root.
-pub fn check(text: &str, root: &str) -> Result<Attested, Refusal> {
+/// Reads a file of `devcluster ci` and holds it against a lock's root. Where there are keys, one of them must have signed it.
+pub fn check(file: &[u8], root: &str, keys: &[PublicKey]) -> Result<Attested, Refusal> {
+    if file.len() > LARGEST {
+        return Err(Refusal::NotOurs { why: format!("it has more than {LARGEST} bytes") });
+    }
+    let names = || keys.iter().map(|key| key.name().to_owned()).collect();
+    let envelope = Envelope::read(file)?;
+    let signature = match &envelope {
+        None if keys.is_empty() => Signature::None,
+        None => return Err(Refusal::NotSigned { keys: names() }),
+        Some(_) if keys.is_empty() => Signature::NotChecked,
+        Some(envelope) => {
+            let key = envelope.signed_by(keys).ok_or_else(|| Refusal::NotValid { keys: names() })?;
+            Signature::Valid { signed_by: key.name().to_owned() }
+        }
+    };
+    statement(envelope.as_ref().map_or(file, Envelope::payload), root, signature)
+}
+
+/// Holds a statement against a lock's root.
+fn statement(text: &[u8], root: &str, signature: Signature) -> Result<Attested, Refusal> {
     let not_ours = |why: String| Refusal::NotOurs { why };
     let value: Value =
-        serde_json::from_str(text).map_err(|error| not_ours(format!("it is no JSON: {error}")))?;
+        serde_json::from_slice(text).map_err(|error| not_ours(format!("it is no JSON: {error}")))?;
     let at = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
     for (pointer, wanted) in [
         ("/_type", STATEMENT),
@@ -80,6 +138,7 @@ pub fn check(text: &str, root: &str) -> Result<Attested, Refusal> {
         profile: text("/predicate/buildDefinition/externalParameters/profile"),
         finished_on: text("/predicate/runDetails/metadata/finishedOn"),
         steps,
+        signature,
     })
 }
 
@@ -111,9 +170,15 @@ fn visible(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::envelope::seal;
+    use super::super::keys::SigningKey;
     use super::super::report::Report;
     use super::super::{samples, statement};
     use super::*;
+
+    fn check(text: &str, root: &str) -> Result<Attested, Refusal> {
+        super::check(text.as_bytes(), root, &[])
+    }
 
     fn text(report: &Report) -> String {
         statement(report, report.lock.as_ref().unwrap(), "0.1.0", &[]).to_string()
@@ -155,5 +220,34 @@ mod tests {
         }
         assert!(check("not json", &root()).unwrap_err().to_string().contains("no JSON"));
         assert!(check("{}", &root()).is_err());
+    }
+
+    #[test]
+    fn a_signature_counts_where_keys_are_given() {
+        let plain = text(&samples::passed());
+        let key = SigningKey::read(samples::P256_KEY.as_bytes()).unwrap();
+        let signed = seal(plain.as_bytes(), &key).unwrap().to_string();
+        let public = |text: &str| PublicKey::read("ci.pub.pem", text.as_bytes()).unwrap();
+        let (ours, theirs) = (public(samples::P256_PUBLIC), public(samples::ED25519_PUBLIC));
+        let check = |text: &str, keys: &[PublicKey]| super::check(text.as_bytes(), &root(), keys);
+        assert_eq!(check(&plain, &[]).unwrap().signature, Signature::None);
+        assert_eq!(check(&signed, &[]).unwrap().signature, Signature::NotChecked);
+        let valid = check(&signed, &[theirs.clone(), ours.clone()]).unwrap();
+        assert_eq!(valid.signature, Signature::Valid { signed_by: "ci.pub.pem".into() });
+        let told = serde_json::to_value(&valid).unwrap();
+        assert_eq!(
+            (told["signature"].as_str(), told["signedBy"].as_str()),
+            (Some("valid"), Some("ci.pub.pem"))
+        );
+        assert!(check(&plain, &[ours.clone()]).unwrap_err().to_string().contains("ci.pub.pem is needed"));
+        assert!(matches!(check(&signed, &[theirs]).unwrap_err(), Refusal::NotValid { .. }));
+        // What stands beside the payload counts for nothing.
+        let mut beside: Value = serde_json::from_str(&plain).unwrap();
+        for (key, value) in seal(b"{}", &key).unwrap().as_object().unwrap() {
+            beside[key] = value.clone();
+        }
+        assert!(matches!(check(&beside.to_string(), &[ours]).unwrap_err(), Refusal::NotOurs { .. }));
+        let large = " ".repeat(LARGEST + 1);
+        assert!(check(&large, &[]).unwrap_err().to_string().contains("more than"));
     }
 }

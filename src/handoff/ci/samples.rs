@@ -2,6 +2,31 @@
 
 use super::report::{After, Attempt, Command, Ended, Kind, Report, Shards, Step, Tested, Verdict};
 
+/// Keys of openssl (`genpkey`) that nothing else is signed with.
+pub(super) const P256_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJFrPRCfDzYSy5wxp
+OaIP0I5176lsasK0knAQuyyg/Y6hRANCAATtUPe76JUiU+Av349Jcv+5AYUjuVru
+rzjZdvAv9aRXco7KH5B8PqZCtBN8zOxWBqi4LN1Uu4J/grld+6t5NFmY
+-----END PRIVATE KEY-----
+";
+pub(super) const P256_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE7VD3u+iVIlPgL9+PSXL/uQGFI7la
+7q842XbwL/WkV3KOyh+QfD6mQrQTfMzsVgaouCzdVLuCf4K5XfureTRZmA==
+-----END PUBLIC KEY-----
+";
+pub(super) const ED25519_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIDQpJu8RtPzTXyk/fnBTKgpgUaMzMo9WAYdWV1+NLDOJ
+-----END PRIVATE KEY-----
+";
+pub(super) const ED25519_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAsIeejG9pnVI99D1BpXQhe+3dyY55Xqch1Jafk3reVYg=
+-----END PUBLIC KEY-----
+";
+
 /// One in which all is well.
 pub(super) fn passed() -> Report {
     let step =

@@ -18,6 +18,8 @@ pipeline {
 @VERSIONS@
         // The team's key for Secrets' values in devcluster.lock; without it they are not compared.
         // DEVCLUSTER_LOCK_KEY = credentials('devcluster-lock-key')
+        // A private key in PEM signs the attestation; without it nobody signs.
+        // DEVCLUSTER_SIGNING_KEY = credentials('devcluster-signing-key')
     }
     stages {
         stage('ci') {

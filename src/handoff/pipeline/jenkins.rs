@@ -9,6 +9,9 @@ const APPROVER: &str = r#""$APPROVER""#;
 pub(super) fn files(facts: &Facts) -> Vec<(&'static str, String)> {
     let versions: Vec<String> =
         facts.versions().iter().map(|(name, version)| format!("{name} = '{version}'")).collect();
+    // Between three quotes, Groovy takes these two for itself.
+    let install: Vec<String> =
+        facts.install().into_iter().map(|line| line.replace('\\', "\\\\").replace('\'', "\\'")).collect();
     let carries = facts.carries(APPROVER, ATTESTATION);
     let stages: String = carries.iter().map(|carry| stage(facts, carry)).collect();
     let cd = match facts.directory.as_str() {
@@ -19,7 +22,7 @@ pub(super) fn files(facts: &Facts) -> Vec<(&'static str, String)> {
         include_str!("jenkins.groovy"),
         &[
             ("VERSIONS", &indented(&versions, 8)),
-            ("INSTALL", &indented(&facts.install(), 0)),
+            ("INSTALL", &indented(&install, 0)),
             ("CD", &cd),
             ("STAGES", &stages),
             ("TOOLS_KEY", &facts.tools_key()),

@@ -38,7 +38,9 @@ pub struct Facts {
     pub helm: bool,
     /// Whether kustomizations are rendered.
     pub kustomize: bool,
-    /// Environments by name, in the order of promotion, and whether each is production.
+    /// Shell of one line that installs devcluster; from crates.io where unset.
+    pub install: Option<String>,
+    /// Environments by name, in the order of promotion, and whether each takes an approval, as production does.
     pub environments: Vec<(String, bool)>,
 }
 
@@ -77,12 +79,18 @@ impl Facts {
     }
 
     /// Shell that installs into `$tools/bin` what is not there yet.
-    fn install(&self) -> Vec<&'static str> {
-        let mut lines = vec![
-            r#"mkdir -p "$tools/bin""#,
-            r#"[ -x "$tools/bin/devcluster" ] || cargo install --locked --root "$tools" --version "$DEVCLUSTER_VERSION" devcluster"#,
+    fn install(&self) -> Vec<&str> {
+        let mut lines = vec![r#"mkdir -p "$tools/bin""#];
+        match &self.install {
+            // On a line of its own, whatever it ends with.
+            Some(own) => lines.extend([r#"if [ ! -x "$tools/bin/devcluster" ]; then"#, own, "fi"]),
+            None => lines.push(
+                r#"[ -x "$tools/bin/devcluster" ] || cargo install --locked --root "$tools" --version "$DEVCLUSTER_VERSION" devcluster"#,
+            ),
+        }
+        lines.push(
             r#"[ -x "$tools/bin/kind" ] || { curl -fsSL -o "$tools/kind" "https://kind.sigs.k8s.io/dl/$KIND_VERSION/kind-linux-amd64" && chmod +x "$tools/kind" && mv "$tools/kind" "$tools/bin/kind"; }"#,
-        ];
+        );
         if self.helm {
             lines.push(r#"[ -x "$tools/bin/helm" ] || curl -fsSL "https://get.helm.sh/helm-$HELM_VERSION-linux-amd64.tar.gz" | tar -xz -C "$tools/bin" --strip-components 1 linux-amd64/helm"#);
         }

@@ -9,6 +9,7 @@ fn shop(directory: &str) -> Facts {
         version: "0.1.0".into(),
         helm: true,
         kustomize: true,
+        install: None,
         environments: vec![("staging".into(), false), ("production".into(), true)],
     }
 }
@@ -62,4 +63,21 @@ fn production_without_a_stage_before_it_has_its_gate_all_the_same() {
     );
     assert_eq!(carries[1].commands, ["devcluster promote --from live --to archive --push origin"]);
     assert_eq!((carries[0].needs.as_str(), carries[1].needs.as_str()), ("ci", "to-live"));
+}
+
+#[test]
+fn a_teams_own_way_of_installing_stands_in_place_of_ours() {
+    let own = r"curl -fsSL https://example.com/get | sed 's/a/\n/' > x # theirs".to_owned();
+    for system in [System::GitHub, System::GitLab, System::Jenkins, System::Tekton] {
+        let text = text(system, &Facts { install: Some(own.clone()), ..shop("") });
+        let shown = if system == System::Jenkins {
+            own.replace('\\', r"\\").replace('\'', r"\'")
+        } else {
+            own.clone()
+        };
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let at = lines.iter().position(|line| *line == shown).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!((lines[at - 1], lines[at + 1]), (r#"if [ ! -x "$tools/bin/devcluster" ]; then"#, "fi"));
+        assert!(!text.contains("cargo install"), "{text}");
+    }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::crossing::{Moved, crossing, ran_between};
+use super::hooks::{self, HookChange};
 use super::record::{Content, Digests, Ran, is_secret};
 use crate::handoff::fields::step;
 use crate::manifest::{Object, ObjectId};
@@ -33,6 +34,12 @@ pub struct ReleaseDiff {
     pub data: Vec<Moved>,
     /// Migrations that ran up to the second and not up to the first.
     pub migrations: Vec<Ran>,
+    /// Charts' hooks that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookChange>,
+    /// Those of the two that were recorded without their charts' hooks, so that these are not compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without_hooks: Vec<u64>,
 }
 
 /// An object that differs.
@@ -73,7 +80,8 @@ pub struct ImageChange {
 impl ReleaseDiff {
     /// Whether they are the same.
     pub fn is_empty(&self) -> bool {
-        *self == Self { from: self.from, to: self.to, ..Self::default() }
+        let without_hooks = self.without_hooks.clone();
+        *self == Self { from: self.from, to: self.to, without_hooks, ..Self::default() }
     }
 }
 
@@ -85,11 +93,13 @@ pub fn unequal(was: &Content, is: &Content) -> BTreeSet<ObjectId> {
     is.objects.iter().filter(|kept| differs(&kept.id, &kept.place.blob)).map(|kept| kept.id.clone()).collect()
 }
 
-/// In what two releases, by number and content, differ. `texts` gives the two texts of each object of [`unequal`].
+/// In what two releases, by number and content, differ. `texts` gives the two texts of each object of [`unequal`], `hooks`
+/// those of each hook of [`hooks::unequal`].
 pub fn diff(
     (from, was): (u64, &Content),
     (to, is): (u64, &Content),
     texts: &BTreeMap<ObjectId, (Object, Object)>,
+    hooks: Vec<(Value, Value)>,
 ) -> ReleaseDiff {
     let before: BTreeSet<&ObjectId> = was.objects.iter().map(|kept| &kept.id).collect();
     let after: BTreeSet<&ObjectId> = is.objects.iter().map(|kept| &kept.id).collect();
@@ -107,6 +117,12 @@ pub fn diff(
         images: images(was, is),
         data: crossing(is, was).data,
         migrations: ran_between(is, was),
+        hooks: hooks::changes(was, is, hooks),
+        without_hooks: [(from, was), (to, is)]
+            .into_iter()
+            .filter(|(number, content)| from != to && *number > 0 && content.charts.is_none())
+            .map(|(number, _)| number)
+            .collect(),
     }
 }
 
@@ -117,7 +133,11 @@ fn images(was: &Content, is: &Content) -> Vec<ImageChange> {
         was: was.images.get(name).cloned(),
         is: is.images.get(name).cloned(),
     };
-    names.into_iter().map(change).filter(|change| change.was != change.is).collect()
+    let is_same = |change: &ImageChange| match (&change.was, &change.is) {
+        (Some(was), Some(is)) => was.are(is),
+        _ => false,
+    };
+    names.into_iter().map(change).filter(|change| !is_same(change)).collect()
 }
 
 /// The fields in which two objects differ, in order of their paths. Items of lists are held against each other by place.
@@ -187,19 +207,20 @@ mod tests {
         let [old, new, map, same] = ["old", "new", "map", "same"].map(|name| id("ConfigMap", name));
         let mut was = content(&[(&old, "1"), (&map, "2"), (&same, "3")]);
         let mut is = content(&[(&new, "4"), (&map, "5"), (&same, "3")]);
-        let bytes = |digest: &str| Digests { config: digest.into(), manifest: digest.into() };
+        let bytes = |digest: &str| Digests { config: digest.into(), manifest: format!("m-{digest}") };
         was.images = [("a:1".to_owned(), bytes("x")), ("b:1".to_owned(), bytes("y"))].into();
         is.images = [("a:1".to_owned(), bytes("z")), ("b:1".to_owned(), bytes("y"))].into();
         assert_eq!(unequal(&was, &is), [map.clone()].into());
         let object =
             |value: Value| Object { value, origin: Origin { source: String::new(), file: None, line: 0 } };
         let texts = (object(json!({"data": {"a/b": "1"}})), object(json!({"data": {"a/b": "2", "c": "3"}})));
-        let found = diff((1, &was), (2, &is), &[(map.clone(), texts)].into());
+        let found = diff((1, &was), (2, &is), &[(map.clone(), texts)].into(), Vec::new());
+        assert_eq!(found.without_hooks, [1, 2]);
         assert_eq!((found.came, found.went), (vec![new], vec![old]));
         assert_eq!(found.images.len(), 1);
         let paths: Vec<&str> = found.changed[0].fields.iter().map(|field| field.path.as_str()).collect();
         assert_eq!(paths, ["/data/a~1b", "/data/c"]);
-        assert!(diff((1, &was), (1, &was), &BTreeMap::new()).is_empty());
+        assert!(diff((1, &was), (1, &was), &BTreeMap::new(), Vec::new()).is_empty());
     }
 
     #[test]

@@ -53,9 +53,9 @@ pub enum ReleaseError {
         /// The release.
         number: u64,
     },
-    /// Images that nodes have no more.
+    /// Images that neither nodes nor the engine have anymore.
     #[error(
-        "release {number} cannot come back, for images of it are gone from the nodes:{}\n  nothing was changed; {cure}", listed(.images)
+        "release {number} cannot come back, for images of it are gone from the nodes, and the engine has them no more:{}\n  nothing was changed; {cure}", listed(.images)
     )]
     ImagesGone {
         /// The release.

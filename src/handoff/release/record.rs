@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::handoff::migration::Verdict;
-use crate::manifest::ObjectId;
+use crate::manifest::{DeletePolicy, HookEvent, ObjectId};
 
 /// The format written here.
 pub const VERSION: u32 = 1;
@@ -82,6 +82,13 @@ pub struct Digests {
     pub manifest: String,
 }
 
+impl Digests {
+    /// Whether both are the same bytes: one configuration names all layers, and may stand in several manifests.
+    pub fn are(&self, other: &Self) -> bool {
+        self.manifest == other.manifest || (!self.config.is_empty() && self.config == other.config)
+    }
+}
+
 /// What a store holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
@@ -124,6 +131,33 @@ pub struct Before {
     pub snapshot: String,
 }
 
+/// A chart of a release, with its hooks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chart {
+    /// The name that Helm has for it, as `NAMESPACE/NAME`.
+    pub release: String,
+    /// The hash of the chart as it was rendered.
+    pub hash: String,
+    /// All its hooks, in the order in which they run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<KeptHook>,
+}
+
+/// A hook of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptHook {
+    /// Its object, hook annotations included.
+    #[serde(flatten)]
+    pub kept: Kept,
+    /// The events it runs at.
+    pub events: Vec<HookEvent>,
+    /// Lower ones run first.
+    pub weight: i32,
+    /// When it is deleted.
+    pub delete_policies: Vec<DeletePolicy>,
+}
+
 /// What a system is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -140,9 +174,23 @@ pub struct Content {
     /// Every migration that ran up to here.
     #[serde(default)]
     pub migrations: Vec<Ran>,
+    /// Charts with their hooks; none where the release was recorded by a version that did not keep them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charts: Option<Vec<Chart>>,
 }
 
 impl Content {
+    /// Everything whose text is kept: objects, then hooks.
+    pub fn kept(&self) -> impl Iterator<Item = &Kept> {
+        self.objects.iter().chain(self.hooks().map(|(_, hook)| &hook.kept))
+    }
+
+    /// Its hooks, each with its chart.
+    pub fn hooks(&self) -> impl Iterator<Item = (&Chart, &KeptHook)> {
+        let charts = self.charts.iter().flatten();
+        charts.flat_map(|chart| chart.hooks.iter().map(move |hook| (chart, hook)))
+    }
+
     /// Adds a migration that ran, unless the same ran before.
     pub fn ran(&mut self, ran: Ran) {
         if !self.migrations.iter().any(|known| (&known.name, &known.hash) == (&ran.name, &ran.hash)) {

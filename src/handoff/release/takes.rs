@@ -16,15 +16,19 @@ pub struct Renames {
     pub gone: Vec<String>,
 }
 
-/// What must be done to a node's image names, by `standing` what each stands for there.
+/// What must be done to a node's image names, by `standing` what each stands for there. An image is known by its manifest, and by
+/// its configuration, by whose digest CRI names it: the same bytes that were sent again may have another manifest.
 pub fn renames(images: &BTreeMap<String, Digests>, standing: &BTreeMap<String, String>) -> Renames {
     let mut found = Renames::default();
     for (name, digests) in images {
-        if standing.get(name) == Some(&digests.manifest) {
+        let again = standing.get(&digests.config);
+        if standing.get(name).is_some_and(|stands| *stands == digests.manifest || Some(stands) == again) {
             continue;
         }
         if standing.values().any(|digest| *digest == digests.manifest) {
             found.names.push((name.clone(), digests.manifest.clone()));
+        } else if let Some(again) = again {
+            found.names.push((name.clone(), again.clone()));
         } else {
             found.gone.push(name.clone());
         }
@@ -34,7 +38,7 @@ pub fn renames(images: &BTreeMap<String, Digests>, standing: &BTreeMap<String, S
 
 /// Why requests may fail while the Pods of a workload are replaced, as its manifest has it; none where it drains.
 pub fn no_drain(object: &Object) -> Option<String> {
-    if !matches!(object.kind(), "Deployment" | "StatefulSet") {
+    if !matches!(object.kind(), "Deployment" | "StatefulSet" | "DaemonSet") {
         return None;
     }
     let containers = object.value.pointer("/spec/template/spec/containers").and_then(Value::as_array)?;
@@ -51,6 +55,19 @@ pub fn no_drain(object: &Object) -> Option<String> {
     }
     if object.kind() == "StatefulSet" && replicas < 2 {
         return Some("it has one Pod, which ends before the next starts".into());
+    }
+    let has_no_surge = |pointer: &str, default: &str| {
+        let written = object.value.pointer(pointer).map_or(default.to_owned(), ToString::to_string);
+        matches!(written.trim_matches('"').trim_end_matches('%'), "0")
+    };
+    if object.kind() == "Deployment"
+        && replicas < 2
+        && has_no_surge("/spec/strategy/rollingUpdate/maxSurge", "25%")
+    {
+        return Some("it has one Pod and its maxSurge is 0: that ends before the next starts".into());
+    }
+    if object.kind() == "DaemonSet" && has_no_surge("/spec/updateStrategy/rollingUpdate/maxSurge", "0") {
+        return Some("its Pod on each node ends before the next one starts there".into());
     }
     let mut why = Vec::new();
     if lacks("/readinessProbe") {
@@ -147,6 +164,14 @@ mod tests {
         let found = renames(&images.into(), &standing.into());
         assert_eq!(found.names, [("b:1".to_owned(), "m2".to_owned())]);
         assert_eq!(found.gone, ["c:1"]);
+        // Sent again, the same bytes may have another manifest.
+        let images = [("a:1", "old"), ("b:1", "old")].map(|(name, manifest)| {
+            (name.to_owned(), Digests { config: "sha256:c".into(), manifest: manifest.into() })
+        });
+        let standing = [("a:1", "again"), ("b:1", "new"), ("sha256:c", "again")];
+        let standing = standing.map(|(name, digest)| (name.to_owned(), digest.to_owned()));
+        let found = renames(&images.into(), &standing.into());
+        assert_eq!(found, Renames { names: vec![("b:1".into(), "again".into())], gone: Vec::new() });
     }
 
     #[test]
@@ -187,6 +212,15 @@ mod tests {
         );
         let why = |container: &Value, more: Value| no_drain(&deployment(container.clone(), more)).unwrap();
         assert!(why(&drains, json!({"strategy": {"type": "Recreate"}})).contains("Recreate"));
+        let surge =
+            |replicas: usize| json!({"replicas": replicas, "strategy": {"rollingUpdate": {"maxSurge": 0}}});
+        assert!(why(&drains, surge(1)).contains("maxSurge is 0"));
+        assert_eq!(no_drain(&deployment(drains.clone(), surge(2))), None);
+        let mut agent = deployment(drains.clone(), json!({}));
+        agent.value["kind"] = "DaemonSet".into();
+        assert!(no_drain(&agent).unwrap().contains("on each node"));
+        agent.value["spec"]["updateStrategy"] = json!({"rollingUpdate": {"maxSurge": "10%"}});
+        assert_eq!(no_drain(&agent), None);
         let both = why(&bare, json!({}));
         assert!(both.contains("readiness") && both.contains("preStop"), "{both}");
         assert!(

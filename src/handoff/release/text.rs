@@ -1,13 +1,15 @@
 //! Releases and their differences, for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
 use super::crossing::Moved;
 use super::diff::{FieldChange, ImageChange, ReleaseDiff};
+use super::hooks::{HookChange, What};
 use super::ledger::Ledger;
-use super::record::{Digests, Held, Made, Record};
+use super::record::{Content, Digests, Held, KeptHook, Made, Record};
 use crate::words::counted;
 
 /// How much of a value is shown.
@@ -24,8 +26,8 @@ pub fn made(made: &Made) -> String {
     }
 }
 
-/// The ledger, a line each, the newest first.
-pub fn list(ledger: &Ledger) -> String {
+/// The ledger, a line each, the newest first. `gone` names, by release, images without which it cannot come back.
+pub fn list(ledger: &Ledger, gone: &BTreeMap<u64, Vec<String>>) -> String {
     let current = ledger.current().map(|record| record.number);
     let numbers = (1..=ledger.last()).rev();
     let lines = numbers.filter_map(|number| {
@@ -39,6 +41,9 @@ pub fn list(ledger: &Ledger) -> String {
             format!("{mark} {number:>4}  {}  {}  {}{lock}", record.at, made(&record.made), record.by);
         for note in ledger.notes(number) {
             let _ = write!(line, "\n        {}", one_line(note));
+        }
+        if let Some(images) = gone.get(&number) {
+            let _ = write!(line, "\n        cannot come back: {} gone", images.join(", "));
         }
         Some(line)
     });
@@ -63,6 +68,7 @@ pub fn show(ledger: &Ledger, record: &Record) -> String {
     for kept in &content.objects {
         let _ = writeln!(text, "  {}  {}", short(&kept.place.blob), kept.id);
     }
+    text += &hooks(content);
     let _ = writeln!(text, "{}", counted(content.images.len(), "image"));
     for (name, digests) in &content.images {
         let _ = writeln!(text, "  {name}  {}", digests.manifest);
@@ -77,10 +83,38 @@ pub fn show(ledger: &Ledger, record: &Record) -> String {
     text
 }
 
+/// Every chart's hooks, as they would run.
+fn hooks(content: &Content) -> String {
+    let Some(charts) = &content.charts else {
+        return "hooks of charts: not recorded with this release\n".into();
+    };
+    let mut text = String::new();
+    for chart in charts.iter().filter(|chart| !chart.hooks.is_empty()) {
+        let _ = writeln!(text, "{} of chart {}", counted(chart.hooks.len(), "hook"), chart.release);
+        for KeptHook { kept, events, weight, delete_policies } in &chart.hooks {
+            let events: Vec<&str> = events.iter().map(|event| event.name()).collect();
+            let policies: Vec<&str> = delete_policies.iter().map(|policy| policy.name()).collect();
+            let _ = writeln!(
+                text,
+                "  {}  {}  {}, weight {weight}, deleted {}",
+                short(&kept.place.blob),
+                kept.id,
+                events.join(","),
+                policies.join(",")
+            );
+        }
+    }
+    text
+}
+
 /// In what two releases differ.
 pub fn difference(diff: &ReleaseDiff) -> String {
+    let mut unknown = String::new();
+    for number in &diff.without_hooks {
+        let _ = writeln!(unknown, "? release {number} was recorded without charts' hooks");
+    }
     if diff.is_empty() {
-        return format!("releases {} and {} are the same", diff.from, diff.to);
+        return format!("{unknown}releases {} and {} are the same", diff.from, diff.to);
     }
     let mut text = format!("from release {} to {}\n", diff.from, diff.to);
     for id in &diff.came {
@@ -90,10 +124,15 @@ pub fn difference(diff: &ReleaseDiff) -> String {
         let _ = writeln!(text, "- {id}");
     }
     for changed in &diff.changed {
-        let _ = writeln!(text, "~ {}", changed.id);
-        for FieldChange { path, was, is } in &changed.fields {
-            let _ = writeln!(text, "    {path}: {} → {}", value(was.as_ref()), value(is.as_ref()));
-        }
+        let _ = write!(text, "~ {}\n{}", changed.id, fields(&changed.fields));
+    }
+    for HookChange { release, id, what } in &diff.hooks {
+        let (mark, fields) = match what {
+            What::Came => ('+', String::new()),
+            What::Went => ('-', String::new()),
+            What::Changed { fields } => ('~', self::fields(fields)),
+        };
+        let _ = write!(text, "{mark} hook {release}: {id}\n{fields}");
     }
     for ImageChange { name, was, is } in &diff.images {
         let digest = |digests: &Option<Digests>| {
@@ -106,6 +145,14 @@ pub fn difference(diff: &ReleaseDiff) -> String {
     }
     for ran in &diff.migrations {
         let _ = writeln!(text, "+ migration {} ({})", ran.name, short(&ran.hash));
+    }
+    text + &unknown
+}
+
+fn fields(fields: &[FieldChange]) -> String {
+    let mut text = String::new();
+    for FieldChange { path, was, is } in fields {
+        let _ = writeln!(text, "    {path}: {} → {}", value(was.as_ref()), value(is.as_ref()));
     }
     text
 }
@@ -158,11 +205,11 @@ mod tests {
             .into(),
         };
         assert_eq!(
-            list(&ledger),
+            list(&ledger, &[(1, vec!["a:1".to_owned()])].into()),
             "*    4  2026-01-01T00:00:00Z  revert to 1  a <a@example.com>\n     2  ConfigMap s/release-2 is missing\n     \
-             1  2026-01-01T00:00:00Z  up  a <a@example.com>\n        slow\\n\\u{1b}[31m"
+             1  2026-01-01T00:00:00Z  up  a <a@example.com>\n        slow\\n\\u{1b}[31m\n        cannot come back: a:1 gone"
         );
-        assert_eq!(list(&Ledger::default()), "no release yet");
+        assert_eq!(list(&Ledger::default(), &BTreeMap::new()), "no release yet");
     }
 
     #[test]

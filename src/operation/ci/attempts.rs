@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::super::error::OperationError;
+use super::super::status;
 use super::super::up::Raised;
 use super::addresses::Addresses;
 use super::command;
 use super::error::CiError;
 use super::log::Log;
-use super::shards::{Crew, Told};
+use super::shards::{self, Crew, Told};
 use super::steps::{COMMANDS, Runner};
 use super::{End, names};
 use crate::apply::SYSTEM_NAMESPACE;
@@ -29,6 +30,8 @@ struct Surroundings<'a> {
 impl Runner<'_> {
     /// Runs all of them; those after one that failed, too, unless the first failure is to be the last.
     pub(super) async fn commands(&mut self, raised: &Raised, addresses: &Addresses) -> Result<(), End> {
+        let client = &raised.existing.cluster.client;
+        shards::remove_left(client).await.map_err(|error| self.broken(COMMANDS, Instant::now(), error))?;
         let surroundings = self.surroundings(raised, addresses);
         let mut failed = None;
         for (index, command) in self.config.ci.clone().iter().enumerate() {
@@ -131,6 +134,7 @@ impl Runner<'_> {
             directory: self.config.directory(),
             timeout: Duration::from_secs(command.timeout_seconds),
             interrupted: self.options.interrupted,
+            running: &self.running,
         };
         let ended = attempt.run(&mut log).await.map_err(failed)?;
         let tail = log.end().map_err(failed)?;
@@ -154,6 +158,7 @@ impl Runner<'_> {
             names::resolve(&existing.cluster.client).await?;
             image.deliver(&session, existing).await
         };
+        let namespaces = status::namespaces(existing).await?;
         let Ok(delivered) = self.unless_interrupted(step, delivering).await else { return Ok(interrupted()) };
         let image = delivered?;
         if let Kind::Command(facts) = &mut self.report.steps[step].kind
@@ -171,8 +176,10 @@ impl Runner<'_> {
             image: &image,
             count,
             env: &env,
+            reached: &namespaces,
             timeout: Duration::from_secs(command.timeout_seconds),
             interrupted: self.options.interrupted,
+            reporter: self.heard.as_ref(),
             redactor: &self.redactor,
             watch: self.options.watch,
         };

@@ -11,8 +11,10 @@ use rustix::process::Signal;
 use tokio::io::{AsyncRead, BufReader};
 use tokio_util::sync::CancellationToken;
 
+use super::super::attestation::KEY;
 use super::group::Group;
 use super::log::{Log, next_line};
+use super::running::{MARK, Running};
 use crate::handoff::ci::Ended;
 use crate::process;
 
@@ -31,6 +33,8 @@ pub(super) struct Attempt<'a> {
     pub timeout: Duration,
     /// Ends it early.
     pub interrupted: &'a CancellationToken,
+    /// Where it is noted.
+    pub running: &'a Running,
 }
 
 impl Attempt<'_> {
@@ -40,6 +44,8 @@ impl Attempt<'_> {
             return Ok(Ended::NotRun { why: "it names no program".into() });
         };
         let mut command = tokio::process::Command::new(program);
+        // What is tested has no need of the key that what came of it is signed with.
+        command.env_remove(KEY).env(MARK, self.running.mark());
         command.args(arguments).envs(self.env).current_dir(self.directory);
         let mut group = match Group::start(&mut command) {
             Ok(group) => group,
@@ -48,6 +54,7 @@ impl Attempt<'_> {
                 return Ok(Ended::NotRun { why: call.start_error(error).to_string() });
             }
         };
+        self.running.note(group.id());
         let (out, err) = (group.child().stdout.take(), group.child().stderr.take());
         let ended = CancellationToken::new();
         let deciding = async {
@@ -106,18 +113,21 @@ async fn read(from: Option<impl AsyncRead + Unpin>, log: &Mutex<&mut Log<'_>>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Silent;
     use crate::handoff::ci::Redactor;
 
     async fn run(script: &str, timeout: Duration, interrupted: &CancellationToken) -> (Ended, Vec<String>) {
         let directory = tempfile::tempdir().unwrap();
         let (redactor, watch) = (Redactor::new([]), |_: &str, _: &str| {});
         let mut log = Log::begin(&directory.path().join("log"), "a", &redactor, &watch).unwrap();
+        let running = Running::begin(&directory.path().join("runs"), &Silent).await.unwrap();
         let attempt = Attempt {
             argv: &["sh", "-c", script].map(str::to_owned),
             env: &BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
             directory: directory.path(),
             timeout,
             interrupted,
+            running: &running,
         };
         let ended = attempt.run(&mut log).await.unwrap();
         (ended, log.end().unwrap())
@@ -181,12 +191,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (redactor, watch) = (Redactor::new([]), |_: &str, _: &str| {});
         let mut log = Log::begin(&directory.path().join("log"), "a", &redactor, &watch).unwrap();
+        let running = Running::begin(&directory.path().join("runs"), &Silent).await.unwrap();
         let attempt = Attempt {
             argv: &["no-such-program-here".to_owned()],
             env: &BTreeMap::new(),
             directory: directory.path(),
             timeout: LONG,
             interrupted: &CancellationToken::new(),
+            running: &running,
         };
         let ended = attempt.run(&mut log).await.unwrap();
         assert!(ended.to_string().contains("`no-such-program-here` is not installed"), "{ended}");

@@ -16,6 +16,7 @@ use super::error::CiError;
 use super::log::{Log, Watch};
 use super::names;
 use super::out::Out;
+use super::running::Running;
 use super::shard_image::{self, ShardImage};
 use super::shards::Crew;
 use crate::config::{CiCommand, Place};
@@ -77,6 +78,8 @@ struct Given {
     within: BTreeMap<String, String>,
     /// Where they write.
     out: Out,
+    /// What ends them where this process is killed.
+    running: Running,
 }
 
 /// Runs all of them.
@@ -86,6 +89,7 @@ pub async fn run(surroundings: &Surroundings<'_>) -> Result<Vec<Check>, Operatio
         return Ok(Vec::new());
     }
     let directory = tempfile::tempdir().map_err(|source| CiError::Write { path: "/tmp".into(), source })?;
+    let running = Running::begin(&session.state.runs(), session.reporter.as_ref()).await?;
     let out = Out::take(directory.path().join("ci"))?;
     let addresses = Addresses::of_copies(existing, copies.iter()).await?;
     let ci = ("CI".to_owned(), "true".to_owned());
@@ -98,7 +102,7 @@ pub async fn run(surroundings: &Surroundings<'_>) -> Result<Vec<Check>, Operatio
     here.extend([ci.clone()]);
     let (mut within, _) = variables(&addresses.within);
     within.extend([ci]);
-    let given = Given { here, within, out };
+    let given = Given { here, within, out, running };
     let mut checks = Vec::new();
     for command in &session.config.ci {
         checks.push(one(command, &given, surroundings).await?);
@@ -170,6 +174,7 @@ async fn here(
         directory: surroundings.session.config.directory(),
         timeout: Duration::from_secs(command.timeout_seconds),
         interrupted: surroundings.interrupted,
+        running: &given.running,
     };
     let ended = attempt.run(&mut log).await.map_err(failed)?;
     Ok((ended, log.end().map_err(failed)?))
@@ -198,8 +203,11 @@ async fn sharded(
         image,
         count,
         env: &env,
+        // Policies of the copy admit all of the rehearsal's own namespace.
+        reached: &BTreeSet::new(),
         timeout: Duration::from_secs(command.timeout_seconds),
         interrupted: surroundings.interrupted,
+        reporter: surroundings.session.reporter.as_ref(),
         redactor: surroundings.redactor,
         watch: surroundings.watch,
     };

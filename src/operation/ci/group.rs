@@ -25,6 +25,11 @@ impl Group {
         Ok(Self { child, id })
     }
 
+    /// Its number: the first process's id.
+    pub(super) fn id(&self) -> i32 {
+        self.id.map_or(0, |id| id.as_raw_nonzero().get())
+    }
+
     /// The first process, to read from.
     pub(super) fn child(&mut self) -> &mut Child {
         &mut self.child

@@ -7,9 +7,8 @@ use kube::Api;
 use kube::api::ListParams;
 
 use super::super::error::OperationError;
-use super::super::lock::KEY;
 use super::super::session::Existing;
-use super::super::status;
+use super::super::{attestation, lock, status};
 use crate::cluster::state::State;
 use crate::config::Config;
 use crate::event::Reporter;
@@ -37,8 +36,9 @@ pub(super) async fn read(config: &Config, reporter: &dyn Reporter) -> Result<Kno
     let mut objects = rendered.objects;
     objects.extend(rendered.hooks.into_iter().map(|hook| hook.object));
     let mut secrets: Vec<Vec<u8>> = objects.iter().flat_map(|object| secret_values(&object.value)).collect();
-    // The key that the environment has for locks is one, too.
-    secrets.extend(std::env::var(KEY).ok().map(String::into_bytes));
+    // The keys that the environment has are, too.
+    let keys = [lock::KEY, attestation::KEY];
+    secrets.extend(keys.into_iter().filter_map(|key| std::env::var(key).ok()).map(String::into_bytes));
     let images = requirements(&objects, None).images.into_iter().flat_map(|image| image.written).collect();
     Ok(Known { secrets, images })
 }

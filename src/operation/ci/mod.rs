@@ -14,7 +14,9 @@ mod known;
 mod log;
 mod names;
 mod out;
+mod processes;
 mod results;
+mod running;
 mod shard_image;
 mod shards;
 mod steps;
@@ -26,13 +28,15 @@ use tokio_util::sync::CancellationToken;
 use super::down::Taken;
 use super::error::OperationError;
 use super::up;
+use crate::cluster::state::State;
 use crate::config::Config;
 use crate::event::SharedReporter;
-use crate::handoff::ci::{After, Redactor, Report};
+use crate::handoff::ci::{After, Redactor, Report, SigningKey};
 pub use error::CiError;
 pub use log::Watch;
 use out::Out;
 pub use out::{BUNDLE, DEFAULT};
+use running::Running;
 use steps::Runner;
 
 /// How the lock counts.
@@ -55,6 +59,8 @@ pub struct Options<'a> {
     pub up: up::Options<'a>,
     /// What becomes of the cluster at the end.
     pub after: After,
+    /// The key that the statement is signed with, if it is.
+    pub key: Option<&'a SigningKey>,
     /// Whether the first command that fails is the last one.
     pub fail_fast: bool,
     /// Takes the commands' lines.
@@ -106,7 +112,8 @@ pub async fn run(
 ) -> Result<Finished, OperationError> {
     let directory = options.out.map_or_else(|| config.directory().join(DEFAULT), Path::to_owned);
     let out = Out::take(directory)?;
-    let mut runner = Runner::new(config, options, out, reporter);
+    let running = Running::begin(&State::open(&config.cluster.name)?.runs(), reporter.as_ref()).await?;
+    let mut runner = Runner::new(config, options, (out, running), reporter);
     let end = match Box::pin(runner.run()).await {
         Ok(()) => End::Passed,
         Err(end) => end,

@@ -9,8 +9,10 @@ use super::steps::{Runner, now};
 use super::{End, Finished};
 use crate::cluster::identity::Found;
 use crate::event::Event;
-use crate::handoff::ci::{After, Report, junit, statement, summary};
+use crate::handoff::ci::{After, Report, junit, seal, statement, summary};
 
+/// The statement, in its envelope where it is signed.
+const ATTESTATION: &str = "attestation.json";
 /// The file that GitHub shows on a run's page.
 const GITHUB: &str = "GITHUB_STEP_SUMMARY";
 
@@ -54,12 +56,21 @@ impl Runner<'_> {
             Some(lock) => {
                 let statement = statement(report, lock, env!("CARGO_PKG_VERSION"), &files);
                 let text = serde_json::to_vec_pretty(&statement).unwrap_or_default();
-                self.out.write("attestation.json", &text)?;
+                self.out.write(ATTESTATION, &self.sealed(text)?)?;
             }
             None => self.tell(Event::Note("without a lock there is nothing to attest".into())),
         }
         self.show_on_github(&summary);
         Ok(summary)
+    }
+
+    /// A statement as it is written: signed where there is a key.
+    fn sealed(&self, statement: Vec<u8>) -> Result<Vec<u8>, CiError> {
+        let Some(key) = self.options.key else { return Ok(statement) };
+        let path = self.out.directory().join(ATTESTATION);
+        let source = || std::io::Error::other("this machine gives no random bytes to sign with");
+        let envelope = seal(&statement, key).ok_or_else(|| CiError::Write { path, source: source() })?;
+        Ok(serde_json::to_vec_pretty(&envelope).unwrap_or_default())
     }
 
     fn show_on_github(&self, summary: &str) {
@@ -73,7 +84,7 @@ impl Runner<'_> {
     /// The data that stood before the run stays, whatever becomes of the cluster.
     async fn take_down(&self) -> Option<down::Taken> {
         let session = self.session.as_ref().filter(|_| self.options.after == After::TakenDown)?;
-        match down::run(session, self.is_first).await {
+        match down::run(session, self.is_first, true).await {
             Ok(taken) => Some(taken),
             Err(error) => {
                 let error = self.redactor.text(&error.to_string());

@@ -1,6 +1,6 @@
 //! One attempt at a command that is spread over the cluster: an Indexed Job, each index with its number, all to their end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,16 +14,22 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::super::error::OperationError;
-use super::super::logs;
+use super::super::{admission, logs};
 use super::log::{Log, Watch};
 use super::out::Out;
+use crate::apply::SYSTEM_NAMESPACE;
 use crate::apply::hook::pod_state;
+use crate::event::{Event, Reporter};
 use crate::handoff::ci::{Ended, Redactor};
 
 /// How often is asked how far they are.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long a Job stays where nobody is left to delete it, in seconds.
 const KEPT: u64 = 600;
+/// On the Jobs of shards.
+const LABEL: &str = "devcluster.dev/shards";
+/// How the Jobs' names begin.
+const PREFIX: &str = "ci-";
 /// The container's name.
 const CONTAINER: &str = "command";
 /// Why a container does not start and never will.
@@ -51,10 +57,14 @@ pub(super) struct Crew<'a> {
     pub count: u32,
     /// Their variables.
     pub env: &'a BTreeMap<String, String>,
+    /// The namespaces whose Pods they are to reach.
+    pub reached: &'a BTreeSet<String>,
     /// How long they may take.
     pub timeout: Duration,
     /// Ends them early.
     pub interrupted: &'a CancellationToken,
+    /// Takes what happens.
+    pub reporter: &'a dyn Reporter,
     /// What is to be told to nobody.
     pub redactor: &'a Redactor,
     /// Takes their lines.
@@ -77,6 +87,7 @@ impl Crew<'_> {
         self.dismiss().await?;
         let shown = Mutex::new(BTreeMap::new());
         let ended = async {
+            self.admit().await?;
             let job: Job = made(self.job())?;
             let created = self.jobs().create(&PostParams::default(), &job).await;
             created
@@ -102,6 +113,22 @@ impl Crew<'_> {
         Ok(told)
     }
 
+    /// Lets them reach the system, beside what production's own policies admit to it.
+    async fn admit(&self) -> Result<(), OperationError> {
+        let mut passed = Vec::new();
+        for namespace in self.reached {
+            passed.extend(admission::open(&self.client, &self.name(), namespace, None).await?);
+        }
+        if !passed.is_empty() {
+            let policies = passed.join(", ");
+            self.reporter.report(Event::Note(format!(
+                "{}: while its shards run, policies of ours beside production's NetworkPolicies admit them: {policies}",
+                self.command
+            )));
+        }
+        Ok(())
+    }
+
     fn jobs(&self) -> Api<Job> {
         Api::namespaced(self.client.clone(), self.namespace)
     }
@@ -114,7 +141,7 @@ impl Crew<'_> {
     fn name(&self) -> String {
         let digest = blake3::hash(self.command.as_bytes()).to_hex();
         let own: String = self.command.chars().take(40).collect();
-        format!("ci-{}-{}", own.trim_end_matches('-'), &digest[..6])
+        format!("{PREFIX}{}-{}", own.trim_end_matches('-'), &digest[..6])
     }
 
     fn job(&self) -> Value {
@@ -125,7 +152,7 @@ impl Crew<'_> {
         env.push(json!({"name": "SHARD_COUNT", "value": self.count.to_string()}));
         let argv: Vec<String> = self.argv.iter().map(|word| literal(word)).collect();
         json!({
-            "metadata": {"name": self.name()},
+            "metadata": {"name": self.name(), "labels": {LABEL: ""}},
             "spec": {
                 "completionMode": "Indexed",
                 "completions": self.count,
@@ -265,17 +292,33 @@ impl Crew<'_> {
 
     /// Removes the Job and its Pods, those of a run that was ended early too.
     async fn dismiss(&self) -> Result<(), OperationError> {
-        let failed = |error| OperationError::request("delete the shards' Job", error);
-        match self.jobs().delete(&self.name(), &DeleteParams::foreground()).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-            Err(error) => return Err(failed(error)),
-        }
-        while self.jobs().get_opt(&self.name()).await.map_err(failed)?.is_some() {
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(())
+        admission::close(&self.client, |job| job == self.name()).await?;
+        delete(&self.jobs(), &self.name()).await
     }
+}
+
+/// Removes what a run that was killed has left in the cluster: Jobs, and the policies that admit their Pods.
+pub(super) async fn remove_left(client: &Client) -> Result<(), OperationError> {
+    admission::close(client, |job| job.starts_with(PREFIX)).await?;
+    let jobs = Api::<Job>::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let left = jobs.list(&ListParams::default().labels(LABEL)).await;
+    for job in left.map_err(|error| OperationError::request("list the shards' Jobs", error))?.items {
+        delete(&jobs, &job.name_any()).await?;
+    }
+    Ok(())
+}
+
+async fn delete(jobs: &Api<Job>, name: &str) -> Result<(), OperationError> {
+    let failed = |error| OperationError::request("delete the shards' Job", error);
+    match jobs.delete(name, &DeleteParams::foreground()).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    }
+    while jobs.get_opt(name).await.map_err(failed)?.is_some() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 /// How the Job ended; none while it runs.

@@ -17,13 +17,14 @@ use super::diagnostics::{self, Gathering};
 use super::heard::Heard;
 use super::known::{self, Known};
 use super::out::Out;
+use super::running::Running;
 use super::shard_image::{self, ShardImage};
 use super::{End, Locking, Options};
 use crate::apply::diagnose::Diagnosis;
 use crate::cluster::identity::Found;
 use crate::config::{CiCommand, Config, Place};
 use crate::event::{Event, Reporter as _, SharedReporter};
-use crate::handoff::ci::{Command, Kind, Redactor, Report, Shards, Step, Tested, Verdict};
+use crate::handoff::ci::{Command, Kind, Redactor, Report, Shards, SigningKey, Step, Tested, Verdict};
 use crate::handoff::{self, FILE};
 use crate::words::counted;
 
@@ -41,6 +42,7 @@ pub(super) struct Runner<'a> {
     pub(super) config: Config,
     pub(super) options: &'a Options<'a>,
     pub(super) out: Out,
+    pub(super) running: Running,
     pub(super) redactor: Redactor,
     pub(super) report: Report,
     pub(super) session: Option<Session>,
@@ -50,13 +52,18 @@ pub(super) struct Runner<'a> {
     /// The images of sharded commands, by command.
     pub(super) shard_images: BTreeMap<String, ShardImage>,
     secrets: Vec<Vec<u8>>,
-    heard: Arc<Heard>,
+    pub(super) heard: Arc<Heard>,
     looked_into: usize,
 }
 
 impl<'a> Runner<'a> {
     /// Everything is still to be done.
-    pub(super) fn new(config: Config, options: &'a Options<'a>, out: Out, reporter: SharedReporter) -> Self {
+    pub(super) fn new(
+        config: Config,
+        options: &'a Options<'a>,
+        (out, running): (Out, Running),
+        reporter: SharedReporter,
+    ) -> Self {
         let mut steps =
             vec![Step::due("lock", Kind::Lock), Step::due("up", Kind::Up), Step::due("data", Kind::Data)];
         steps.extend(config.ci.iter().map(|command| Step::due(&command.name, Kind::Command(facts(command)))));
@@ -76,6 +83,7 @@ impl<'a> Runner<'a> {
             config,
             options,
             out,
+            running,
             redactor: Redactor::new([]),
             report,
             session: None,
@@ -105,6 +113,7 @@ impl<'a> Runner<'a> {
         let reading = self.unless_interrupted(step, known::read(&config, heard.as_ref())).await?;
         let Known { secrets, images } = reading.map_err(|error| self.broken(step, begun, error))?;
         self.know(secrets);
+        self.know(self.options.key.map(SigningKey::secret).into_iter().collect());
         let found = shard_image::find(&config, &images);
         self.shard_images = found.map_err(|error| self.broken(step, begun, error.into()))?;
         Ok(())
