@@ -79,7 +79,7 @@ fn stores_of_other_kinds_are_copied_and_commands_reach_only_the_copy() {
         "    CREATE TABLE IF NOT EXISTS orders (",
         "    ALTER TABLE customers DROP COLUMN IF EXISTS name;\n    CREATE TABLE IF NOT EXISTS orders (",
     );
-    let output = project.run(&["release", "rehearse", "--timeout", "60s", "-o", "json"]);
+    let output = project.run(&["release", "rehearse", "--timeout", "40s", "-o", "json"]);
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let cells = report["cells"].as_array().expect("cells").iter();

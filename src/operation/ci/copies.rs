@@ -78,7 +78,7 @@ struct Given {
     within: BTreeMap<String, String>,
     /// Where they write.
     out: Out,
-    /// What they are known by, should this run be killed.
+    /// What ends them where this process is killed.
     running: Running,
 }
 
@@ -89,6 +89,7 @@ pub async fn run(surroundings: &Surroundings<'_>) -> Result<Vec<Check>, Operatio
         return Ok(Vec::new());
     }
     let directory = tempfile::tempdir().map_err(|source| CiError::Write { path: "/tmp".into(), source })?;
+    let running = Running::begin(&session.state.runs(), session.reporter.as_ref()).await?;
     let out = Out::take(directory.path().join("ci"))?;
     let addresses = Addresses::of_copies(existing, copies.iter()).await?;
     let ci = ("CI".to_owned(), "true".to_owned());
@@ -101,7 +102,6 @@ pub async fn run(surroundings: &Surroundings<'_>) -> Result<Vec<Check>, Operatio
     here.extend([ci.clone()]);
     let (mut within, _) = variables(&addresses.within);
     within.extend([ci]);
-    let running = Running::begin(&session.state.runs(), session.reporter.as_ref()).await?;
     let given = Given { here, within, out, running };
     let mut checks = Vec::new();
     for command in &session.config.ci {
@@ -203,7 +203,7 @@ async fn sharded(
         image,
         count,
         env: &env,
-        // The copies' policies let them in already.
+        // Policies of the copy admit all of the rehearsal's own namespace.
         reached: &BTreeSet::new(),
         timeout: Duration::from_secs(command.timeout_seconds),
         interrupted: surroundings.interrupted,
