@@ -134,7 +134,8 @@ fn show(global: &Global, finished: &Finished) {
         }
         (Some(taken), _) => format!("cluster {} is gone", taken.cluster),
         (None, After::Kept) if finished.is_there => {
-            let down = Command::new("devcluster").args(file.iter().flat_map(|file| ["--file", file])).arg("down");
+            let down =
+                Command::new("devcluster").args(file.iter().flat_map(|file| ["--file", file])).arg("down");
             format!("kept: cluster {}; `{}` takes it away", finished.report.cluster, down.argv())
         }
         (None, _) => String::new(),

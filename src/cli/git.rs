@@ -77,7 +77,10 @@ async fn serve(global: &Global, check: CheckName) -> Result<(), CliError> {
 async fn remove(global: &Global, yes: bool) -> Result<(), CliError> {
     let config = global.config()?;
     let Some(standing) = git_remove::find(&config)? else {
-        return Err(CliError::message(Exit::Usage, "there is no remote of `devcluster git serve` for this project"));
+        return Err(CliError::message(
+            Exit::Usage,
+            "there is no remote of `devcluster git serve` for this project",
+        ));
     };
     let with = match standing.clusters.as_slice() {
         [] => String::new(),
@@ -123,7 +126,11 @@ async fn receive(global: &Global, home: PathBuf) -> Result<(), CliError> {
             shown(project)
         ));
     }
-    if received.tested.iter().all(|one| one.code == Some(0)) { Ok(()) } else { Err(CliError::told(Exit::Failed)) }
+    if received.tested.iter().all(|one| one.code == Some(0)) {
+        Ok(())
+    } else {
+        Err(CliError::told(Exit::Failed))
+    }
 }
 
 fn told(tested: &Tested) -> String {

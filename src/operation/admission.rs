@@ -37,7 +37,9 @@ pub(super) async fn open(
             Ok(_) => passed.push(format!("{namespace}/{}", guard.name_any())),
             // It went meanwhile, and with it what it shut out.
             Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(OperationError::request(format!("admit Job {job} to {namespace}"), error)),
+            Err(error) => {
+                return Err(OperationError::request(format!("admit Job {job} to {namespace}"), error));
+            }
         }
     }
     Ok(passed)
@@ -85,8 +87,7 @@ fn beside(guard: &NetworkPolicy, job: &str) -> Result<NetworkPolicy, serde_json:
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SYSTEM_NAMESPACE}},
         "podSelector": {"matchLabels": {"batch.kubernetes.io/job-name": job}},
     });
-    let owner =
-        json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "name": of, "uid": guard.uid()});
+    let owner = json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "name": of, "uid": guard.uid()});
     serde_json::from_value(json!({
         "metadata": {
             "name": format!("devcluster-{job}-{}", &digest[..6]),

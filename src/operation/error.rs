@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::ci::CiError;
 use super::attestation::AttestationError;
+use super::ci::CiError;
 use super::handoff_error::HandoffError;
 use super::verify::LockError;
 use crate::apply::ApplyError;

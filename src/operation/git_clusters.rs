@@ -14,7 +14,9 @@ const PROFILE: &str = "ci";
 
 /// Notes the cluster of a configuration before it is made. One that cannot be read makes none.
 pub(super) fn note(home: &Path, file: &Path) -> io::Result<()> {
-    let Ok(config) = config::load(Some(file), Some(PROFILE), file.parent().unwrap_or(home)) else { return Ok(()) };
+    let Ok(config) = config::load(Some(file), Some(PROFILE), file.parent().unwrap_or(home)) else {
+        return Ok(());
+    };
     let (name, mut known) = (config.cluster.name, read(home));
     // The served directory is called as the project's own cluster is.
     if home.file_name().is_some_and(|own| own == name.as_str()) || !known.insert(name) {
@@ -43,7 +45,8 @@ mod tests {
         std::fs::create_dir_all(&checkout).unwrap();
         let file = checkout.join("devcluster.yaml");
         let write = |text: &str| {
-            let whole = format!("apiVersion: devcluster.dev/v1alpha1\n{text}manifests: [{{files: m.yaml}}]\n");
+            let whole =
+                format!("apiVersion: devcluster.dev/v1alpha1\n{text}manifests: [{{files: m.yaml}}]\n");
             std::fs::write(&file, whole).unwrap();
             std::fs::write(checkout.join("m.yaml"), "").unwrap();
             note(&home, &file).unwrap();
@@ -54,7 +57,10 @@ mod tests {
         write("name: shop\ncluster: {name: shop-69c17c}\n");
         write("nonsense: shop\n");
         let names: Vec<String> = read(&home).into_iter().collect();
-        assert!(names.len() == 2 && names[0].starts_with("renamed-") && names[1].starts_with("shop-"), "{names:?}");
+        assert!(
+            names.len() == 2 && names[0].starts_with("renamed-") && names[1].starts_with("shop-"),
+            "{names:?}"
+        );
         assert!(!names.contains(&"shop-69c17c".to_owned()));
     }
 }

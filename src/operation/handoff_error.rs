@@ -171,7 +171,9 @@ pub enum HandoffError {
         text: String,
     },
     /// A way of installing that is no line of shell.
-    #[error("--install takes one line of shell, which leaves devcluster at \"$tools/bin/devcluster\" or on the PATH")]
+    #[error(
+        "--install takes one line of shell, which leaves devcluster at \"$tools/bin/devcluster\" or on the PATH"
+    )]
     Install,
     /// The configuration is outside of the repository's work tree.
     #[error("{} is not in the work tree {}: nothing of it would be pushed", .file.display(), .worktree.display())]

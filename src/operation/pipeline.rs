@@ -29,7 +29,11 @@ pub async fn write(
         install,
         helm: config.manifests.iter().any(|source| matches!(source, Source::Helm(_))),
         kustomize: config.manifests.iter().any(|source| matches!(source, Source::Kustomize { .. })),
-        environments: config.environments.iter().map(|one| (one.name.clone(), one.takes_approval())).collect(),
+        environments: config
+            .environments
+            .iter()
+            .map(|one| (one.name.clone(), one.takes_approval()))
+            .collect(),
     };
     let files: Vec<(PathBuf, String)> =
         files(system, &facts).into_iter().map(|(path, text)| (top.join(path), text)).collect();

@@ -81,7 +81,9 @@ pub(super) async fn required(
     let keys = attestation::public_keys(&environment.keys)?;
     if let Some(base) = &branch.base {
         for approval in known(git, base, branch, lock).await?.approvals.into_iter().rev() {
-            let Some(objection) = objection(git, base, &approval, lock, &keys).await? else { return Ok(approval) };
+            let Some(objection) = objection(git, base, &approval, lock, &keys).await? else {
+                return Ok(approval);
+            };
             why.push_str("\n  that of ");
             why.extend(approval.by.chars().filter(|character| !character.is_control()));
             why.push_str(" does not: ");

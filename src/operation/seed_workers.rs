@@ -70,11 +70,7 @@ pub async fn seed(
     let image = deliver(session, existing).await?;
     let meter = Meter::new(STEP, reporter.clone());
     let tell = |progress: crate::data::postgres::Progress<'_>| meter.tell(progress);
-    let crew = Crew {
-        client: existing.cluster.client.clone(),
-        name: crew_name(store),
-        workers,
-    };
+    let crew = Crew { client: existing.cluster.client.clone(), name: crew_name(store), workers };
     crew.dismiss().await?;
     let spread = Spread::begin(&server, &task.schema, &generator, &tell).await?;
     let credentials = stores::postgres_credentials(&existing.cluster.client, store).await?;

@@ -136,8 +136,15 @@ fn all_passes(project: &Project) {
     let env = [("GITHUB_STEP_SUMMARY", summary.to_str().expect("UTF-8")), ("DEVCLUSTER_SIGNING_KEY", &key)];
     let run = project.ci(&[], &env);
     assert_eq!(run.code, Some(0));
-    assert!(run.said.contains("policies of ours beside production's NetworkPolicies admit them: tested/own"), "{}", run.said);
-    assert!(!run.files.values().any(|text| text.contains(key.lines().nth(1).expect("a line"))), "no key is told");
+    assert!(
+        run.said.contains("policies of ours beside production's NetworkPolicies admit them: tested/own"),
+        "{}",
+        run.said
+    );
+    assert!(
+        !run.files.values().any(|text| text.contains(key.lines().nth(1).expect("a line"))),
+        "no key is told"
+    );
     assert!(run.said.contains("kept: cluster"), "{}", run.said);
     assert_eq!(run.step("flaky"), ("passed".into(), vec!["failed".into(), "passed".into()]));
     assert_eq!(run.step("data").0, "skipped");
@@ -163,8 +170,12 @@ fn all_passes(project: &Project) {
     assert!(attested.status.success());
     assert!(String::from_utf8_lossy(&attested.stdout).contains("tested: 8 steps passed"));
     let public = key_path("p256.pub.pem");
-    let signed = project.run(&["verify", "--attestation", ".devcluster/ci/attestation.json", "--key", &public]);
-    assert!(signed.status.success() && String::from_utf8_lossy(&signed.stdout).contains("signed by"), "{signed:?}");
+    let signed =
+        project.run(&["verify", "--attestation", ".devcluster/ci/attestation.json", "--key", &public]);
+    assert!(
+        signed.status.success() && String::from_utf8_lossy(&signed.stdout).contains("signed by"),
+        "{signed:?}"
+    );
     signed_for_others(project, &public);
     // Nothing of the run stands in the way of an empty diff.
     project.kubectl_diff_is_empty("-f", &project.directory().join("deploy"));

@@ -38,8 +38,7 @@ fn verify(project: &Repository, attestation: &str, keys: &[&str]) -> (i32, Strin
 
 /// A run that is signed as `args` and the environment say; there is no engine, so that it ends with its first step.
 fn run(project: &Repository, args: &[&str], env: &[(&str, &str)]) -> Value {
-    let mut command =
-        project.command(env!("CARGO_BIN_EXE_devcluster"), &[&["ci", "--keep"], args].concat());
+    let mut command = project.command(env!("CARGO_BIN_EXE_devcluster"), &[&["ci", "--keep"], args].concat());
     let output = command.envs(env.iter().copied()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(5), "{said}");
@@ -155,7 +154,11 @@ fn an_environment_takes_what_its_keys_signed() {
     project.write("keys/ci.pem", &std::fs::read_to_string(public("p256")).unwrap());
     let keys = "name: production, keys: [keys/ci.pem],";
     project.edit("devcluster.yaml", "name: production,", keys);
-    project.edit("devcluster.yaml", "name: staging", "name: staging\n  - {name: tested, keys: [keys/ci.pem]}");
+    project.edit(
+        "devcluster.yaml",
+        "name: staging",
+        "name: staging\n  - {name: tested, keys: [keys/ci.pem]}",
+    );
     let root = project.lock();
     assert_eq!(project.devcluster(&["handoff", "--to", "staging"]).0, 0);
     let plain = project.attestation("plain.json", &root, PASSED);

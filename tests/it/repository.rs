@@ -106,7 +106,8 @@ impl Repository {
     pub fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(&self.directory).stdin(Stdio::null());
-        for name in ["DEVCLUSTER_LOCK_KEY", "DEVCLUSTER_SIGNING_KEY", "DEVCLUSTER_FILE", "DEVCLUSTER_PROFILE"] {
+        for name in ["DEVCLUSTER_LOCK_KEY", "DEVCLUSTER_SIGNING_KEY", "DEVCLUSTER_FILE", "DEVCLUSTER_PROFILE"]
+        {
             command.env_remove(name);
         }
         let user = [("NAME", "Ada"), ("EMAIL", "ada@example.com")];

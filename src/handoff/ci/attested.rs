@@ -170,9 +170,9 @@ fn visible(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Report;
     use super::super::envelope::seal;
     use super::super::keys::SigningKey;
+    use super::super::report::Report;
     use super::super::{samples, statement};
     use super::*;
 
@@ -235,7 +235,10 @@ mod tests {
         let valid = check(&signed, &[theirs.clone(), ours.clone()]).unwrap();
         assert_eq!(valid.signature, Signature::Valid { signed_by: "ci.pub.pem".into() });
         let told = serde_json::to_value(&valid).unwrap();
-        assert_eq!((told["signature"].as_str(), told["signedBy"].as_str()), (Some("valid"), Some("ci.pub.pem")));
+        assert_eq!(
+            (told["signature"].as_str(), told["signedBy"].as_str()),
+            (Some("valid"), Some("ci.pub.pem"))
+        );
         assert!(check(&plain, &[ours.clone()]).unwrap_err().to_string().contains("ci.pub.pem is needed"));
         assert!(matches!(check(&signed, &[theirs]).unwrap_err(), Refusal::NotValid { .. }));
         // What stands beside the payload counts for nothing.

@@ -3,8 +3,8 @@
 
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -143,7 +143,10 @@ mod tests {
     }
 
     fn keys(all: &[&str]) -> Vec<PublicKey> {
-        all.iter().enumerate().map(|(at, text)| PublicKey::read(at.to_string(), text.as_bytes()).unwrap()).collect()
+        all.iter()
+            .enumerate()
+            .map(|(at, text)| PublicKey::read(at.to_string(), text.as_bytes()).unwrap())
+            .collect()
     }
 
     fn read(value: &Value) -> Result<Option<Envelope>, EnvelopeFault> {
@@ -179,7 +182,8 @@ mod tests {
         value["signatures"] = json!([{"sig": "AAAA", "keyid": "someone's", "cert": "x"}, good]);
         assert!(read(&value).unwrap().unwrap().signed_by(&keys(&[P256_PUBLIC])).is_some());
         // The other alphabet, without padding.
-        let other = |text: &Value| json!(text.as_str().unwrap().replace('+', "-").replace('/', "_").replace('=', ""));
+        let other =
+            |text: &Value| json!(text.as_str().unwrap().replace('+', "-").replace('/', "_").replace('=', ""));
         value["signatures"] = json!([{"sig": other(&value["signatures"][1]["sig"])}]);
         value["payload"] = other(&value["payload"]);
         assert!(read(&value).unwrap().unwrap().signed_by(&keys(&[P256_PUBLIC])).is_some());
@@ -200,7 +204,10 @@ mod tests {
         assert!(matches!(changed("signatures", json!("x")), EnvelopeFault::Shape(_)));
         assert!(matches!(changed("payload", json!(null)), EnvelopeFault::Shape(_)));
         assert!(matches!(Envelope::read(br#"{"payload": "a"}"#), Err(EnvelopeFault::Shape(_))));
-        assert!(matches!(Envelope::read(br#"{"payload": "a", "payload": "b"}"#), Err(EnvelopeFault::Shape(_))));
+        assert!(matches!(
+            Envelope::read(br#"{"payload": "a", "payload": "b"}"#),
+            Err(EnvelopeFault::Shape(_))
+        ));
         assert_eq!(Envelope::read(br#"{"_type": "x"}"#), Ok(None));
         assert_eq!(Envelope::read(b"not json"), Ok(None));
         assert_eq!(read(&json!([PAYLOAD_TYPE, "", [[""]]])), Ok(None));

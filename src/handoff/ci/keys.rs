@@ -18,8 +18,8 @@ const PUBLIC: &str = "PUBLIC KEY";
 
 /// The public key's DER up to its point: SubjectPublicKeyInfo of id-ecPublicKey on prime256v1, uncompressed (RFC 5480).
 const P256: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
-    0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 /// The same of id-Ed25519 (RFC 8410).
 const ED: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -39,7 +39,9 @@ pub enum KeyFault {
         found: String,
     },
     /// A public key was needed.
-    #[error("holds a {found:?}, and a public key is needed; `openssl pkey -in FILE -pubout -out NEW` writes one")]
+    #[error(
+        "holds a {found:?}, and a public key is needed; `openssl pkey -in FILE -pubout -out NEW` writes one"
+    )]
     NotPublic {
         /// What it says that it is.
         found: String,
@@ -85,14 +87,14 @@ impl SigningKey {
         let pair = match p256 {
             Ok(pair) => Pair::P256(pair),
             // Those of openssl do not hold the public key, which is computed.
-            Err(_) => Pair::Ed25519(
-                Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| KeyFault::Other)?,
-            ),
+            Err(_) => {
+                Pair::Ed25519(Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| KeyFault::Other)?)
+            }
         };
-        let lines = String::from_utf8_lossy(text).lines().filter(|line| !line.contains("-----")).fold(
-            String::new(),
-            |body, line| body + line.trim() + "\n",
-        );
+        let lines = String::from_utf8_lossy(text)
+            .lines()
+            .filter(|line| !line.contains("-----"))
+            .fold(String::new(), |body, line| body + line.trim() + "\n");
         Ok(Self { pair, body: lines.trim().as_bytes().to_vec() })
     }
 
@@ -139,8 +141,12 @@ impl PublicKey {
             return Err(KeyFault::NotPublic { found: pem.tag().to_owned() });
         }
         let (algorithm, point) = match pem.contents() {
-            der if der.starts_with(&P256) && der.len() == P256.len() + 65 => (Algorithm::P256, &der[P256.len()..]),
-            der if der.starts_with(&ED) && der.len() == ED.len() + 32 => (Algorithm::Ed25519, &der[ED.len()..]),
+            der if der.starts_with(&P256) && der.len() == P256.len() + 65 => {
+                (Algorithm::P256, &der[P256.len()..])
+            }
+            der if der.starts_with(&ED) && der.len() == ED.len() + 32 => {
+                (Algorithm::Ed25519, &der[ED.len()..])
+            }
             _ => return Err(KeyFault::Other),
         };
         Ok(Self { name: name.into(), algorithm, point: point.to_vec() })

@@ -70,7 +70,11 @@ fn a_teams_own_way_of_installing_stands_in_place_of_ours() {
     let own = r"curl -fsSL https://example.com/get | sed 's/a/\n/' > x # theirs".to_owned();
     for system in [System::GitHub, System::GitLab, System::Jenkins, System::Tekton] {
         let text = text(system, &Facts { install: Some(own.clone()), ..shop("") });
-        let shown = if system == System::Jenkins { own.replace('\\', r"\\").replace('\'', r"\'") } else { own.clone() };
+        let shown = if system == System::Jenkins {
+            own.replace('\\', r"\\").replace('\'', r"\'")
+        } else {
+            own.clone()
+        };
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         let at = lines.iter().position(|line| *line == shown).unwrap_or_else(|| panic!("{text}"));
         assert_eq!((lines[at - 1], lines[at + 1]), (r#"if [ ! -x "$tools/bin/devcluster" ]; then"#, "fi"));

@@ -59,8 +59,7 @@ impl Running {
             end_left(&note, reporter).await.map_err(failed)?;
         }
         let begin = || {
-            let mut file =
-                tempfile::Builder::new().prefix(PREFIX).rand_bytes(16).tempfile_in(directory)?;
+            let mut file = tempfile::Builder::new().prefix(PREFIX).rand_bytes(16).tempfile_in(directory)?;
             file.as_file().try_lock().map_err(io::Error::other)?;
             writeln!(file, "{}", processes::place())?;
             let mark = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -175,8 +174,9 @@ fn left(note: &Note, mark: &str) -> Vec<Process> {
             *id == group && all.iter().any(|one| one.id == group && Some(one.started) == *started)
         })
     };
-    let is_left =
-        |one: &&Process| !own.contains(&one.id) && !one.has_ended && (is_first(one.group) || one.has(MARK, mark));
+    let is_left = |one: &&Process| {
+        !own.contains(&one.id) && !one.has_ended && (is_first(one.group) || one.has(MARK, mark))
+    };
     all.iter().filter(is_left).cloned().collect()
 }
 
@@ -255,7 +255,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut child = start("exec sleep 1000", "run-there");
         let started = processes::look(id(&child)).unwrap().started;
-        fs::write(directory.path().join("run-there"), format!("elsewhere\n{} {started}\n", id(&child))).unwrap();
+        fs::write(directory.path().join("run-there"), format!("elsewhere\n{} {started}\n", id(&child)))
+            .unwrap();
         let running = Running::begin(directory.path(), &Silent).await.unwrap();
         running.note(id(&child));
         let note = parse(&fs::read_to_string(directory.path().join(running.mark())).unwrap());
