@@ -63,7 +63,7 @@ pub async fn run(
         let mut of_pushes = config.clone();
         of_pushes.cluster.name.clone_from(name);
         let session = Session::open(of_pushes, reporter.clone()).await?;
-        if down::run(&session, true).await?.existed {
+        if down::run(&session, true, true).await?.existed {
             gone.push(name.clone());
         }
         let runs = session.state.runs();
