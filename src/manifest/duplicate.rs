@@ -38,9 +38,10 @@ impl fmt::Display for Duplicates {
             pairs.entry((&one.first.source, &one.second.source)).or_default().push(one);
         }
         for ((first, second), duplicates) in &pairs {
-            match first == second {
-                true => write!(out, "\n  {first} has more than once:")?,
-                false => write!(out, "\n  {first} and {second} both have:")?,
+            if first == second {
+                write!(out, "\n  {first} has more than once:")?;
+            } else {
+                write!(out, "\n  {first} and {second} both have:")?;
             }
             for one in duplicates.iter().take(NAMED) {
                 write!(out, "\n    {}", one.object)?;

@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    fn policy(metadata: Value, spec: Value) -> NetworkPolicy {
+    fn policy(metadata: &Value, spec: &Value) -> NetworkPolicy {
         serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
     }
 
@@ -117,19 +117,19 @@ mod tests {
         let named = json!({"name": "deny"});
         let web = BTreeMap::from([("app".to_owned(), "web".to_owned())]);
         let other = json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]});
-        assert!(guards(&policy(named.clone(), json!({"podSelector": {}})), None));
-        assert!(guards(&policy(named.clone(), json!({"podSelector": {}})), Some(&web)));
-        assert!(guards(&policy(named.clone(), json!({"podSelector": other})), None));
-        assert!(!guards(&policy(named.clone(), json!({"podSelector": other})), Some(&web)));
-        assert!(!guards(&policy(named, json!({"podSelector": {}, "policyTypes": ["Egress"]})), None));
+        assert!(guards(&policy(&named, &json!({"podSelector": {}})), None));
+        assert!(guards(&policy(&named, &json!({"podSelector": {}})), Some(&web)));
+        assert!(guards(&policy(&named, &json!({"podSelector": other})), None));
+        assert!(!guards(&policy(&named, &json!({"podSelector": other})), Some(&web)));
+        assert!(!guards(&policy(&named, &json!({"podSelector": {}, "policyTypes": ["Egress"]})), None));
         let ours = json!({"name": "ours", "labels": {LABEL: "ci-load-ab12cd"}});
-        assert!(!guards(&policy(ours, json!({"podSelector": {}})), None));
+        assert!(!guards(&policy(&ours, &json!({"podSelector": {}})), None));
     }
 
     #[test]
     fn ours_selects_the_same_pods_and_goes_with_the_other() {
         let selector = json!({"matchExpressions": [{"key": "app", "operator": "Exists"}]});
-        let guard = policy(json!({"name": "deny", "uid": "u-1"}), json!({"podSelector": selector}));
+        let guard = policy(&json!({"name": "deny", "uid": "u-1"}), &json!({"podSelector": selector}));
         let value = serde_json::to_value(beside(&guard, "ci-load-ab12cd").unwrap()).unwrap();
         assert_eq!(value["spec"]["podSelector"], selector);
         assert_eq!(value["metadata"]["ownerReferences"][0]["uid"], "u-1");

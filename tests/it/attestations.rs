@@ -116,7 +116,8 @@ fn what_is_no_envelope_or_key_is_one_clear_error() {
         std::fs::write(&path, value.to_string()).unwrap();
         path
     };
-    let cases: [(&dyn Fn(&mut Value), &str); 7] = [
+    type Spoil = dyn Fn(&mut Value);
+    let cases: [(&Spoil, &str); 7] = [
         (&|_| {}, "no signature that holds by"),
         (&|value| value["payloadType"] = json!("text/plain"), "its payloadType is \"text/plain\""),
         (&|value| value["payload"] = json!("%%"), "its payload is no base64"),

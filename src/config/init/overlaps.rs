@@ -44,7 +44,7 @@ pub(super) fn without(
         let common = |other: &PathBuf| held[place].intersection(&held[other]).count();
         match chosen.iter().map(|other| (common(other), *other)).max_by_key(|(count, _)| *count) {
             Some((objects @ 1.., other)) => {
-                left.push(Overlap { path: display(place), with: display(other), objects })
+                left.push(Overlap { path: display(place), with: display(other), objects });
             }
             _ => chosen.push(place),
         }

@@ -239,7 +239,12 @@ mod tests {
             (told["signature"].as_str(), told["signedBy"].as_str()),
             (Some("valid"), Some("ci.pub.pem"))
         );
-        assert!(check(&plain, &[ours.clone()]).unwrap_err().to_string().contains("ci.pub.pem is needed"));
+        assert!(
+            check(&plain, std::slice::from_ref(&ours))
+                .unwrap_err()
+                .to_string()
+                .contains("ci.pub.pem is needed")
+        );
         assert!(matches!(check(&signed, &[theirs]).unwrap_err(), Refusal::NotValid { .. }));
         // What stands beside the payload counts for nothing.
         let mut beside: Value = serde_json::from_str(&plain).unwrap();

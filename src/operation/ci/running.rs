@@ -209,8 +209,8 @@ mod tests {
     }
 
     fn write(directory: &Path, name: &str, groups: &[(i32, u64)]) {
-        let lines: String = groups.iter().map(|(group, started)| format!("{group} {started}\n")).collect();
-        fs::write(directory.join(name), format!("{}\n{lines}", processes::place())).unwrap();
+        let lines: Vec<String> = groups.iter().map(|(group, started)| format!("{group} {started}")).collect();
+        fs::write(directory.join(name), format!("{}\n{}\n", processes::place(), lines.join("\n"))).unwrap();
     }
 
     #[test]
