@@ -55,19 +55,24 @@ pub fn left_by_dev(
     synced: &BTreeSet<String>,
     developing: Option<&BTreeMap<String, BTreeSet<String>>>,
 ) -> Vec<StaleContainer> {
-    let is_right = |container: &RunningContainer, swapped: &BTreeMap<String, BTreeSet<String>>| {
+    let digests_of = |container: &RunningContainer| -> Vec<&BTreeSet<String>> {
         let repository = swap::repository(&container.image);
-        let mut own = stands_for.iter().filter(|(name, _)| swap::repository(name) == repository);
-        // Until the kubelet has told of the new container, its status is that of the one before.
-        let named = swapped.get(&container.image);
-        own.any(|(_, digests)| {
-            digests.contains(container.digest()) || named.is_some_and(|named| !named.is_disjoint(digests))
-        })
+        let own = stands_for.iter().filter(|(name, _)| swap::repository(name) == repository);
+        own.map(|(_, digests)| digests).collect()
     };
-    let left = running(pods).into_iter().filter(|container| {
-        let is_kept = developing.is_some_and(|swapped| is_right(container, swapped));
+    let is_left = |container: &RunningContainer| {
+        let own = digests_of(container);
+        let is_right = own.iter().any(|digests| digests.contains(container.digest()));
+        // Until the kubelet has told of the new container, its status is that of the one before, which is gone.
+        let named = developing.and_then(|swapped| swapped.get(&container.image));
+        let is_coming = named.is_some_and(|named| own.iter().any(|digests| !named.is_disjoint(digests)));
+        if is_coming && !is_right {
+            return false;
+        }
+        let is_kept = developing.is_some() && is_right;
         (swap::is_swap_name(&container.image) && !is_kept) || synced.contains(&container.container_id)
-    });
+    };
+    let left = running(pods).into_iter().filter(is_left);
     left.map(|running| StaleContainer { running, wanted: BTreeSet::new() }).collect()
 }
 
@@ -131,7 +136,7 @@ mod tests {
         ];
         let stands_for =
             BTreeMap::from([("example.com/web:1".to_owned(), BTreeSet::from(["sha256:new".to_owned()]))]);
-        let synced = BTreeSet::from(["copied".to_owned()]);
+        let synced = BTreeSet::from(["copied".to_owned(), "begun".to_owned()]);
         let swapped = BTreeMap::from([
             ("example.com/web:devcluster-2".to_owned(), BTreeSet::from(["sha256:older".to_owned()])),
             ("example.com/web:devcluster-3".to_owned(), BTreeSet::from(["sha256:new".to_owned()])),

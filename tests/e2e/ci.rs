@@ -193,8 +193,8 @@ fn signed_for_others(project: &Project, public: &str) {
         return;
     }
     let file = project.results().join("attestation.json");
-    let checked = Command::new(checker).args(["--key", public]).arg(file).output().expect("it runs");
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let said = Command::new(checker).args(["--key", public]).arg(file).output().expect("it runs");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
 fn failures_and_attempts_are_told(project: &Project) {
@@ -306,6 +306,8 @@ fn sleeper(project: &Project) -> Option<String> {
 /// Ended while a command runs: that ends too, and what was done is written down.
 fn interrupted(project: &Project) {
     project.edit("devcluster.yaml", "timeout: 2s", "timeout: 10m");
+    // The log of the run before would be taken for this one's.
+    std::fs::remove_dir_all(project.results()).expect("results of the run before");
     let mut command = project.ci_command(&[], &[("SLOW", "yes")]);
     let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
     let child = child.expect("devcluster runs");

@@ -79,7 +79,7 @@ fn developing_secures_what_migrates_anew() {
     project.edit(
         SYSTEM,
         "image: postgres:15\n          command: [psql, --quiet, \"--command=CREATE TABLE IF NOT EXISTS prepared (id integer PRIMARY KEY)\"]",
-        &format!("image: {image}:1\n          command: [psql, --quiet, --file=/prepare.sql]"),
+        &format!("image: {image}:1\n          command: [psql, --quiet, --set=ON_ERROR_STOP=1, --file=/prepare.sql]"),
     );
     project.edit(
         SYSTEM,

@@ -104,6 +104,9 @@ fn what_others_sign_holds_here() {
     }
 }
 
+/// What is done to an envelope.
+type Spoil = dyn Fn(&mut Value);
+
 #[test]
 fn what_is_no_envelope_or_key_is_one_clear_error() {
     let project = Repository::new();
@@ -116,7 +119,6 @@ fn what_is_no_envelope_or_key_is_one_clear_error() {
         std::fs::write(&path, value.to_string()).unwrap();
         path
     };
-    type Spoil = dyn Fn(&mut Value);
     let cases: [(&Spoil, &str); 7] = [
         (&|_| {}, "no signature that holds by"),
         (&|value| value["payloadType"] = json!("text/plain"), "its payloadType is \"text/plain\""),

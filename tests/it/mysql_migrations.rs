@@ -118,7 +118,7 @@ const UNDONE: &[&str] = &[
     "RENAME TABLE customers TO tmp, parts TO customers, tmp TO parts",
     "ALTER TABLE customers RENAME COLUMN name TO `full name`",
     "CREATE INDEX by_cents ON orders (cents)",
-    "CREATE INDEX by_order ON items (of_order)",
+    "CREATE INDEX by_name ON customers (name(10))",
     "CREATE UNIQUE INDEX by_both ON orders (customer, id)",
     "CREATE VIEW sad AS SELECT * FROM orders WHERE state = 'sad'",
     "CREATE SEQUENCE numbers",

@@ -106,7 +106,10 @@ impl Table<'_> {
     /// Of a foreign key of MySQL's, the index stays that the server may have made for it: the old code does not meet it.
     fn drop_constraint(&self, constraint: &TableConstraint, name: &str) -> String {
         match (self.scope.dialect, constraint) {
-            (Dialect::MySql, TableConstraint::ForeignKey(_)) => format!("DROP FOREIGN KEY {name}"),
+            // An engine that knows no foreign keys takes one and forgets it; that none is there then only MariaDB can be told.
+            (Dialect::MySql, TableConstraint::ForeignKey(_)) => {
+                format!("DROP FOREIGN KEY /*M! IF EXISTS */ {name}")
+            }
             (_, TableConstraint::Index(_) | TableConstraint::FulltextOrSpatial(_))
             | (Dialect::MySql, TableConstraint::Unique(_)) => format!("DROP INDEX {name}"),
             _ => format!("DROP CONSTRAINT {name}"),
