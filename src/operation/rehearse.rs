@@ -10,6 +10,7 @@ use super::ci::copies::Surroundings;
 use super::ci::{self, Watch};
 use super::error::OperationError;
 use super::gather::{self, Desired};
+use super::lock;
 use super::migrations::{self, Migration};
 use super::rehearse_data::{self, Taken};
 use super::rehearse_ground as ground;
@@ -187,6 +188,12 @@ async fn codes(
         counted(new.copied.objects.len(), "object")
     );
     session.reporter.report(Event::Note(what));
+    let root = lock::root(&session.config, &desired.rendered, &session.state).await?;
+    if record.lock.as_ref() == Some(&root) {
+        let what =
+            format!("the files here are those of release {}: old code and new are the same", record.number);
+        session.reporter.report(Event::Warning(what));
+    }
     let written = requirements(&desired.rendered.objects, None).images;
     let written = written.into_iter().flat_map(|image| image.written).collect();
     let images = ci::copies::images(session, existing, &written, &maker.images).await?;
