@@ -5,7 +5,7 @@
 //! that process started, since ids come again. Without /proc, as on macOS, neither can be told: then nothing is ended, and said.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -52,8 +52,11 @@ impl Running {
         // A note that is not locked yet would be taken for a dead run's.
         let turn = directory.join("turn");
         let turn = OpenOptions::new().create(true).truncate(false).write(true).open(turn).map_err(failed)?;
-        while turn.try_lock().is_err() {
-            tokio::time::sleep(PAUSE).await;
+        while let Err(error) = turn.try_lock() {
+            match error {
+                TryLockError::WouldBlock => tokio::time::sleep(PAUSE).await,
+                TryLockError::Error(source) => return Err(failed(source)),
+            }
         }
         for note in notes(directory).map_err(failed)? {
             end_left(&note, reporter).await.map_err(failed)?;
