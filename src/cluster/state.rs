@@ -122,22 +122,24 @@ impl State {
         &self.cache
     }
 
+    /// The directory of all that outlives clusters, volumes among it.
+    fn data(&self) -> &Path {
+        self.volumes.ancestors().nth(2).unwrap_or(&self.volumes)
+    }
+
     /// The file of this user's key for masks. It outlives clusters: what was masked before is masked alike.
     pub fn masking_key(&self) -> PathBuf {
-        let data = self.volumes.ancestors().nth(2).unwrap_or(&self.volumes);
-        data.join("masking.key")
+        self.data().join("masking.key")
     }
 
     /// The directory of the repository that is served for pushes. It outlives clusters.
     pub fn served(&self) -> PathBuf {
-        let data = self.volumes.ancestors().nth(2).unwrap_or(&self.volumes);
-        data.join("git").join(&self.cluster)
+        self.data().join("git").join(&self.cluster)
     }
 
     /// The file of the ledger of releases while there is no cluster to hold it. It outlives clusters, as volumes do.
     pub fn ledger(&self) -> PathBuf {
-        let data = self.volumes.ancestors().nth(2).unwrap_or(&self.volumes);
-        data.join("ledgers").join(format!("{}.json", self.cluster))
+        self.data().join("ledgers").join(format!("{}.json", self.cluster))
     }
 
     /// Writes that file, whole or not at all, readable by the user alone: Secrets' values are in it.
@@ -167,8 +169,7 @@ impl State {
 
     /// The directory of what runs of commands note for the next run. It outlives clusters, as what a killed run leaves does.
     pub fn runs(&self) -> PathBuf {
-        let data = self.volumes.ancestors().nth(2).unwrap_or(&self.volumes);
-        data.join("runs").join(&self.cluster)
+        self.data().join("runs").join(&self.cluster)
     }
 
     /// devcluster's own kubeconfig for the cluster.

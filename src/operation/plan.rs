@@ -99,16 +99,15 @@ fn data(due: &[Wanted]) -> Vec<DataAction> {
     due.iter().map(action).collect()
 }
 
-/// Why an object is made that no manifest has.
-const SUPPLIED: &str = "beside the manifests, which rely on it";
+/// Why an object is made: where no manifest has it, because some rely on it.
+fn why_made(desired: &Desired) -> impl Fn(&ObjectId) -> &'static str {
+    let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
+    move |id| if supplied.contains(id) { "beside the manifests, which rely on it" } else { "" }
+}
 
 fn all_new(desired: &Desired) -> Vec<ObjectAction> {
-    let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
-    let new = |id: ObjectId| ObjectAction {
-        why: if supplied.contains(&id) { SUPPLIED.into() } else { String::new() },
-        action: ObjectWork::Create,
-        id,
-    };
+    let why_made = why_made(desired);
+    let new = |id: ObjectId| ObjectAction { why: why_made(&id).into(), action: ObjectWork::Create, id };
     let mut actions: Vec<ObjectAction> = desired.applied().map(|object| new(object.id())).collect();
     actions.sort();
     actions
@@ -117,11 +116,10 @@ fn all_new(desired: &Desired) -> Vec<ObjectAction> {
 fn changes(desired: &Desired, look: &Look) -> Vec<ObjectAction> {
     let mut actions: BTreeMap<ObjectId, (ObjectWork, &str)> =
         desired.applied().map(|object| (object.id(), (ObjectWork::Unchanged, ""))).collect();
-    let supplied: BTreeSet<ObjectId> = desired.supplied.iter().map(Object::id).collect();
+    let why_made = why_made(desired);
     for change in &look.checked.changes {
         let (action, why) = match change.what {
-            Difference::New if supplied.contains(&change.id) => (ObjectWork::Create, SUPPLIED),
-            Difference::New => (ObjectWork::Create, ""),
+            Difference::New => (ObjectWork::Create, why_made(&change.id)),
             Difference::Absent => (ObjectWork::Create, "it was deleted"),
             Difference::Deleting => (ObjectWork::Create, "it is being deleted"),
             Difference::Edited => (ObjectWork::Update, "the manifests changed"),
