@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::random_schema::{Rule, random};
-use super::test_schema::{followers, shop, tenants};
+use super::test_schema::{column, followers, key, shop, table, tenants, unique};
 use super::*;
-use crate::data::schema::{ColumnType, Table as SchemaTable};
+use crate::data::schema::{Column, ColumnType, Table as SchemaTable, Unique};
 use crate::data::seed::{PlanOptions, plan};
 
 type Row = BTreeMap<String, Option<String>>;
@@ -276,6 +276,27 @@ fn prices_go_together_as_told() {
         })
         .collect();
     assert!(pairs.len() > 400 && pairs.iter().all(|(price, sale)| sale <= price));
+}
+
+#[test]
+fn a_key_that_is_unique_alone_and_where_nulls_are_equal_is_never_null() {
+    let mut parents = table("parents", vec![column("id", ColumnType::Integer)]);
+    parents.primary_key = vec!["id".into()];
+    let optional = Column { not_null: false, ..column("parent_id", ColumnType::Integer) };
+    let mut children = table("children", vec![optional, column("on_day", ColumnType::Date)]);
+    children.foreign_keys.push(key("children", &["parent_id"], "parents", &["id"]));
+    children.uniques.push(unique(&["parent_id"]));
+    children.uniques.push(Unique { nulls_not_distinct: true, ..unique(&["parent_id", "on_day"]) });
+    let schema = Schema { tables: vec![children, parents], ..Schema::default() };
+    let mut seed = plan(&schema, &PlanOptions { rows: 5, ..PlanOptions::default() });
+    assert_constraints(&schema, &[], &Generator::new(&schema, &seed).unwrap());
+    seed.tables.get_mut(&TableName::new("public", "children")).unwrap().rows =
+        crate::data::seed::Rows::Count(9);
+    let error = Generator::new(&schema, &seed).unwrap_err().to_string();
+    assert!(
+        error.contains("public.children, parent_id: it has to be unique, which 5 rows can be"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -180,7 +180,8 @@ fn one_read_for_many_chunks_tells_the_same_faults() {
     }
     std::fs::write(&pack, &bytes).unwrap();
     let faults = |catalogue: &Catalogue| catalogue.verify(&name("many")).unwrap_err().to_string();
-    assert!(faults(&near).contains("stream noise, byte 0 "), "{}", faults(&near));
+    // Which chunks lie there is up to the threads that packed them.
+    assert!(faults(&near).contains("stream noise, byte "), "{}", faults(&near));
     assert_eq!(faults(&distant()), faults(&near));
 
     // A pack that is cut off while it is in use: its index is known, its end is gone.

@@ -120,8 +120,9 @@ impl<'a> Work<'a> {
         let orders = self.apart(at, made);
         let pinned = self.links[at].keys.iter().map(|key| key.even || key.aligned.is_some()).collect();
         let sets = self.sets(table);
+        let (seed, filled) = (self.seed.seed, BTreeSet::new());
         let mut uniques =
-            unique::Uniques { table: made, drafts, keys: &keys, own: &own, pinned, seed: self.seed.seed };
+            unique::Uniques { table: made, drafts, keys: &keys, own: &own, pinned, seed, filled };
         let faults = uniques.settle(sets);
         for (part, (message, help), room) in faults {
             self.faults.add(&table.name, &part, message, help);

@@ -30,6 +30,8 @@ pub(super) struct Uniques<'a> {
     /// Whether each reference's rows are bound to others: they cannot be permuted.
     pub(super) pinned: Vec<bool>,
     pub(super) seed: u64,
+    /// The columns of all sets in which nulls count as equal: no row is without one.
+    pub(super) filled: BTreeSet<usize>,
 }
 
 /// A member of a group to be.
@@ -48,17 +50,9 @@ impl Uniques<'_> {
         sets.sort_by_key(|set| set.columns.len());
         let mut done: Vec<BTreeSet<usize>> = Vec::new();
         let mut faults = Vec::new();
+        let no_nulls = sets.iter().filter(|set| set.no_nulls).flat_map(|set| set.columns.iter().copied());
+        self.fill(no_nulls.collect());
         for set in sets {
-            if set.no_nulls {
-                for column in &set.columns {
-                    self.table.columns[*column].null = 0.0;
-                }
-                for (key, columns) in self.keys.iter().enumerate() {
-                    if columns.iter().any(|column| set.columns.contains(column)) {
-                        self.table.references[key].null = 0.0;
-                    }
-                }
-            }
             let held = done.iter().any(|done| done.is_subset(&set.columns));
             if held || self.table.rows < 2 || self.never_whole(&set) {
                 continue;
@@ -73,6 +67,24 @@ impl Uniques<'_> {
             }
         }
         faults
+    }
+
+    /// Leaves no null in these columns.
+    fn fill(&mut self, columns: BTreeSet<usize>) {
+        for column in &columns {
+            self.table.columns[*column].null = 0.0;
+        }
+        for key in 0..self.keys.len() {
+            if self.keys[key].iter().any(|column| columns.contains(column)) {
+                self.table.references[key].null = 0.0;
+            }
+        }
+        self.filled = columns;
+    }
+
+    /// Whether rows may be without this reference.
+    fn is_optional(&self, key: usize) -> bool {
+        self.own[key].1 && !self.keys[key].iter().any(|column| self.filled.contains(column))
     }
 
     /// Whether one of the columns is always null, so that no two rows can be equal.
@@ -93,7 +105,7 @@ impl Uniques<'_> {
         if let [Part::Key(key)] = parts[..]
             && self.own[key].0
         {
-            let optional = self.own[key].1 && !set.no_nulls;
+            let optional = self.is_optional(key);
             let reference = &mut self.table.references[key];
             reference.pick = if optional { Pick::Previous } else { Pick::Own };
             if !optional {
@@ -108,7 +120,7 @@ impl Uniques<'_> {
             Part::Column(_) => product,
         });
         for part in &parts {
-            let size = self.size(*part, &parts, keys, set).min(ROOM / room).max(1);
+            let size = self.size(*part, &parts, keys).min(ROOM / room).max(1);
             room *= size;
             radices.push(size);
         }
@@ -162,12 +174,12 @@ impl Uniques<'_> {
     }
 
     /// How many values a part takes: as many as there are, or no more than make sense beside the others.
-    fn size(&mut self, part: Part, parts: &[Part], keys: u64, set: &Set) -> u64 {
+    fn size(&mut self, part: Part, parts: &[Part], keys: u64) -> u64 {
         let rows = self.table.rows;
         match part {
             Part::Key(key) => {
                 let parents = self.table.references[key].parents;
-                let alone = parts.len() == 1 && self.own[key].1 && !set.no_nulls;
+                let alone = parts.len() == 1 && self.is_optional(key);
                 // Rows beyond the parents refer to none.
                 if alone { parents.max(rows) } else { parents }
             }
