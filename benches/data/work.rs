@@ -12,7 +12,7 @@ use devcluster::data::seed;
 use devcluster::data::snapshot::{Catalogue, CreateOptions};
 
 use crate::postgres_server::{PASSWORD, PORT};
-use devcluster::operation::direct;
+use devcluster::operation::stores::direct;
 
 /// pgbench's accounts, as its manual has them.
 pub const ACCOUNTS: &str = "CREATE TABLE pgbench_accounts (aid int NOT NULL PRIMARY KEY, bid int, abalance int, filler char(84)) WITH (fillfactor = 100)";

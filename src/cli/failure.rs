@@ -9,7 +9,7 @@ use crate::image::ImageError;
 use crate::manifest::ManifestError;
 use crate::operation::ci::CiError;
 use crate::operation::error::OperationError;
-use crate::operation::handoff_error::HandoffError;
+use crate::operation::handoff::error::HandoffError;
 use crate::operation::verify::LockError;
 use crate::process::ProcessError;
 

@@ -8,10 +8,10 @@ use super::exit::{CliError, Exit};
 use super::{Global, printer};
 use crate::event::SharedReporter;
 use crate::operation::error::OperationError;
-use crate::operation::git_receive::{self, Tested};
-use crate::operation::git_remove;
-use crate::operation::git_serve::{self, Check};
-use crate::operation::handoff_error::HandoffError;
+use crate::operation::git::receive::{self, Tested};
+use crate::operation::git::remove;
+use crate::operation::git::serve::{self, Check};
+use crate::operation::handoff::error::HandoffError;
 use crate::words::shown;
 
 /// What `git` can do.
@@ -61,7 +61,7 @@ async fn serve(global: &Global, check: CheckName) -> Result<(), CliError> {
         CheckName::Ci => Check::Ci,
         CheckName::Verify => Check::Verify,
     };
-    let served = git_serve::run(&global.config()?, check).await?;
+    let served = serve::run(&global.config()?, check).await?;
     if global.is_for_machines() {
         printer::value(global.output, &served);
     } else {
@@ -76,7 +76,7 @@ async fn serve(global: &Global, check: CheckName) -> Result<(), CliError> {
 
 async fn remove(global: &Global, yes: bool) -> Result<(), CliError> {
     let config = global.config()?;
-    let Some(standing) = git_remove::find(&config)? else {
+    let Some(standing) = remove::find(&config)? else {
         return Err(CliError::message(
             Exit::Usage,
             "there is no remote of `devcluster git serve` for this project",
@@ -91,7 +91,7 @@ async fn remove(global: &Global, yes: bool) -> Result<(), CliError> {
         return Err(CliError::message(Exit::Failed, "nothing was removed"));
     }
     let reporter: SharedReporter = global.progress();
-    let removed = git_remove::run(&config, standing, &reporter).await?;
+    let removed = remove::run(&config, standing, &reporter).await?;
     if global.is_for_machines() {
         printer::value(global.output, &removed);
         return Ok(());
@@ -111,7 +111,7 @@ async fn receive(global: &Global, home: PathBuf) -> Result<(), CliError> {
     std::io::stdin()
         .read_to_string(&mut updates)
         .map_err(|error| CliError::message(Exit::Failed, format!("git's list of refs: {error}")))?;
-    let received = match git_receive::run(&home, &updates, global.progress().as_ref()).await {
+    let received = match receive::run(&home, &updates, global.progress().as_ref()).await {
         Ok(received) => received,
         // Nobody reads it, and a full pipe would hold us here.
         Err(HandoffError::Left) => return Err(CliError::told(Exit::Failed)),

@@ -8,7 +8,7 @@ use crate::handoff::message::short;
 use crate::handoff::pin::GivenDigest;
 use crate::handoff::to_text;
 use crate::operation::error::OperationError;
-use crate::operation::handoff_to::{self, Handed, Outcome, Request, Target};
+use crate::operation::handoff::{self, Handed, Outcome, Request, Target};
 use crate::words::counted;
 
 /// What `handoff` takes.
@@ -36,7 +36,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
     let to = Target::parse(&args.to, args.push, &config).map_err(OperationError::from)?;
     let request = Request { to, lock: args.lock, digests: args.images, list_hooks: args.hooks };
-    match handoff_to::run(&config, &request, global.progress().as_ref()).await? {
+    match handoff::run(&config, &request, global.progress().as_ref()).await? {
         Outcome::Differs(comparison) => {
             if global.is_for_machines() {
                 printer::value(global.output, &comparison);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::exit::{CliError, Exit};
 use super::printer;
-use crate::operation::network_probe;
+use crate::operation::rehearse::network_probe;
 
 /// What `network-probe` takes.
 #[derive(Debug, clap::Args)]

@@ -6,9 +6,9 @@ use super::exit::CliError;
 use super::{Global, printer};
 use crate::handoff::message::short;
 use crate::operation::error::OperationError;
+use crate::operation::promote::approve::Approve;
+use crate::operation::promote::list::{self, Entry, History};
 use crate::operation::promote::{self, Promoted, Request};
-use crate::operation::promote_approve::Approve;
-use crate::operation::promote_list::{self, Entry, History};
 
 /// What `promote` takes.
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,7 @@ pub struct Args {
 pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let config = global.config()?;
     if args.list {
-        let all = promote_list::run(&config, args.limit).await.map_err(OperationError::from)?;
+        let all = list::run(&config, args.limit).await.map_err(OperationError::from)?;
         if global.is_for_machines() {
             printer::value(global.output, &all);
         } else {

@@ -10,8 +10,8 @@ use super::store::show;
 use super::{Global, printer, release_rehearse};
 use crate::handoff::release::text;
 use crate::operation::error::OperationError;
-use crate::operation::release_revert::{self, Between, Options, Reverted};
-use crate::operation::release_view;
+use crate::operation::release::revert::{self, Between, Options, Reverted};
+use crate::operation::release::view;
 use crate::operation::session::Session;
 use crate::words::counted;
 
@@ -73,14 +73,14 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
     match verb {
         Verb::List => list(global, &session).await,
         Verb::Show { number } => {
-            let ledger = release_view::ledger(&session).await?;
+            let ledger = view::ledger(&session).await?;
             let record = ledger.release(number).map_err(OperationError::from)?;
             let value = json!({"release": record, "notes": ledger.notes(number)});
             show(global, &value, || text::show(&ledger, record));
             Ok(())
         }
         Verb::Diff { first, second } => {
-            let diff = release_view::compare(&session, first, second).await?;
+            let diff = view::compare(&session, first, second).await?;
             show(global, &json!(diff), || text::difference(&diff));
             Ok(())
         }
@@ -92,7 +92,7 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             };
             let timeout = timeout.unwrap_or(Duration::from_secs(session.config.profile.timeout_seconds));
             let options = Options { to: number, data, timeout };
-            let reverted = release_revert::run(&session, &options).await?;
+            let reverted = revert::run(&session, &options).await?;
             show(global, &json!(reverted), || said(&reverted));
             Ok(())
         }
@@ -100,7 +100,7 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             Box::pin(release_rehearse::run(global, &session, timeout, unenforced_network)).await
         }
         Verb::Annotate { number, text } => {
-            let record = release_view::annotate(&session, number, &text).await?;
+            let record = view::annotate(&session, number, &text).await?;
             let value = json!({"number": record.number, "of": number, "text": text});
             show(global, &value, || format!("said of release {number}"));
             Ok(())
@@ -109,7 +109,7 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
 }
 
 async fn list(global: &Global, session: &Session) -> Result<(), CliError> {
-    let (ledger, gone) = release_view::list(session).await?;
+    let (ledger, gone) = view::list(session).await?;
     let releases: Vec<_> = ledger
         .releases()
         .map(|record| {

@@ -12,13 +12,17 @@ use crate::data::generate::{Format, Locale};
 use crate::data::postgres::Share;
 use crate::data::seed::PlanOptions;
 use crate::handoff::release::Made;
-use crate::operation::data_load::Live;
-use crate::operation::data_write::Kind;
-use crate::operation::elsewhere::Elsewhere;
+use crate::operation::datasets;
+use crate::operation::datasets::seed;
+use crate::operation::datasets::seed::Live;
+use crate::operation::datasets::worker;
+use crate::operation::datasets::workers;
+use crate::operation::datasets::write;
+use crate::operation::datasets::write::Kind;
+use crate::operation::release::record;
 use crate::operation::session::Session;
-use crate::operation::{
-    data_load, data_write, datasets, release_record, seed_worker, seed_workers, store_mongo,
-};
+use crate::operation::stores::elsewhere::Elsewhere;
+use crate::operation::stores::mongo_store;
 use crate::words::sized;
 
 /// What is done with synthetic data.
@@ -142,7 +146,7 @@ fn locale(text: &str) -> Result<Locale, String> {
 /// Does it.
 pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
     if let Verb::Worker { into, task, workers, index } = verb {
-        let rows = seed_worker::run(&into, &task, Share { index, workers: workers.max(1) }).await?;
+        let rows = worker::run(&into, &task, Share { index, workers: workers.max(1) }).await?;
         printer::talk(&format!("{rows} rows loaded"));
         return Ok(());
     }
@@ -154,12 +158,12 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             let like = like.map(|like| path(&session, &like, "profile.yaml", "seed learn")).transpose()?;
             let (_, existing, store) = reach(&session, &store).await?;
             let found = Live::look(&existing, &store, None).await?;
-            let text = data_load::plan(&session, &found, &options, like.as_deref())?;
+            let text = seed::plan(&session, &found, &options, like.as_deref())?;
             keep(global, &session, &name, "seed.yaml", &text, force)?;
             if let Live::Mongo(_, shapes) = &found
                 && name != "-"
             {
-                store_mongo::keep_shapes(shapes, &session.config.snapshots().join(&name).join("seed.yaml"))?;
+                mongo_store::keep_shapes(shapes, &session.config.snapshots().join(&name).join("seed.yaml"))?;
             }
             Ok(())
         }
@@ -170,7 +174,7 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
                 let (_, existing, store) = reach(&session, &store).await?;
                 Elsewhere::own(&existing, &store).await?
             };
-            let text = data_load::learn(&session, &database, allow.into_iter().collect()).await?;
+            let text = seed::learn(&session, &database, allow.into_iter().collect()).await?;
             keep(global, &session, &name, "profile.yaml", &text, force)
         }
         Verb::Load { name, store, workers } => load(global, &session, &name, &store, workers).await,
@@ -178,10 +182,10 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             let (_, existing, store) = reach(&session, &store).await?;
             let path = path(&session, &name, "seed.yaml", "seed plan")?;
             let text = datasets::seed_text(&path)?;
-            let (_, generator) = data_load::generator(&existing, &store, &path, &text).await?;
+            let (_, generator) = seed::generator(&existing, &store, &path, &text).await?;
             let (kind, ending) = format.kind();
             let reporter = session.reporter.clone();
-            let written = data_write::write(generator, kind, ending, out, reporter).await?;
+            let written = write::write(generator, kind, ending, out, reporter).await?;
             show(global, &json!(written), || {
                 let lines = written
                     .iter()
@@ -246,12 +250,12 @@ async fn load(
     let (desired, existing, store) = reach(session, store).await?;
     let _lock = session.lock()?;
     let report = match workers {
-        None => data_load::seed(session, &existing, &store, &path).await?,
-        Some(workers) => seed_workers::seed(session, &existing, &store, &path, workers.into()).await?,
+        None => seed::seed(session, &existing, &store, &path).await?,
+        Some(workers) => workers::seed(session, &existing, &store, &path, workers.into()).await?,
     };
     let shown = path.strip_prefix(session.config.directory()).unwrap_or(&path);
     let made = Made::Load { store: store.name(), from: format!("seed {}", shown.display()) };
-    release_record::after_data(session, &desired, &existing, made).await;
+    record::after_data(session, &desired, &existing, made).await;
     leave_preparing(session, &store);
     let (part, rows) = (report.words.part, report.words.rows);
     let parts = report.parts.iter().map(|one| {

@@ -8,7 +8,7 @@ use super::store::show;
 use crate::data::discover::Store;
 use crate::data::snapshot::SnapshotName;
 use crate::operation::session::{Existing, Session};
-use crate::operation::snapshot_volume;
+use crate::operation::snapshots::volume;
 use crate::words::sized;
 
 /// Takes a snapshot.
@@ -22,7 +22,7 @@ pub(super) async fn create(
     live: bool,
 ) -> Result<(), CliError> {
     let _lock = session.lock()?;
-    let taken = snapshot_volume::create(session, existing, store, name, replace, live).await?;
+    let taken = volume::create(session, existing, store, name, replace, live).await?;
     let manifest = &taken.created.manifest;
     let value = json!({
         "name": manifest.name, "content": manifest.content, "bytes": manifest.size(), "stored": taken.created.added.bytes,

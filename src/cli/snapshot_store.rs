@@ -8,12 +8,16 @@ use super::{Global, printer, snapshot_text};
 use crate::data::discover::StoreKind;
 use crate::data::snapshot::SnapshotName;
 use crate::handoff::release::Made;
-use crate::operation::elsewhere::Elsewhere;
+use crate::operation::gather;
+use crate::operation::release::record;
 use crate::operation::session::Session;
-use crate::operation::snapshot_create::Part;
-use crate::operation::snapshot_migrate::{self, Migrations};
-use crate::operation::snapshot_take::{self, Request};
-use crate::operation::{gather, release_record, snapshot_load, store_users, stores};
+use crate::operation::snapshots::create::Part;
+use crate::operation::snapshots::load;
+use crate::operation::snapshots::migrate::{self, Migrations};
+use crate::operation::snapshots::take::{self, Request};
+use crate::operation::stores;
+use crate::operation::stores::elsewhere::Elsewhere;
+use crate::operation::stores::users;
 
 /// What `create` takes.
 #[derive(Debug, clap::Args)]
@@ -87,7 +91,7 @@ pub async fn create(global: &Global, args: CreateArgs) -> Result<(), CliError> {
     let request = Request { name: args.name, replace: args.replace, part: &part, show: &show_plan };
     let taken = if let Some(from) = &args.from {
         let database = elsewhere(&session, from, &args.store).await?;
-        snapshot_take::elsewhere(&session, &database, request).await?
+        take::elsewhere(&session, &database, request).await?
     } else {
         let (_, existing, store) = reach(&session, &args.store).await?;
         if store.kind == StoreKind::Volume {
@@ -100,7 +104,7 @@ pub async fn create(global: &Global, args: CreateArgs) -> Result<(), CliError> {
             return super::snapshot_files::create(global, &session, &existing, &store, name, replace, live)
                 .await;
         }
-        snapshot_take::own(&session, &existing, &store, request).await?
+        take::own(&session, &existing, &store, request).await?
     };
     let manifest = &taken.created.manifest;
     let parts = taken.parts.iter().map(|one| json!({taken.words.part: one.name, taken.words.rows: one.rows}));
@@ -140,11 +144,11 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
     } else {
         None
     };
-    let held = snapshot_load::load(&session, &existing, &store, &args.name, migrations.is_none()).await?;
+    let held = load::load(&session, &existing, &store, &args.name, migrations.is_none()).await?;
     let migrated = if let Some(migrations) = &mut migrations {
         migrations.run().await?
     } else {
-        snapshot_migrate::propose(&session, &desired, &store, &args.name);
+        migrate::propose(&session, &desired, &store, &args.name);
         Vec::new()
     };
     let parts: serde_json::Map<String, serde_json::Value> =
@@ -153,8 +157,8 @@ pub async fn load(global: &Global, args: LoadArgs) -> Result<(), CliError> {
         "store": store.name(), "snapshot": args.name, "seconds": held.took.as_secs_f64(), "parts": parts, "migrated": migrated,
     });
     let made = Made::Load { store: store.name(), from: format!("snapshot {}", args.name) };
-    release_record::after_data(&session, &desired, &existing, made).await;
-    store_users::after_change(&session, &desired, &existing, &store, args.restart).await?;
+    record::after_data(&session, &desired, &existing, made).await;
+    users::after_change(&session, &desired, &existing, &store, args.restart).await?;
     show(global, &value, || format!("{store} holds {}", args.name));
     leave_preparing(&session, &store);
     Ok(())
@@ -170,7 +174,7 @@ pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
     } else {
         None
     };
-    let report = snapshot_load::reset(&session, &existing, &store).await?;
+    let report = load::reset(&session, &existing, &store).await?;
     let migrated = match &mut migrations {
         Some(migrations) => migrations.run().await?,
         None => Vec::new(),
@@ -179,8 +183,8 @@ pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
         "store": store.name(), "seconds": report.took.as_secs_f64(), "spare": report.spare, "migrated": migrated,
     });
     let made = Made::Reset { store: store.name() };
-    release_record::after_data(&session, &desired, &existing, made).await;
-    store_users::after_change(&session, &desired, &existing, &store, args.restart).await?;
+    record::after_data(&session, &desired, &existing, made).await;
+    users::after_change(&session, &desired, &existing, &store, args.restart).await?;
     show(global, &value, || format!("{store} is as it was loaded"));
     leave_preparing(&session, &store);
     Ok(())
@@ -190,6 +194,6 @@ pub async fn reset(global: &Global, args: ResetArgs) -> Result<(), CliError> {
 pub async fn prepare(global: &Global, args: PrepareArgs) -> Result<(), CliError> {
     let session = Session::open(global.config()?, global.progress()).await?;
     let (_, existing, store) = reach(&session, &args.store).await?;
-    snapshot_load::prepare(&existing, &store).await?;
+    load::prepare(&existing, &store).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::data::snapshot::{Difference, Inspection, Listing, Received};
-use crate::operation::outcome::Taken;
+use crate::operation::stores::outcome::Taken;
 use crate::words::{counted, sized};
 
 /// A line a snapshot.

@@ -8,7 +8,8 @@ use crate::data::discover::{Store, StoreKind};
 use crate::operation::error::OperationError;
 use crate::operation::gather::{self, Desired};
 use crate::operation::session::{Existing, Session};
-use crate::operation::{snapshot_volume, stores};
+use crate::operation::snapshots::volume;
+use crate::operation::stores;
 
 /// Which store.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,7 +30,7 @@ pub(super) async fn reach(
         Err(OperationError::UnknownStore { name, help }) => {
             let existing = session.existing().await.ok();
             let found = match &existing {
-                Some(existing) => snapshot_volume::in_cluster(existing, &name).await?,
+                Some(existing) => volume::in_cluster(existing, &name).await?,
                 None => None,
             };
             found.ok_or(OperationError::UnknownStore { name, help })?

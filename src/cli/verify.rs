@@ -11,7 +11,7 @@ use crate::operation::attestation::{self, AttestationError};
 use crate::operation::error::OperationError;
 use crate::operation::session::Session;
 use crate::operation::verify;
-use crate::operation::verify_live::{self, LiveComparison};
+use crate::operation::verify::live::{self, LiveComparison};
 use crate::words::{counted, shown};
 
 /// What `verify` takes.
@@ -74,7 +74,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
         None
     } else if args.live {
         let session = Session::open(config, global.progress()).await?;
-        Some(verify_live::run(&session, &known).await?)
+        Some(live::run(&session, &known).await?)
     } else {
         None
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use futures::future::try_join_all;
 
 use super::error::OperationError;
-use super::release_carry;
+use super::release::carry;
 use super::session::Session;
 use crate::cluster::ProvidedNode;
 use crate::cluster::identity::Found;
@@ -49,9 +49,9 @@ pub async fn run(session: &Session, data: bool, may_lose_ledger: bool) -> Result
     let found = session.find().await?;
     let existed = !matches!(found, Found::Absent);
     let claims = claims(session);
-    let mut has_ledger = release_carry::is_kept(session);
+    let mut has_ledger = carry::is_kept(session);
     if let Found::Ours(record, nodes) = &found {
-        let taken = if data { Ok(true) } else { release_carry::take(session, record, nodes).await };
+        let taken = if data { Ok(true) } else { carry::take(session, record, nodes).await };
         has_ledger = match taken {
             Ok(has_ledger) => has_ledger,
             Err(reason) if may_lose_ledger => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::attestation::AttestationError;
 use super::ci::CiError;
-use super::handoff_error::HandoffError;
+use super::handoff::error::HandoffError;
 use super::verify::LockError;
 use crate::apply::ApplyError;
 use crate::apply::pods::EvictError;

@@ -13,7 +13,7 @@ use kube::api::ListParams;
 use super::error::OperationError;
 use super::fault;
 use super::gather::Desired;
-use super::release_carry;
+use super::release::carry;
 use super::session::{Existing, Session};
 use crate::cluster::capacity::{self, Capacity};
 use crate::cluster::containerd;
@@ -64,7 +64,7 @@ pub async fn prepare(
                         reasons: reasons.join("; "),
                     });
                 }
-                release_carry::take_or_tell(session, &record, &nodes).await;
+                carry::take_or_tell(session, &record, &nodes).await;
                 delete(session).await?;
                 return create(session, desired, Some(record.fixed.ports)).await;
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::developed;
+use super::dev::developed;
 use super::diff;
 use super::error::OperationError;
 use super::gather::{Desired, gather};

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::git::Git;
-use super::handoff_error::HandoffError;
+use super::handoff::error::HandoffError;
 use crate::config::{Config, Source};
 use crate::handoff::pipeline::{Facts, System, files};
 

@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::before_migration::{self, Changes, Coming};
 use super::datasets::Wanted;
 use super::error::OperationError;
 use super::gather::{Desired, gather};
+use super::ground;
+use super::hooks;
+use super::images;
+use super::migrations;
 use super::migrations::Migration;
+use super::migrations::before::{self, Changes, Coming};
 use super::session::{Existing, Session};
+use super::up::data;
 use super::up::{Look, look};
-use super::{ground, hooks, images, migrations, up_data};
 use crate::apply::{Course, Difference, Inventory};
 use crate::cluster::Node;
 use crate::cluster::identity::{self, Found};
@@ -31,19 +35,19 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
     migrations::propose(session, &desired.rendered);
     let images = images::plan(session, &desired, &nodes).await?;
     let count = desired.shape.nodes.len();
-    let anew_data = up_data::due(session, &desired, true)?;
+    let anew_data = data::due(session, &desired, true)?;
     let anew = |cluster: ClusterAction| Plan {
         cluster,
         shape_changes: Vec::new(),
         images: images.clone(),
         objects: all_new(&desired),
         data: data(&anew_data),
-        hooks: hooks::planned(&desired.rendered, &Inventory::new(super::up::INVENTORY)),
+        hooks: hooks::planned(&desired.rendered, &Inventory::new(crate::operation::up::INVENTORY)),
         migrations: actions(session, &desired, |_| true),
         addresses: addresses(&desired),
     };
     // A fault in their statements is told here, and not where the plan is made.
-    before_migration::coming(session, &desired, |_| true)?;
+    before::coming(session, &desired, |_| true)?;
     match found {
         Found::Absent => Ok(anew(ClusterAction::Create { nodes: count, reason: "there is none yet".into() })),
         Found::Unfinished => {
@@ -58,7 +62,7 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
             identity::verify(&session.state, &record, &cluster.client).await?;
             let existing = Existing { record, nodes: provided, cluster };
             let look = look(&desired, &existing, &desired.objects()).await?;
-            let data_due = up_data::due(session, &desired, false)?;
+            let data_due = data::due(session, &desired, false)?;
             let hooks_due = hooks::due(&desired.rendered, &look.inventory, Course::Forward);
             let changing = Changes {
                 objects: &look.checked.changes,
@@ -82,7 +86,7 @@ pub async fn run(session: &Session) -> Result<Plan, OperationError> {
 
 /// The migrations that would run. That all can be judged has been seen before.
 fn actions(session: &Session, desired: &Desired, runs: impl Fn(&Migration) -> bool) -> Vec<MigrationAction> {
-    let coming = before_migration::coming(session, desired, runs).unwrap_or_default();
+    let coming = before::coming(session, desired, runs).unwrap_or_default();
     let action = |one: Coming| MigrationAction {
         reversible: one.told.verdict.word().to_owned(),
         because: one.told.reasons(),

@@ -10,7 +10,7 @@ use kube::{Api, ResourceExt};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::developed;
+use super::dev::developed;
 use super::error::OperationError;
 use super::memory::{Memory, Pressure};
 use super::session::{Existing, Session};

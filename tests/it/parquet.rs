@@ -8,7 +8,7 @@ use devcluster::data::generate::{Format, Generator};
 use devcluster::data::schema::Schema;
 use devcluster::data::seed::{PlanOptions, plan};
 use devcluster::event::Silent;
-use devcluster::operation::data_write::{Kind, write};
+use devcluster::operation::datasets::write::{Kind, write};
 
 use super::{mysql_schemas, mysql_server, postgres_schemas, postgres_server};
 

@@ -6,8 +6,8 @@ use std::process::Command;
 use devcluster::apply::SYSTEM_NAMESPACE;
 use devcluster::handoff::release::{Chart, Content, Kept, KeptHook, Ledger, Made, Record, text};
 use devcluster::manifest::{DeletePolicy, HookEvent, Object};
+use devcluster::operation::release::view;
 use devcluster::operation::release::{Book, Draft};
-use devcluster::operation::release_view;
 use serde_json::{Value, json};
 
 use crate::apiserver::{Place, place};
@@ -143,7 +143,7 @@ async fn hooks_are_kept_as_objects_are_and_those_of_one_name_apart() {
             && told.contains("pre-rollback, weight -3, deleted hook-succeeded"),
         "{told}"
     );
-    let diff = release_view::difference(&book, first, ledger.release(3).unwrap()).await.unwrap();
+    let diff = view::difference(&book, first, ledger.release(3).unwrap()).await.unwrap();
     let told = text::difference(&diff);
     let chart = format!("hook {0}/api: ", place.namespace);
     assert!(told.contains(&format!("- {chart}Secret {}/key", place.namespace)), "{told}");
@@ -155,7 +155,7 @@ async fn hooks_are_kept_as_objects_are_and_those_of_one_name_apart() {
     let ledger = book.load().await.unwrap();
     let old = ledger.release(4).unwrap();
     assert!(old.content.charts.is_none() && text::show(&ledger, old).contains("not recorded"));
-    let diff = release_view::difference(&book, first, old).await.unwrap();
+    let diff = view::difference(&book, first, old).await.unwrap();
     let told = text::difference(&diff);
     assert!(diff.hooks.is_empty() && told.contains("release 4 was recorded without charts' hooks"), "{told}");
 }

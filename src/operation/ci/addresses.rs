@@ -9,14 +9,14 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use super::super::error::OperationError;
-use super::super::session::Existing;
-use super::super::status;
-use super::super::up;
 use super::error::CiError;
 use super::forward::Forward;
 use crate::cluster::address;
 use crate::handoff::ci::{Reached, ReachedPort, variables};
+use crate::operation::error::OperationError;
+use crate::operation::session::Existing;
+use crate::operation::status;
+use crate::operation::up;
 
 /// Where the system is reached while this lives.
 #[derive(Default)]

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::super::error::OperationError;
-use super::super::status;
-use super::super::up::Raised;
 use super::addresses::Addresses;
 use super::command;
 use super::error::CiError;
@@ -17,6 +14,9 @@ use crate::apply::SYSTEM_NAMESPACE;
 use crate::config::{CiCommand, Place};
 use crate::event::Event;
 use crate::handoff::ci::{Attempt, Ended, Kind, Verdict, variables};
+use crate::operation::error::OperationError;
+use crate::operation::status;
+use crate::operation::up::Raised;
 
 /// What commands are given.
 struct Surroundings<'a> {

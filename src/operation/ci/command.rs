@@ -11,11 +11,11 @@ use rustix::process::Signal;
 use tokio::io::{AsyncRead, BufReader};
 use tokio_util::sync::CancellationToken;
 
-use super::super::attestation::KEY;
 use super::group::Group;
 use super::log::{Log, next_line};
 use super::running::{MARK, Running};
 use crate::handoff::ci::Ended;
+use crate::operation::attestation::KEY;
 use crate::process;
 
 /// How long is read on once a command has ended: something that left its group may hold its output open.

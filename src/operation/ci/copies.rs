@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::error::OperationError;
-use super::super::rehearse_access;
-use super::super::session::{Existing, Session};
 use super::addresses::Addresses;
 use super::command::Attempt;
 use super::error::CiError;
@@ -24,6 +21,9 @@ use crate::handoff::ci::{Ended, Redactor, variables};
 use crate::handoff::rehearse::commands::{self, Placed};
 use crate::handoff::rehearse::{Check, Copies, GROUND, Verdict};
 use crate::image::keep;
+use crate::operation::error::OperationError;
+use crate::operation::rehearse::access;
+use crate::operation::session::{Existing, Session};
 
 /// How many of a command's last lines are told where it fails.
 const TOLD: usize = 10;
@@ -95,7 +95,7 @@ pub async fn run(surroundings: &Surroundings<'_>) -> Result<Vec<Check>, Operatio
     let ci = ("CI".to_owned(), "true".to_owned());
     let (mut here, _) = addresses.variables();
     // The cluster's own would lead to what is real.
-    let kubeconfig = rehearse_access::kubeconfig(session, existing, copies).await?;
+    let kubeconfig = access::kubeconfig(session, existing, copies).await?;
     here.insert("KUBECONFIG".into(), written(directory.path(), "kubeconfig", &kubeconfig)?);
     let listing = addresses.listing().to_string();
     here.insert("DEVCLUSTER_ADDRESSES".into(), written(directory.path(), "addresses.json", &listing)?);

@@ -16,10 +16,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::super::error::OperationError;
-use super::super::session::Existing;
-use super::super::status;
-use super::super::up::INVENTORY;
 use super::out::Out;
 use crate::apply::diagnose::{Diagnosis, Subject, diagnose, render};
 use crate::apply::hook::pod_state;
@@ -29,6 +25,10 @@ use crate::apply::{self, Inventory};
 use crate::handoff::ci::Redactor;
 use crate::manifest::emit::value_to_yaml;
 use crate::manifest::{Object, Origin};
+use crate::operation::error::OperationError;
+use crate::operation::session::Existing;
+use crate::operation::status;
+use crate::operation::up::INVENTORY;
 
 /// How long all of it may take: a cluster that answers no more must not hold the results back.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);

@@ -6,14 +6,16 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ListParams;
 
-use super::super::error::OperationError;
-use super::super::session::Existing;
-use super::super::{attestation, lock, status};
 use crate::cluster::state::State;
 use crate::config::Config;
 use crate::event::Reporter;
 use crate::handoff::ci::secret_values;
 use crate::manifest::{self, RenderContext};
+use crate::operation::attestation;
+use crate::operation::error::OperationError;
+use crate::operation::lock;
+use crate::operation::session::Existing;
+use crate::operation::status;
 use crate::parity::requirements;
 
 /// What Helm keeps of its releases is no value that anyone would tell, and large.

@@ -25,13 +25,13 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-use super::down::Taken;
-use super::error::OperationError;
-use super::up;
 use crate::cluster::state::State;
 use crate::config::Config;
 use crate::event::SharedReporter;
 use crate::handoff::ci::{After, Redactor, Report, SigningKey};
+use crate::operation::down::Taken;
+use crate::operation::error::OperationError;
+use crate::operation::up;
 pub use error::CiError;
 pub use log::Watch;
 use out::Out;

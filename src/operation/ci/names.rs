@@ -7,7 +7,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::ListParams;
 use kube::{Api, Client};
 
-use super::super::error::OperationError;
+use crate::operation::error::OperationError;
 
 /// Where cluster DNS is by custom.
 const NAMESPACE: &str = "kube-system";

@@ -2,14 +2,14 @@
 
 use std::io::Write as _;
 
-use super::super::down;
-use super::super::error::OperationError;
 use super::error::CiError;
 use super::steps::{Runner, now};
 use super::{End, Finished};
 use crate::cluster::identity::Found;
 use crate::event::Event;
 use crate::handoff::ci::{After, Report, junit, seal, statement, summary};
+use crate::operation::down;
+use crate::operation::error::OperationError;
 
 /// The statement, in its envelope where it is signed.
 const ATTESTATION: &str = "attestation.json";

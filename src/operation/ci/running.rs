@@ -125,11 +125,12 @@ async fn end_left(path: &Path, reporter: &dyn Reporter) -> io::Result<()> {
 async fn end(note: &Note, mark: &str, reporter: &dyn Reporter) {
     let mut ended: BTreeSet<(i32, u64)> = BTreeSet::new();
     let mut names: BTreeSet<String> = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for signal in [Signal::TERM, Signal::KILL] {
         let mut told = BTreeSet::new();
         let until = tokio::time::Instant::now() + GRACE;
         loop {
-            let left = left(note, mark);
+            let left = left(note, mark, &mut seen);
             if left.is_empty() {
                 if !ended.is_empty() {
                     let names: Vec<String> = names.into_iter().collect();
@@ -160,7 +161,8 @@ async fn end(note: &Note, mark: &str, reporter: &dyn Reporter) {
             tokio::time::sleep(PAUSE).await;
         }
     }
-    let left: Vec<String> = left(note, mark).iter().map(|one| format!("{} ({})", one.id, one.name)).collect();
+    let left = left(note, mark, &mut seen);
+    let left: Vec<String> = left.iter().map(|one| format!("{} ({})", one.id, one.name)).collect();
     reporter.report(Event::Warning(format!(
         "a `devcluster ci` that was killed has left processes that cannot be ended: {}",
         left.join(", ")
@@ -168,17 +170,19 @@ async fn end(note: &Note, mark: &str, reporter: &dyn Reporter) {
 }
 
 /// The processes that are of a dead run: those of its groups whose first process is still there, and all that have its mark.
-/// This one and those that it comes from are not, whatever they were started by.
-fn left(note: &Note, mark: &str) -> Vec<Process> {
+/// This one and those that it comes from are not, whatever they were started by. A group that was `seen` with its first process
+/// stays the run's while anyone is left in it: its id is no other's until then.
+fn left(note: &Note, mark: &str, seen: &mut BTreeSet<i32>) -> Vec<Process> {
     let all = processes::all();
     let own = processes::lineage(&all, i32::try_from(std::process::id()).unwrap_or_default());
-    let is_first = |group: i32| {
-        note.groups.iter().any(|(id, started)| {
-            *id == group && all.iter().any(|one| one.id == group && Some(one.started) == *started)
-        })
-    };
+    let first = note
+        .groups
+        .iter()
+        .filter(|(group, started)| all.iter().any(|one| one.id == *group && Some(one.started) == *started));
+    seen.extend(first.map(|(group, _)| *group));
+    seen.retain(|group| all.iter().any(|one| one.group == *group));
     let is_left = |one: &&Process| {
-        !own.contains(&one.id) && !one.has_ended && (is_first(one.group) || one.has(MARK, mark))
+        !own.contains(&one.id) && !one.has_ended && (seen.contains(&one.group) || one.has(MARK, mark))
     };
     all.iter().filter(is_left).cloned().collect()
 }
@@ -226,10 +230,14 @@ mod tests {
     #[tokio::test]
     async fn what_a_dead_run_left_is_ended_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
-        // One by its group, one by its mark alone, which does not listen, one whose id was another's before, and a stranger.
-        let mut grouped = start("unset DEVCLUSTER_RUN; sleep 1000", "run-dead");
+        // A group whose first process goes before another, which does not listen; one by its mark alone, which does not
+        // listen either; one whose id was another's before; and a stranger.
+        let ready = directory.path().join("ready");
+        let script =
+            format!("unset DEVCLUSTER_RUN; (trap '' TERM; >{}; exec sleep 1000) & wait", ready.display());
+        let mut grouped = start(&script, "run-dead");
         let mut marked = start("trap '' TERM; while :; do sleep 1; done", "run-dead");
-        let mut reused = start("sleep 1000", "run-other");
+        let mut reused = start("exec sleep 1000", "run-other");
         let started = |child: &Child| processes::look(id(child)).unwrap().started;
         let groups = [(id(&grouped), started(&grouped)), (id(&reused), started(&reused) + 1)];
         write(directory.path(), "run-dead", &groups);
@@ -240,7 +248,12 @@ mod tests {
         let lock = File::open(&kept).unwrap();
         lock.lock().unwrap();
         let waits = std::thread::spawn(move || (grouped.wait().unwrap(), marked.wait().unwrap()));
+        while !ready.exists() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let group = groups[0].0;
         let running = Running::begin(directory.path(), &Silent).await.unwrap();
+        assert!(processes::all().iter().all(|one| one.group != group || one.has_ended));
         let (grouped, marked) = waits.join().unwrap();
         assert!(!grouped.success() && !marked.success());
         assert!(reused.try_wait().unwrap().is_none(), "it is another's");

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::error::OperationError;
-use super::super::images;
-use super::super::session::{Existing, Session};
 use super::error::CiError;
 use crate::config::{Config, Image, ImageFrom, Place};
 use crate::image::{Content, WantedImage, load};
+use crate::operation::error::OperationError;
+use crate::operation::images;
+use crate::operation::session::{Existing, Session};
 use crate::parity::reference::ImageReference;
 
 /// How an image is come by.

@@ -13,14 +13,15 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::super::error::OperationError;
-use super::super::{admission, logs};
 use super::log::{Log, Watch};
 use super::out::Out;
 use crate::apply::SYSTEM_NAMESPACE;
 use crate::apply::hook::pod_state;
 use crate::event::{Event, Reporter};
 use crate::handoff::ci::{Ended, Redactor};
+use crate::operation::admission;
+use crate::operation::error::OperationError;
+use crate::operation::logs;
 
 /// How often is asked how far they are.
 const PAUSE: Duration = Duration::from_millis(500);

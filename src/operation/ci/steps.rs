@@ -7,11 +7,6 @@ use std::time::Instant;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::super::down;
-use super::super::error::OperationError;
-use super::super::session::Session;
-use super::super::up::{self, Raised};
-use super::super::verify;
 use super::addresses::Addresses;
 use super::diagnostics::{self, Gathering};
 use super::heard::Heard;
@@ -26,6 +21,11 @@ use crate::config::{CiCommand, Config, Place};
 use crate::event::{Event, Reporter as _, SharedReporter};
 use crate::handoff::ci::{Command, Kind, Redactor, Report, Shards, SigningKey, Step, Tested, Verdict};
 use crate::handoff::{self, FILE};
+use crate::operation::down;
+use crate::operation::error::OperationError;
+use crate::operation::session::Session;
+use crate::operation::up::{self, Raised};
+use crate::operation::verify;
 use crate::words::counted;
 
 /// Steps whose failure is looked into: the state of a cluster in which everything fails is told once.

@@ -1,0 +1,182 @@
+//! The ledger's way from a cluster that goes into the next of its name: a file on this machine, the user's alone because
+//! Secrets are part of it. It is written before the cluster goes and removed once the next one holds all of it, so that
+//! whoever is killed between loses nothing.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cluster::ProvidedNode;
+use crate::cluster::identity;
+use crate::cluster::state::Record;
+use crate::event::Event;
+use crate::operation::error::OperationError;
+use crate::operation::fault;
+use crate::operation::ground;
+use crate::operation::release::{BLOBS, Book, RECORD, name};
+use crate::operation::session::{Existing, Session};
+use crate::operation::up::INVENTORY;
+
+/// How long a cluster that is about to go may take to tell its ledger, and to be started for that.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// All objects of a ledger, to be put into another cluster, in the order of being put. Not to be shown, for Secrets are
+/// among it.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Whole {
+    /// The uid of the cluster that it was taken from last.
+    cluster: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Part {
+    secret: bool,
+    object: Value,
+}
+
+impl Whole {
+    /// With what is in `other` alone.
+    fn with(mut self, other: Self) -> Self {
+        let known: BTreeSet<(bool, String)> =
+            self.parts.iter().map(|part| (part.secret, name(&part.object).to_owned())).collect();
+        let is_new = |part: &Part| !known.contains(&(part.secret, name(&part.object).to_owned()));
+        self.parts.extend(other.parts.into_iter().filter(is_new));
+        self.parts.sort_by_key(|part| order(&part.object));
+        self
+    }
+}
+
+/// Blobs before records, and of these the last first: whoever records something while a ledger has come only in part takes a
+/// number that is free in all of it.
+fn order(object: &Value) -> (bool, Reverse<u64>) {
+    let is_record = object.get("binaryData").is_some_and(|data| data.get(RECORD).is_some());
+    let number = name(object).rsplit_once('-').and_then(|(_, number)| number.parse().ok());
+    (is_record, Reverse(number.filter(|_| is_record).unwrap_or_default()))
+}
+
+impl Book {
+    /// Everything that the ledger is made of.
+    pub async fn whole(&self) -> Result<Whole, OperationError> {
+        let mut parts = Vec::new();
+        for (secret, part) in [(true, BLOBS), (false, BLOBS), (false, RECORD)] {
+            for mut object in self.list(secret, part).await? {
+                let mut bare = self.object(secret, name(&object), part);
+                for key in ["data", "binaryData", "type"] {
+                    if let Some(value) = object.get_mut(key).map(Value::take) {
+                        bare[key] = value;
+                    }
+                }
+                parts.push(Part { secret, object: bare });
+            }
+        }
+        parts.sort_by_key(|part| order(&part.object));
+        Ok(Whole { cluster: String::new(), parts })
+    }
+
+    /// Adds everything that another cluster's ledger was made of. What is there already stays.
+    pub async fn put(&self, whole: &Whole) -> Result<(), OperationError> {
+        for Part { secret, object } in &whole.parts {
+            self.create(*secret, name(object), object).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes the ledger out of a cluster that is about to go, beside what is kept of an earlier one; nodes that stand still are
+/// started for that. Gives whether there is one; says why where it cannot be read.
+pub(in crate::operation) async fn take(
+    session: &Session,
+    record: &Record,
+    nodes: &[ProvidedNode],
+) -> Result<bool, String> {
+    let kept = read(session).map_err(|error| error.to_string())?;
+    let reading = async {
+        if nodes.iter().any(|node| !node.running) {
+            ground::start(session, nodes).await?;
+        }
+        let cluster = session.connect().await?;
+        identity::verify(&session.state, record, &cluster.client).await?;
+        Book::new(&cluster, INVENTORY).whole().await
+    };
+    let whole = match tokio::time::timeout(PATIENCE, reading).await {
+        Ok(Ok(whole)) => whole,
+        // A run that was stopped had it already.
+        _ if kept.as_ref().is_some_and(|kept| kept.cluster == record.uid) => return Ok(true),
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err(format!("its API server did not answer within {} s", PATIENCE.as_secs())),
+    };
+    let whole = Whole { cluster: record.uid.clone(), ..whole.with(kept.unwrap_or_default()) };
+    if whole.parts.is_empty() {
+        return Ok(false);
+    }
+    let text = serde_json::to_vec(&whole).unwrap_or_default();
+    session.state.write_ledger(&text).map_err(|error| error.to_string())?;
+    fault::point("ledger-kept");
+    Ok(true)
+}
+
+/// Whether a ledger waits for its cluster.
+pub(in crate::operation) fn is_kept(session: &Session) -> bool {
+    session.state.ledger().exists()
+}
+
+fn read(session: &Session) -> Result<Option<Whole>, OperationError> {
+    let path = session.state.ledger();
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OperationError::Ledger { path, reason: error.to_string() }),
+    };
+    let whole = serde_json::from_slice(&text);
+    whole.map(Some).map_err(|error| OperationError::Ledger { path, reason: error.to_string() })
+}
+
+/// Puts the ledger that waits into the cluster that took the place; false where none does. For who holds the cluster's lock:
+/// the file goes.
+pub(in crate::operation) async fn put(
+    session: &Session,
+    existing: &Existing,
+) -> Result<bool, OperationError> {
+    let Some(whole) = read(session)? else { return Ok(false) };
+    Book::new(&existing.cluster, INVENTORY).put(&whole).await?;
+    fault::point("ledger-put");
+    session.state.forget_ledger()?;
+    session.reporter.report(Event::Note("the ledger of releases is in this cluster again".into()));
+    Ok(true)
+}
+
+/// Takes it out of a cluster that is made anew; that it cannot be read is said.
+pub(in crate::operation) async fn take_or_tell(session: &Session, record: &Record, nodes: &[ProvidedNode]) {
+    if let Err(why) = take(session, record, nodes).await {
+        let text = format!("the ledger of releases does not come along into the cluster that is made: {why}");
+        session.reporter.report(Event::Warning(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn records_come_last_and_the_newest_first_and_what_was_kept_stays() {
+        let record = |n: u64| json!({"metadata": {"name": format!("release-system-{n}")}, "binaryData": {"record": ""}});
+        let blobs = json!({"metadata": {"name": "release-system-blobs-12"}, "binaryData": {"aa": ""}});
+        let whole = |objects: Vec<Value>| Whole {
+            cluster: "a".into(),
+            parts: objects.into_iter().map(|object| Part { secret: false, object }).collect(),
+        };
+        let mut other = record(2);
+        other["data"] = json!({"hash": "of another"});
+        let both = whole(vec![record(2), record(10), blobs]).with(whole(vec![record(3), other]));
+        let names: Vec<&str> = both.parts.iter().map(|part| name(&part.object)).collect();
+        let wanted = ["release-system-blobs-12", "release-system-10", "release-system-3", "release-system-2"];
+        assert_eq!(names, wanted);
+        assert!(both.parts[3].object.get("data").is_none(), "what the cluster has counts");
+    }
+}
