@@ -100,7 +100,8 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             Ok(())
         }
         Verb::Rehearse { timeout, unenforced_network, volumes_up_to } => {
-            Box::pin(release_rehearse::run(global, &session, timeout, unenforced_network, volumes_up_to)).await
+            Box::pin(release_rehearse::run(global, &session, timeout, unenforced_network, volumes_up_to))
+                .await
         }
         Verb::Annotate { number, text } => {
             let record = view::annotate(&session, number, &text).await?;

@@ -17,9 +17,9 @@ const FILES: &str = r#"exec 2>&1
 [ "$(cat /files/mark)" = real ] && [ "$(stat -c %u-%a /files/mark)" = 999-600 ] || exit 1
 [ "$(wc -l < /files/log)" -eq 1 ] && [ ! -e /large/real ] || exit 1
 exec psql"#;
-const WRITES: &str =
-    "echo real > /files/mark; chown 999 /files/mark; chmod 600 /files/mark; : > /files/log; head -c 3000000 /dev/zero > /large/real";
-const HOOK: &str = r#"last: '! psql -Atqc "SELECT column_name FROM information_schema.columns" | grep -x note'"#;
+const WRITES: &str = "echo real > /files/mark; chown 999 /files/mark; chmod 600 /files/mark; : > /files/log; head -c 3000000 /dev/zero > /large/real";
+const HOOK: &str =
+    r#"last: '! psql -Atqc "SELECT column_name FROM information_schema.columns" | grep -x note'"#;
 const SYSTEM: &str = "deploy/system.yaml";
 
 impl Project {
@@ -67,7 +67,8 @@ impl Project {
 
     /// What came of each way, `old/new` for old code on the new schema.
     fn rehearse(&self, code: i32) -> (Value, String) {
-        let output = self.run(&["release", "rehearse", "--timeout", "60s", "--volumes-up-to", "2Mi", "-o", "json"]);
+        let output =
+            self.run(&["release", "rehearse", "--timeout", "60s", "--volumes-up-to", "2Mi", "-o", "json"]);
         assert_eq!(output.status.code(), Some(code));
         let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let cells = report["cells"].as_array().expect("cells").iter().map(|cell| {
@@ -106,16 +107,26 @@ fn what_old_code_cannot_run_on_is_told_and_nothing_real_is_touched() {
     let (report, cells) = project.rehearse(1);
     assert_eq!(cells, "old/old passed, old/new failed, new/old failed, new/new passed");
     let why = text(&report["cells"][2]["why"]);
-    assert!(why.contains("post-upgrade hook") && why.contains("a-second") && why.contains("/tells: note"), "{why}");
+    assert!(
+        why.contains("post-upgrade hook") && why.contains("a-second") && why.contains("/tells: note"),
+        "{why}"
+    );
     let why = text(&report["cells"][1]["why"]);
     assert!(why.contains("web") && why.contains(r#"column "note" does not exist"#), "{why}");
     let checks = report["cells"][3]["checks"].as_array().expect("checks").iter();
     let checks: Vec<&str> = checks.map(|check| text(&check["verdict"])).collect();
     assert_eq!(checks, ["passed", "skipped", "passed"], "{}", report["cells"][3]);
     assert_eq!(report["renamed"][0], "Deployment r/web: items.r.svc.cluster.local");
-    assert!(report["volumes"]["r/files"].is_u64() && report["volumes"]["r/large"].is_null(), "{}", report["volumes"]);
-    assert_eq!(report["emptied"][0], "Deployment r/web: large: its files take 3.00 MB, and --volumes-up-to is 2.10 MB");
-    let hooks = ["Job.batch devcluster-rehearse-r/a-second", "Job.batch devcluster-rehearse-r/b-first"];
+    assert!(
+        report["volumes"]["r/files"].is_u64() && report["volumes"]["r/large"].is_null(),
+        "{}",
+        report["volumes"]
+    );
+    assert_eq!(
+        report["emptied"][0],
+        "Deployment r/web: large: its files take 3.00 MB, and --volumes-up-to is 2.10 MB"
+    );
+    let hooks = ["Job r/a-second", "Job r/b-first"];
     assert_eq!(report["hooks"], serde_json::json!(hooks));
     assert_eq!(project.real(), before);
     project.nothing_is_left();

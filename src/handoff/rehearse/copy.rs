@@ -193,12 +193,15 @@ impl Copier<'_> {
             claims.retain(|claim| !is_store && !self.of_stores.contains(claim));
         }
         copied.wanted.extend(mounted.values().flatten().cloned());
-        let is_kept = |claims: &BTreeSet<ClaimName>| claims.iter().any(|claim| self.files.copied.contains_key(claim));
+        let is_kept =
+            |claims: &BTreeSet<ClaimName>| claims.iter().any(|claim| self.files.copied.contains_key(claim));
         let kept: BTreeSet<String> =
             mounted.iter().filter(|(_, claims)| is_kept(claims)).map(|(volume, _)| volume.clone()).collect();
         copied.claims.extend(mounted.values().filter(|claims| is_kept(claims)).flatten().cloned());
         let templates = templates(&mut object.value, &kept);
-        let Some(spec) = object.pod_template_mut().and_then(|template| template.get_mut("spec")) else { return };
+        let Some(spec) = object.pod_template_mut().and_then(|template| template.get_mut("spec")) else {
+            return;
+        };
         let emptied = pods::settle(spec, &templates, &kept, &self.images);
         if is_store {
             return;
@@ -292,7 +295,8 @@ fn templates(value: &mut Value, kept: &BTreeSet<String>) -> BTreeSet<String> {
     let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else { return BTreeSet::new() };
     spec.remove("persistentVolumeClaimRetentionPolicy");
     let Some(Value::Array(templates)) = spec.remove("volumeClaimTemplates") else { return BTreeSet::new() };
-    let names = templates.iter().filter_map(|claim| Some(claim.pointer("/metadata/name")?.as_str()?.to_owned()));
+    let names =
+        templates.iter().filter_map(|claim| Some(claim.pointer("/metadata/name")?.as_str()?.to_owned()));
     let names: BTreeSet<String> = names.collect();
     let left = names.intersection(kept).map(|name| {
         // The claims are there before the Pods are: nothing is to be provisioned.

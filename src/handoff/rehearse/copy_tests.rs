@@ -119,7 +119,9 @@ fn what_would_reach_further_is_refused_all_at_once() {
     store.value["spec"]["template"]["spec"]["hostNetwork"] = json!(true);
     let objects = [store, workload("Deployment", "web", "x.mail.svc")];
     let copies = Copies::of(&objects);
-    let Err(RehearseError::Reaches(faults)) = maker(&copies, &Files::default(), &objects, &[&objects[0]]).all(&objects) else {
+    let Err(RehearseError::Reaches(faults)) =
+        maker(&copies, &Files::default(), &objects, &[&objects[0]]).all(&objects)
+    else {
         panic!("refused")
     };
     let expected = [
@@ -133,11 +135,11 @@ fn what_would_reach_further_is_refused_all_at_once() {
 fn files_go_along_as_copies_where_they_are_no_stores() {
     let mut set = workload("StatefulSet", "queue", "");
     set.value["spec"]["replicas"] = json!(2);
-    set.value["spec"]["volumeClaimTemplates"] =
-        json!([{"metadata": {"name": "data"}, "spec": {"storageClassName": "fast"}}, {"metadata": {"name": "more"}}]);
+    set.value["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": {"storageClassName": "fast"}}, {"metadata": {"name": "more"}}]);
     let mut web = workload("Deployment", "web", "");
     let claim = |name: &str| json!({"name": name, "persistentVolumeClaim": {"claimName": name}});
-    web.value["spec"]["template"]["spec"]["volumes"] = json!([claim("files"), claim("large"), claim("db-files")]);
+    web.value["spec"]["template"]["spec"]["volumes"] =
+        json!([claim("files"), claim("large"), claim("db-files")]);
     let mut store = workload("Deployment", "db", "");
     store.value["spec"]["template"]["spec"]["volumes"] = json!([claim("db-files")]);
     let objects = [set, web, store, of("PersistentVolumeClaim", "files", "shop", &json!({}))];
@@ -152,7 +154,11 @@ fn files_go_along_as_copies_where_they_are_no_stores() {
     assert_eq!(made.wanted, wanted.into());
     assert_eq!(made.claims, ["data-queue-0", "data-queue-1", "files"].map(name).into());
     let emptied: Vec<&str> = made.emptied.iter().map(String::as_str).collect();
-    let expected = ["Deployment shop/web: db-files", "Deployment shop/web: large: it is too large", "StatefulSet shop/queue: more"];
+    let expected = [
+        "Deployment shop/web: db-files",
+        "Deployment shop/web: large: it is too large",
+        "StatefulSet shop/queue: more",
+    ];
     assert_eq!(emptied, expected);
     assert_eq!(made.left_out, BTreeSet::new());
     let [set, web, store] = made.objects.as_slice() else { panic!("three") };
@@ -160,6 +166,9 @@ fn files_go_along_as_copies_where_they_are_no_stores() {
     assert_eq!(set.value["spec"]["volumeClaimTemplates"].as_array().unwrap().len(), 1);
     assert_eq!(set.value["spec"]["template"]["spec"]["volumes"], json!([{"name": "more", "emptyDir": {}}]));
     let empty = |name: &str| json!({"name": name, "emptyDir": {}});
-    assert_eq!(web.value["spec"]["template"]["spec"]["volumes"], json!([claim("files"), empty("large"), empty("db-files")]));
+    assert_eq!(
+        web.value["spec"]["template"]["spec"]["volumes"],
+        json!([claim("files"), empty("large"), empty("db-files")])
+    );
     assert_eq!(store.value["spec"]["template"]["spec"]["volumes"], json!([empty("db-files")]));
 }

@@ -100,9 +100,11 @@ mod tests {
     fn hooks_of_an_upgrade_run_what_installing_made_stands_and_the_rest_is_told() {
         use HookEvent::{PostInstall, PostUpgrade, PreInstall, PreRollback, PreUpgrade, Test};
         let mut far = hook("Job", "far", &[PostUpgrade]);
-        far.object.value["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "A", "value": "x.mail.svc"}]);
+        far.object.value["spec"]["template"]["spec"]["containers"][0]["env"] =
+            json!([{"name": "A", "value": "x.mail.svc"}]);
         let mut near = hook("Job", "both", &[PostInstall, PostUpgrade]);
-        near.object.value["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "A", "value": "db.shop.svc"}]);
+        near.object.value["spec"]["template"]["spec"]["containers"][0]["env"] =
+            json!([{"name": "A", "value": "db.shop.svc"}]);
         let hooks = [
             near,
             hook("Job", "once", &[PostInstall]),
@@ -130,16 +132,21 @@ mod tests {
         assert_eq!(both.object.text("/spec/template/spec/containers/0/env/0/value"), format!("db.{at}.svc"));
         let standing: Vec<&str> = copied.objects.iter().map(Object::name).collect();
         assert_eq!(standing, ["made"]);
-        let left: Vec<String> = copied.left_out.iter().map(|left| format!("{}: {}", left.object, left.why)).collect();
+        let left: Vec<String> =
+            copied.left_out.iter().map(|left| format!("{}: {}", left.object, left.why)).collect();
         let expected = [
             "Certificate shop/strange: its controller may act on more than the copy",
-            "Job.batch shop/back: a chart's hook: nothing is deleted or rolled back in a rehearsal",
-            "Job.batch shop/checks: a chart's test",
-            "Job.batch shop/far: Job.batch shop/far: x.mail.svc is in a namespace that is not copied",
-            "Job.batch shop/once: a chart's hook of another event: its chart is upgraded, or is new",
+            "Job shop/back: a chart's hook: nothing is deleted or rolled back in a rehearsal",
+            "Job shop/checks: a chart's test",
+            "Job shop/far: Job shop/far: x.mail.svc is in a namespace that is not copied",
+            "Job shop/once: a chart's hook of another event: its chart is upgraded, or is new",
         ];
         assert_eq!(left, expected);
-        let names: Vec<String> = maker.hooks(&hooks, [PreInstall, PostInstall], &mut copied).iter().map(|hook| hook.object.name().to_owned()).collect();
+        let names: Vec<String> = maker
+            .hooks(&hooks, [PreInstall, PostInstall], &mut copied)
+            .iter()
+            .map(|hook| hook.object.name().to_owned())
+            .collect();
         assert_eq!(names, ["both", "once", "made"]);
     }
 }

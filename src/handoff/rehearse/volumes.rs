@@ -34,7 +34,10 @@ impl Files {
                 files.empty.insert(claim, why);
             } else if free.is_some_and(|free| needed > free) {
                 let free = sized(free.unwrap_or_default());
-                files.empty.insert(claim, format!("there is no room for its {} twice: {free} are free", sized(bytes)));
+                files.empty.insert(
+                    claim,
+                    format!("there is no room for its {} twice: {free} are free", sized(bytes)),
+                );
             } else {
                 total = after;
                 files.copied.insert(claim, bytes);
@@ -60,12 +63,17 @@ pub fn mounted(object: &Object) -> BTreeMap<String, BTreeSet<ClaimName>> {
             all.insert(volume.to_owned(), BTreeSet::from([name(claim)]));
         }
     }
-    let count = |pointer: &str, or: u64| object.value.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(or);
+    let count = |pointer: &str, or: u64| {
+        object.value.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(or)
+    };
     let (first, replicas) = (count("/spec/ordinals/start", 0), count("/spec/replicas", 1));
     let templates = object.value.pointer("/spec/volumeClaimTemplates").and_then(serde_json::Value::as_array);
     for template in templates.into_iter().flatten() {
-        let Some(volume) = template.pointer("/metadata/name").and_then(serde_json::Value::as_str) else { continue };
-        let claims = (first..first.saturating_add(replicas)).map(|ordinal| name(&format!("{volume}-{}-{ordinal}", object.name())));
+        let Some(volume) = template.pointer("/metadata/name").and_then(serde_json::Value::as_str) else {
+            continue;
+        };
+        let claims = (first..first.saturating_add(replicas))
+            .map(|ordinal| name(&format!("{volume}-{}-{ordinal}", object.name())));
         all.insert(volume.to_owned(), claims.collect());
     }
     all

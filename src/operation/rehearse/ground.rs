@@ -82,7 +82,10 @@ pub(in crate::operation) async fn make_one(
 }
 
 /// Takes the namespaces away with their volumes, and what is remembered of their objects. Returns once they are gone.
-pub(in crate::operation) async fn clear(session: &Session, existing: &Existing) -> Result<(), OperationError> {
+pub(in crate::operation) async fn clear(
+    session: &Session,
+    existing: &Existing,
+) -> Result<(), OperationError> {
     clear_namespaces(existing).await?;
     volumes::clear(session, existing).await?;
     Ok(Inventory::remove(&existing.cluster, INVENTORY).await?)
@@ -121,7 +124,10 @@ async fn clear_namespaces(existing: &Existing) -> Result<(), OperationError> {
 }
 
 /// Takes everything of a rehearsal away from the cluster.
-pub(in crate::operation) async fn leave(session: &Session, existing: &Existing) -> Result<(), OperationError> {
+pub(in crate::operation) async fn leave(
+    session: &Session,
+    existing: &Existing,
+) -> Result<(), OperationError> {
     network::forget(existing).await?;
     clear(session, existing).await?;
     volumes::forget(session, existing).await?;

@@ -14,6 +14,8 @@ pub(in crate::operation) struct Chart {
     hooks: ReleaseHooks,
     /// What comes before its objects are applied, and once they are ready.
     events: [HookEvent; 2],
+    /// The hooks' objects, as production has them.
+    pub ids: Vec<ObjectId>,
 }
 
 impl Chart {
@@ -27,11 +29,6 @@ impl Chart {
     /// The hooks that come once the objects are ready, without those that have `ran`, and their event.
     pub fn after(&self, ran: &BTreeSet<ObjectId>) -> (ReleaseHooks, HookEvent) {
         (self.before(ran).0, self.events[1])
-    }
-
-    /// The hooks' objects.
-    pub fn ids(&self) -> impl Iterator<Item = ObjectId> {
-        self.hooks.hooks.iter().map(|hook| hook.object.id())
     }
 }
 
@@ -58,7 +55,13 @@ pub(in crate::operation) fn within(
             why: "a chart's hook that looks as if it migrated, and `migrations:` does not name it".into(),
         }));
         let hooks = maker.hooks(&others, events, copied);
-        charts.push(Chart { hooks: ReleaseHooks { hooks, ..release.clone() }, events });
+        let runs = |id: &ObjectId| {
+            hooks
+                .iter()
+                .any(|hook| (hook.object.kind(), hook.object.name()) == (id.kind.as_str(), id.name.as_str()))
+        };
+        let ids = others.iter().map(|hook| hook.object.id()).filter(runs).collect();
+        charts.push(Chart { hooks: ReleaseHooks { hooks, ..release.clone() }, events, ids });
     }
     charts
 }

@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use self::data::Taken;
-use self::hooks::Chart;
 use self::run::{Code, Moving, Rehearsal};
 use crate::apply::hook::{DeletePolicy, Hook};
 use crate::apply::{HookEvent, ReleaseHooks};
@@ -34,9 +33,9 @@ use crate::operation::ci::copies::Surroundings;
 use crate::operation::ci::{self, Watch};
 use crate::operation::error::OperationError;
 use crate::operation::gather::{self, Desired};
+use crate::operation::hooks::{of_charts, releases};
 use crate::operation::lock;
 use crate::operation::migrations::{self, Migration};
-use crate::operation::hooks::{of_charts, releases};
 use crate::operation::release::{self, record};
 use crate::operation::session::{Existing, Session};
 use crate::parity::requirements;
@@ -149,8 +148,12 @@ async fn rehearse(
         release: record.number,
         migrations: migrations.into_iter().map(|migration| migration.name).collect(),
         stores: taken.into_keys().collect(),
-        volumes: files.copied.into_iter().map(|((namespace, claim), bytes)| (format!("{namespace}/{claim}"), bytes)).collect(),
-        hooks: charts.flat_map(Chart::ids).map(|id| id.to_string()).collect(),
+        volumes: files
+            .copied
+            .into_iter()
+            .map(|((namespace, claim), bytes)| (format!("{namespace}/{claim}"), bytes))
+            .collect(),
+        hooks: charts.flat_map(|chart| &chart.ids).map(ToString::to_string).collect(),
         cells,
         left_out,
         renamed: old.copied.renamed.union(&new.copied.renamed).cloned().collect(),
@@ -210,7 +213,10 @@ async fn codes(
     let known = record.content.charts.iter().flatten();
     let known: BTreeSet<&str> = known.map(|chart| chart.release.as_str()).collect();
     let stands = |release: &str| known.contains(release);
-    let looked = [code(session, &mut maker, &sources.old, &|_| true)?, code(session, &mut maker, &sources.new, &stands)?];
+    let looked = [
+        code(session, &mut maker, &sources.old, &|_| true)?,
+        code(session, &mut maker, &sources.new, &stands)?,
+    ];
     let moved = moving(session, desired, &maker)?;
     let wanted = looked.iter().map(|code| &code.copied.wanted).chain(moved.iter().map(|one| &one.wanted));
     let files = volumes::survey(existing, &wanted.flatten().cloned().collect(), limit).await?;
@@ -238,7 +244,8 @@ async fn codes(
     let written = written.into_iter().flat_map(|image| image.written).collect();
     let images = ci::copies::images(session, existing, &written, &maker.images).await?;
     let claims = [&old.copied.claims, &new.copied.claims];
-    let claims = claims.into_iter().chain(migrations.iter().map(|one| &one.claims)).flatten().cloned().collect();
+    let claims =
+        claims.into_iter().chain(migrations.iter().map(|one| &one.claims)).flatten().cloned().collect();
     Ok(Codes { old, new, migrations, images, files, claims })
 }
 
@@ -246,7 +253,8 @@ async fn codes(
 fn of_stores(all: &[&Vec<Object>]) -> BTreeSet<ClaimName> {
     let mut claims = BTreeSet::new();
     for objects in all {
-        let stores: BTreeSet<ObjectId> = discover::stores(objects).into_iter().map(|store| store.workload).collect();
+        let stores: BTreeSet<ObjectId> =
+            discover::stores(objects).into_iter().map(|store| store.workload).collect();
         let stores = objects.iter().filter(|object| stores.contains(&object.id()));
         claims.extend(stores.flat_map(|store| mounted(store).into_values().flatten()));
     }

@@ -109,7 +109,8 @@ impl Rehearsal<'_> {
         }
         // Those that a migration needed ran before it.
         let both_new = way == Way { code: Side::New, schema: Side::New };
-        let migrated = self.migrations.iter().filter(|_| both_new).flat_map(|migration| &migration.hooks.hooks);
+        let migrated =
+            self.migrations.iter().filter(|_| both_new).flat_map(|migration| &migration.hooks.hooks);
         let ran: BTreeSet<ObjectId> = migrated.map(|hook| hook.object.id()).collect();
         self.hooks(code.charts.iter().map(|chart| chart.before(&ran))).await?;
         let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();

@@ -75,6 +75,8 @@ pub(in crate::operation) async fn survey(
                 found.push((claim.clone(), space.bytes));
             }
             Err(OperationError::Claim { reason, .. }) => empty.push((claim.clone(), reason)),
+            // As where it is a file system of its own, beside which nothing can be copied.
+            Err(OperationError::Volume(error)) => empty.push((claim.clone(), error.to_string())),
             Err(error) => return Err(error),
         }
     }
@@ -177,7 +179,10 @@ async fn bind(existing: &Existing, claim: &ClaimName, copy: &str) -> Result<(), 
 }
 
 /// Takes away what one way had, once its Pods are gone; the files as they were taken stay.
-pub(in crate::operation) async fn clear(session: &Session, existing: &Existing) -> Result<(), OperationError> {
+pub(in crate::operation) async fn clear(
+    session: &Session,
+    existing: &Existing,
+) -> Result<(), OperationError> {
     let api = Api::<PersistentVolume>::all(existing.cluster.client.clone());
     let own = ListParams::default().labels(&format!("{LABEL}=true"));
     let failed = |error| OperationError::request("delete the rehearsal's volumes", error);
@@ -207,7 +212,10 @@ pub(in crate::operation) async fn clear(session: &Session, existing: &Existing) 
 }
 
 /// Takes all files of a rehearsal away.
-pub(in crate::operation) async fn forget(session: &Session, existing: &Existing) -> Result<(), OperationError> {
+pub(in crate::operation) async fn forget(
+    session: &Session,
+    existing: &Existing,
+) -> Result<(), OperationError> {
     remove(session, existing, "").await
 }
 

@@ -155,13 +155,13 @@ fn has_room(space: &Space) -> bool {
 }
 
 /// What room a volume's files take. One whose files are not whole, or whose claim has none, is refused.
-pub(in crate::operation) async fn space(
-    existing: &Existing,
-    store: &Store,
-) -> Result<Space, OperationError> {
+pub(in crate::operation) async fn space(existing: &Existing, store: &Store) -> Result<Space, OperationError> {
     let volume = volume(existing, store).await?;
     if volume.state().await?.pending {
-        let reason = format!("a change of its files was cut off; `devcluster snapshot reset --store {}` ends it", store.name());
+        let reason = format!(
+            "a change of its files was cut off; `devcluster snapshot reset --store {}` ends it",
+            store.name()
+        );
         return Err(OperationError::Claim { claim: store.name(), reason });
     }
     Ok(volume.space().await?)
