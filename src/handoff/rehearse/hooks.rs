@@ -123,17 +123,17 @@ mod tests {
             files: &Files::default(),
             services: BTreeMap::new(),
         };
-        let mut copied = Copied::default();
-        let running = maker.hooks(&hooks, [PreUpgrade, PostUpgrade], &mut copied);
+        let mut made = Copied::default();
+        let running = maker.hooks(&hooks, [PreUpgrade, PostUpgrade], &mut made);
         let [both] = running.as_slice() else { panic!("{running:?}") };
         let at = "devcluster-rehearse-shop";
         assert_eq!((both.namespace.as_str(), both.object.namespace(), both.weight), (at, at, 3));
         assert_eq!(both.object.text("/spec/template/spec/containers/0/image"), "kept:1");
         assert_eq!(both.object.text("/spec/template/spec/containers/0/env/0/value"), format!("db.{at}.svc"));
-        let standing: Vec<&str> = copied.objects.iter().map(Object::name).collect();
+        let standing: Vec<&str> = made.objects.iter().map(Object::name).collect();
         assert_eq!(standing, ["made"]);
         let left: Vec<String> =
-            copied.left_out.iter().map(|left| format!("{}: {}", left.object, left.why)).collect();
+            made.left_out.iter().map(|left| format!("{}: {}", left.object, left.why)).collect();
         let expected = [
             "Certificate shop/strange: its controller may act on more than the copy",
             "Job shop/back: a chart's hook: nothing is deleted or rolled back in a rehearsal",
@@ -143,7 +143,7 @@ mod tests {
         ];
         assert_eq!(left, expected);
         let names: Vec<String> = maker
-            .hooks(&hooks, [PreInstall, PostInstall], &mut copied)
+            .hooks(&hooks, [PreInstall, PostInstall], &mut made)
             .iter()
             .map(|hook| hook.object.name().to_owned())
             .collect();
