@@ -124,7 +124,7 @@ fn what_old_code_cannot_run_on_is_told_and_nothing_real_is_touched() {
     );
     assert_eq!(
         report["emptied"][0],
-        "Deployment r/web: large: its files take 3.00 MB, and --volumes-up-to is 2.10 MB"
+        "Deployment r/web: large: its files take 3.0 MB, and --volumes-up-to is 2.1 MB"
     );
     let hooks = ["Job r/a-second", "Job r/b-first"];
     assert_eq!(report["hooks"], serde_json::json!(hooks));
