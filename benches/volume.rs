@@ -93,7 +93,7 @@ async fn main() {
     let (created, took) = take(&volume, &catalogue, "second").await;
     let theirs = shell(&archive("second"), &root);
     row("a second one, 1 % changed", (created.added.bytes, took), (size_of("second"), theirs));
-    volume.stage_roughly().await.expect("copied");
+    volume.stage_roughly(0, &|_| ()).await.expect("copied");
     std::fs::write(files.join("file-60"), file(1001, size)).expect("written");
     let started = Instant::now();
     volume.stage().await.expect("copied");

@@ -57,6 +57,9 @@ pub enum Verb {
         /// Go on where the network does not enforce NetworkPolicies: Pods of a copy may then reach the real stores
         #[arg(long)]
         unenforced_network: bool,
+        /// Copy the files of claims that take no more than this, such as 500Mi; a claim that has more begins empty
+        #[arg(long, value_parser = super::settings::bytes, value_name = "SIZE", default_value = "2Gi")]
+        volumes_up_to: u64,
     },
     /// Say something about a release
     Annotate {
@@ -96,8 +99,9 @@ pub async fn run(global: &Global, verb: Verb) -> Result<(), CliError> {
             show(global, &json!(reverted), || said(&reverted));
             Ok(())
         }
-        Verb::Rehearse { timeout, unenforced_network } => {
-            Box::pin(release_rehearse::run(global, &session, timeout, unenforced_network)).await
+        Verb::Rehearse { timeout, unenforced_network, volumes_up_to } => {
+            Box::pin(release_rehearse::run(global, &session, timeout, unenforced_network, volumes_up_to))
+                .await
         }
         Verb::Annotate { number, text } => {
             let record = view::annotate(&session, number, &text).await?;

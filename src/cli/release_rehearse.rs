@@ -14,6 +14,7 @@ use crate::event::{Event, Reporter as _};
 use crate::handoff::rehearse::{Report, table};
 use crate::operation::rehearse::{self, Options};
 use crate::operation::session::Session;
+use crate::words::sized;
 
 /// How long to wait where nothing is said: in a copy that is not ready by then, something is wrong.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -24,6 +25,7 @@ pub async fn run(
     session: &Session,
     timeout: Option<Duration>,
     unenforced_network: bool,
+    volumes_up_to: u64,
 ) -> Result<(), CliError> {
     let progress = global.progress();
     let ending = end_on_signal();
@@ -32,7 +34,7 @@ pub async fn run(
         lines.report(Event::Output { step: command.into(), line: line.into() });
     };
     let timeout = timeout.unwrap_or(PATIENCE);
-    let options = Options { timeout, unenforced_network, watch: &watch, interrupted: &ending };
+    let options = Options { timeout, unenforced_network, volumes_up_to, watch: &watch, interrupted: &ending };
     let rehearsed = Box::pin(rehearse::run(session, &options)).await;
     progress.clear();
     let Some(report) = rehearsed? else {
@@ -56,6 +58,13 @@ fn said(report: &Report) -> String {
     }
     for (why, objects) in left_out {
         let _ = write!(text, "\n  {}: {why}", objects.join(", "));
+    }
+    for (claim, bytes) in &report.volumes {
+        let _ = write!(text, "\nthe files of this claim were copied: {claim}, {}", sized(*bytes));
+    }
+    if !report.hooks.is_empty() {
+        let hooks: Vec<&str> = report.hooks.iter().map(String::as_str).collect();
+        let _ = write!(text, "\ncharts' hooks that were run: {}", hooks.join(", "));
     }
     for volume in &report.emptied {
         let _ = write!(text, "\nthis volume was empty there: {volume}");

@@ -54,6 +54,12 @@ impl Global {
     }
 }
 
+/// Bytes as Kubernetes writes them: `2Gi`, `500M`, `0`.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let quantity: crate::parity::Quantity = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(quantity.units())
+}
+
 /// A time as people write it: `90`, `90s`, `10m`, `2h`.
 pub fn duration(text: &str) -> Result<std::time::Duration, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));

@@ -35,7 +35,7 @@ pub const LEDGER_POINTS: [&str; 2] = ["ledger-kept", "ledger-put"];
 pub const MIGRATION_POINTS: [&str; 1] = ["secured"];
 
 /// The steps of a rehearsal after which a test may kill it.
-pub const REHEARSAL_POINTS: [&str; 1] = ["rehearsed"];
+pub const REHEARSAL_POINTS: [&str; 2] = ["files-taken", "rehearsed"];
 
 /// In debug builds, dies here by SIGKILL where `DEVCLUSTER_FAULT_POINT` names this place.
 pub fn point(name: &str) {

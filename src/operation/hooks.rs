@@ -10,20 +10,25 @@ use crate::apply::hook::{Course, Hook, ReleaseHooks};
 use crate::apply::hook_run::run_hooks;
 use crate::apply::inventory::Release;
 use crate::apply::{ApplyOptions, Inventory};
-use crate::manifest::{DeletePolicy, HookEvent, Object, ObjectId, Rendered};
+use crate::manifest::{ChartRelease, DeletePolicy, HookEvent, Object, ObjectId, Rendered};
 use crate::parity::HookAction;
 
 /// The releases of the manifests, with their hooks.
 pub fn releases(rendered: &Rendered) -> Vec<ReleaseHooks> {
-    let charts = rendered.charts.iter();
+    of_charts(&rendered.charts, &rendered.hooks)
+}
+
+/// Charts with their hooks.
+pub(in crate::operation) fn of_charts(charts: &[ChartRelease], hooks: &[Hook]) -> Vec<ReleaseHooks> {
     charts
+        .iter()
         .map(|chart| {
             let own = |hook: &&Hook| hook.release == chart.release && hook.namespace == chart.namespace;
             ReleaseHooks {
                 release: format!("{}/{}", chart.namespace, chart.release),
                 source: chart.source.clone(),
                 hash: chart.hash.clone(),
-                hooks: rendered.hooks.iter().filter(own).cloned().collect(),
+                hooks: hooks.iter().filter(own).cloned().collect(),
             }
         })
         .collect()

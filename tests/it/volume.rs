@@ -187,7 +187,7 @@ async fn a_copy_is_of_the_moment_it_is_made_exact() {
         "rm -r leads leads-; ln -s a leads",
         "find . -mindepth 1 -delete",
     ] {
-        volume.stage_roughly().await.expect("copied");
+        volume.stage_roughly(0, &|_| ()).await.expect("copied");
         shell(&files, changes);
         let copied = volume.stage().await.expect("made exact");
         assert!(copied < 20, "{changes}: {copied} files were copied again");
@@ -195,6 +195,32 @@ async fn a_copy_is_of_the_moment_it_is_made_exact() {
         assert_eq!(listing(&bed.beside().join("stage")), bed.listing(), "{changes}");
     }
     volume.unstage().await.expect("removed");
+    let left: Vec<_> =
+        std::fs::read_dir(bed.beside()).expect("there").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left, ["lock"]);
+}
+
+/// For whoever writes copies: each is as the volume was, and neither the volume nor what it was laid from changes with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_are_laid_apart_from_the_volume() {
+    let bed = Bed::new();
+    bed.fill();
+    let (volume, before) = (bed.volume(), bed.listing());
+    let apart = bed.root.path().join("volumes/.apart");
+    let place = |name: &str| apart.join(name).to_str().expect("UTF-8").to_owned();
+    assert!(volume.hand_stage(&place("one/files")).await.is_err(), "there is no copy to hand on");
+    volume.stage_roughly(0, &|_| ()).await.expect("copied");
+    volume.stage().await.expect("made exact");
+    volume.hand_stage(&place("one/files")).await.expect("moved");
+    assert_eq!(listing(&apart.join("one/files")), before);
+    assert!(volume.lay(&place("one/files"), 0, &|_| ()).await.is_err(), "something is there");
+    // What a killed one left is no copy.
+    std::fs::create_dir_all(apart.join("two/files.partial/stray")).expect("made");
+    let one = Volume::new(Arc::new(Here("the copy")), place("one/files"));
+    one.lay(&place("two/files"), 0, &|_| ()).await.expect("laid");
+    assert_eq!(listing(&apart.join("two/files")), before);
+    shell(&apart.join("two/files"), "echo more >> a/one; find . -mindepth 1 -delete; touch new");
+    assert_eq!((bed.listing(), listing(&apart.join("one/files"))), (before.clone(), before));
     let left: Vec<_> =
         std::fs::read_dir(bed.beside()).expect("there").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["lock"]);

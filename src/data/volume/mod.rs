@@ -4,6 +4,7 @@
 mod archive;
 mod blocks;
 mod check;
+mod copies;
 mod dump;
 mod entry;
 mod error;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -107,11 +108,6 @@ impl Volume {
         Ok(State { pending: field("pending")? == 1, empty: field("empty")? == 1 })
     }
 
-    /// Copies its files aside while they are written, so that [`Volume::stage`] has little left to do.
-    pub async fn stage_roughly(&self) -> Result<(), VolumeError> {
-        self.ask("copy its files aside", "rough", None).await.map(drop)
-    }
-
     /// Makes the rough copy one of this moment, for a dump; gives how many files had to be copied again. Whatever writes the
     /// files must be kept still.
     pub async fn stage(&self) -> Result<u64, VolumeError> {
@@ -200,10 +196,19 @@ impl Volume {
         input: Option<Box<dyn AsyncRead + Send + Unpin>>,
     ) -> Result<String, VolumeError> {
         let failed = |source| VolumeError::Node { volume: self.name().to_owned(), task, source };
-        let argv = ["perl", "-e", PROGRAM, verb, &self.directory];
-        let output: Output = self.reach.run(&argv, &[("LC_ALL", "C")], input).await.map_err(failed)?;
+        let output = self.begin(&[verb, &self.directory], input).await.map_err(failed)?;
         let mut said = String::new();
         output.take(MOST_SAID).read_to_string(&mut said).await.map_err(failed)?;
         Ok(said)
+    }
+
+    /// Starts the program.
+    pub(super) async fn begin(
+        &self,
+        words: &[&str],
+        input: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    ) -> io::Result<Output> {
+        let argv = [&["perl", "-e", PROGRAM], words].concat();
+        self.reach.run(&argv, &[("LC_ALL", "C")], input).await
     }
 }

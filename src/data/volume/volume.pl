@@ -10,8 +10,9 @@
 use strict;
 use warnings;
 use Fcntl qw(:DEFAULT :flock);
+use POSIX qw(WNOHANG);
 
-my ($verb, $volume) = @ARGV;
+my ($verb, $volume, $to) = @ARGV;
 $volume =~ s{/+$}{};
 my ($above, $name) = $volume =~ m{^(.+)/([^/]+)$}s or die "$volume is no volume's directory\n";
 -d $volume && !-l $volume or die "$volume is no directory on this node\n";
@@ -25,6 +26,7 @@ open my $lock, '>', "$work/lock" or die "$work/lock: $!\n";
 flock $lock, LOCK_EX or die "$work/lock: $!\n";
 $SIG{$_} = 'IGNORE' for qw(PIPE HUP);
 my $number = 0;
+$| = 1;
 
 sub run { system(@_) == 0 or die "`@_` failed\n" }
 sub move { my ($from, $to) = @_; rename $from, $to or die "$from cannot be moved to $to: $!\n" }
@@ -36,6 +38,18 @@ sub output { open my $from, '-|', @_ or die "$_[0]: $!\n"; local $/; my $text = 
 sub used { # files that come and go meanwhile are no failure
     open my $from, '-|', 'sh', '-c', 'du -s --block-size=1 -- "$1" 2>/dev/null || :', 'sh', $_[0] or die "du: $!\n";
     return (<$from> // '') =~ /^(\d+)/ ? $1 : 0;
+}
+sub told { # runs a program, says now and then how many bytes are in what it makes, and gives how it ended
+    my ($tree, @command) = @_;
+    defined(my $child = fork) or die "fork: $!\n";
+    if (!$child) { exec @command or POSIX::_exit(127) }
+    my $pause = 0.01;
+    while (waitpid($child, WNOHANG) == 0) {
+        select undef, undef, undef, $pause;
+        $pause = $pause * 2 > 2 ? 2 : $pause * 2;
+        printf "at=%s\n", used($tree) if $pause > 0.5;
+    }
+    return $?;
 }
 sub names {
     my ($directory) = @_;
@@ -116,7 +130,7 @@ sub rough {
     mark('since');
     index_of($volume, 'index-before');
     # Files that come and go while it copies are its complaints, not ours.
-    system("cp -a --reflink=auto -- \Q$volume\E \Q$work\E/stage 2>/dev/null");
+    told("$work/stage", 'sh', '-c', 'cp -a --reflink=auto -- "$1" "$2" 2>/dev/null', 'sh', $volume, "$work/stage");
     there('stage') or die "$work/stage could not be made\n";
 }
 sub reader { # gives the next line of an index: path, inode, change time, kind; nothing at its end
@@ -179,6 +193,15 @@ sub exact {
     run('bash', '-c', $pass, 'bash', $volume, "$work/stage", "$work/list") if $count || %gone;
     return $count;
 }
+sub unstage {
+    trash('stage');
+    unlink map { "$work/$_" } qw(since moment list index-before index-now index-stage);
+    clean();
+}
+sub place { # makes the directory that a tree is to stand in
+    $to =~ m{^(/.+)/[^/]+$}s && !lstat $to or die "$to is no place for a copy\n";
+    run('mkdir', '-p', '-m', '0700', '--', $1);
+}
 sub later { # whether the one time, as find tells it, is later than the other
     my ($one, $other) = map { /^(\d+)\.?(\d*)$/ ? [$1, substr("${2}0000000000", 0, 10)] : [0, ''] } @_;
     return $one->[0] != $other->[0] ? $one->[0] > $other->[0] : $one->[1] gt $other->[1];
@@ -195,9 +218,19 @@ if ($verb eq 'space') {
 } elsif ($verb eq 'exact') {
     printf "files=%d\n", exact();
 } elsif ($verb eq 'unstage') {
-    trash('stage');
-    unlink map { "$work/$_" } qw(since moment list index-before index-now index-stage);
-    clean();
+    unstage();
+    print "done\n";
+} elsif ($verb eq 'hand') { # gives the copy of one moment away
+    there('stage') or die "no copy was made\n";
+    place();
+    run('mv', '-T', '--', "$work/stage", $to);
+    unstage();
+    print "done\n";
+} elsif ($verb eq 'lay') { # copies the files to another place, there under its name only when all of them are
+    place();
+    run('rm', '-rf', '--', "$to.partial");
+    told("$to.partial", 'cp', '-a', '--reflink=auto', '--', $volume, "$to.partial") == 0 or die "$volume cannot be copied to $to\n";
+    move("$to.partial", $to);
     print "done\n";
 } elsif ($verb eq 'unpack') {
     die "an interrupted swap has to be ended first\n" if pending();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::copies::Copies;
 use super::error::RehearseError;
+use super::volumes::{self, ClaimName, Files};
 use super::{pods, policy, references};
 use crate::manifest::{Object, ObjectId};
 
@@ -33,6 +34,10 @@ pub struct Copier<'a> {
     pub images: BTreeMap<String, String>,
     /// What runs stores: without one of them there is nothing to rehearse on.
     pub stores: BTreeSet<ObjectId>,
+    /// Claims that those mount: their data is copied otherwise.
+    pub of_stores: BTreeSet<ClaimName>,
+    /// What is known of other claims' files.
+    pub files: &'a Files,
     /// Production's Services by namespace.
     pub services: BTreeMap<String, BTreeSet<String>>,
 }
@@ -57,7 +62,11 @@ pub struct Copied {
     pub renamed: BTreeSet<String>,
     /// Volumes that begin empty in the copy, by object; those of stores are given their data.
     pub emptied: BTreeSet<String>,
-    faults: Vec<String>,
+    /// Claims that what is no store mounts.
+    pub wanted: BTreeSet<ClaimName>,
+    /// Claims that there must be in the copy, by their names in production.
+    pub claims: BTreeSet<ClaimName>,
+    pub(super) faults: Vec<String>,
 }
 
 /// Production's Services by namespace.
@@ -76,6 +85,9 @@ impl Copier<'_> {
         for object in
             objects.iter().filter(|object| object.kind() != "Namespace" || !object.gvk().group.is_empty())
         {
+            if object.kind() == "PersistentVolumeClaim" && self.files.copied.contains_key(&claim_of(object)) {
+                continue;
+            }
             match self.unfit(object) {
                 Some(why) if self.stores.contains(&object.id()) => {
                     copied.faults.push(format!("{}: {why}, and it is a store", object.id()));
@@ -104,7 +116,7 @@ impl Copier<'_> {
         copied.end()
     }
 
-    fn outside(&self, object: &Object) -> Option<String> {
+    pub(super) fn outside(&self, object: &Object) -> Option<String> {
         if object.namespace().is_empty() {
             return Some("it belongs to the whole cluster".into());
         }
@@ -112,7 +124,7 @@ impl Copier<'_> {
     }
 
     /// Why an object does not go into the copy.
-    fn unfit(&self, object: &Object) -> Option<String> {
+    pub(super) fn unfit(&self, object: &Object) -> Option<String> {
         if let Some(why) = self.outside(object) {
             return Some(why);
         }
@@ -138,7 +150,7 @@ impl Copier<'_> {
         })
     }
 
-    fn add(&self, object: &Object, copied: &mut Copied) {
+    pub(super) fn add(&self, object: &Object, copied: &mut Copied) {
         let mut object = object.clone();
         let id = object.id();
         self.redirect(&id, &mut object.value, copied);
@@ -167,14 +179,37 @@ impl Copier<'_> {
             }
             _ => {}
         }
-        let templates = claims(&mut object.value);
-        if let Some(spec) = object.pod_template_mut().and_then(|template| template.get_mut("spec")) {
-            let emptied = pods::settle(spec, &templates, &self.images);
-            if !self.stores.contains(&id) {
-                copied.emptied.extend(emptied.iter().map(|volume| format!("{id}: {volume}")));
-            }
-        }
+        self.mount(&id, &mut object, copied);
         copied.objects.push(object);
+    }
+
+    /// Has Pods mount copies of their claims' files, or empty directories.
+    fn mount(&self, id: &ObjectId, object: &mut Object, copied: &mut Copied) {
+        let is_store = self.stores.contains(id);
+        let mut mounted = volumes::mounted(object);
+        // By the names that production's claims have.
+        for claims in mounted.values_mut() {
+            *claims = claims.iter().map(|(_, claim)| (id.namespace.clone(), claim.clone())).collect();
+            claims.retain(|claim| !is_store && !self.of_stores.contains(claim));
+        }
+        copied.wanted.extend(mounted.values().flatten().cloned());
+        let is_kept =
+            |claims: &BTreeSet<ClaimName>| claims.iter().any(|claim| self.files.copied.contains_key(claim));
+        let kept: BTreeSet<String> =
+            mounted.iter().filter(|(_, claims)| is_kept(claims)).map(|(volume, _)| volume.clone()).collect();
+        copied.claims.extend(mounted.values().filter(|claims| is_kept(claims)).flatten().cloned());
+        let templates = templates(&mut object.value, &kept);
+        let Some(spec) = object.pod_template_mut().and_then(|template| template.get_mut("spec")) else {
+            return;
+        };
+        let emptied = pods::settle(spec, &templates, &kept, &self.images);
+        if is_store {
+            return;
+        }
+        copied.emptied.extend(emptied.iter().map(|volume| {
+            let why = mounted.get(volume).into_iter().flatten().find_map(|claim| self.files.empty.get(claim));
+            format!("{id}: {volume}") + &why.map(|why| format!(": {why}")).unwrap_or_default()
+        }));
     }
 
     /// Has every name of a Service in an object's texts lead to the copy.
@@ -255,12 +290,29 @@ fn inner(spec: &mut Value) {
     }
 }
 
-/// Takes a workload's claim templates away and gives their names.
-fn claims(value: &mut Value) -> BTreeSet<String> {
+/// Takes a workload's claim templates away but for those in `kept`, and gives the names of all.
+fn templates(value: &mut Value, kept: &BTreeSet<String>) -> BTreeSet<String> {
     let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else { return BTreeSet::new() };
     spec.remove("persistentVolumeClaimRetentionPolicy");
     let Some(Value::Array(templates)) = spec.remove("volumeClaimTemplates") else { return BTreeSet::new() };
-    templates.iter().filter_map(|claim| Some(claim.pointer("/metadata/name")?.as_str()?.to_owned())).collect()
+    let names =
+        templates.iter().filter_map(|claim| Some(claim.pointer("/metadata/name")?.as_str()?.to_owned()));
+    let names: BTreeSet<String> = names.collect();
+    let left = names.intersection(kept).map(|name| {
+        // The claims are there before the Pods are: nothing is to be provisioned.
+        json!({"metadata": {"name": name}, "spec": {
+            "accessModes": ["ReadWriteMany"], "storageClassName": "", "resources": {"requests": {"storage": "1Gi"}},
+        }})
+    });
+    let left: Vec<Value> = left.collect();
+    if !left.is_empty() {
+        spec.insert("volumeClaimTemplates".into(), Value::Array(left));
+    }
+    names
+}
+
+fn claim_of(object: &Object) -> ClaimName {
+    (object.namespace().to_owned(), object.name().to_owned())
 }
 
 #[cfg(test)]

@@ -28,11 +28,13 @@ fn workload(kind: &str, name: &str, environment: &str) -> Object {
     of(kind, name, "shop", &json!({"replicas": 3, "template": {"spec": {"containers": [container]}}}))
 }
 
-fn maker<'a>(copies: &'a Copies, objects: &[Object], stores: &[&Object]) -> Copier<'a> {
+fn maker<'a>(copies: &'a Copies, files: &'a Files, objects: &[Object], stores: &[&Object]) -> Copier<'a> {
     Copier {
         copies,
         images: BTreeMap::new(),
         stores: stores.iter().map(|store| store.id()).collect(),
+        of_stores: stores.iter().flat_map(|store| volumes::mounted(store).into_values().flatten()).collect(),
+        files,
         services: services(objects),
     }
 }
@@ -58,7 +60,7 @@ fn what_stays_within_goes_in_and_the_rest_is_told() {
             "data": {"url": STANDARD.encode("tcp://db.shop")}})),
     ];
     let copies = Copies::of(&objects);
-    let made = maker(&copies, &objects, &[&objects[1]]).all(&objects).unwrap();
+    let made = maker(&copies, &Files::default(), &objects, &[&objects[1]]).all(&objects).unwrap();
     let names: Vec<String> = made.objects.iter().map(|object| object.id().to_string()).collect();
     let at = "devcluster-rehearse-shop";
     assert_eq!(
@@ -100,7 +102,7 @@ fn who_may_come_in_is_as_in_production() {
         of("NetworkPolicy", "out", "shop", &json!({"podSelector": {}, "policyTypes": ["Egress"]})),
     ];
     let copies = Copies::of(&objects);
-    let made = maker(&copies, &objects, &[]).all(&objects).unwrap();
+    let made = maker(&copies, &Files::default(), &objects, &[]).all(&objects).unwrap();
     let names: Vec<&str> = made.objects.iter().map(Object::name).collect();
     assert_eq!(names[0], "web");
     assert!(
@@ -117,7 +119,9 @@ fn what_would_reach_further_is_refused_all_at_once() {
     store.value["spec"]["template"]["spec"]["hostNetwork"] = json!(true);
     let objects = [store, workload("Deployment", "web", "x.mail.svc")];
     let copies = Copies::of(&objects);
-    let Err(RehearseError::Reaches(faults)) = maker(&copies, &objects, &[&objects[0]]).all(&objects) else {
+    let Err(RehearseError::Reaches(faults)) =
+        maker(&copies, &Files::default(), &objects, &[&objects[0]]).all(&objects)
+    else {
         panic!("refused")
     };
     let expected = [
@@ -125,4 +129,46 @@ fn what_would_reach_further_is_refused_all_at_once() {
         "StatefulSet shop/db: its Pods share the node's hostNetwork, and it is a store",
     ];
     assert_eq!(faults, expected);
+}
+
+#[test]
+fn files_go_along_as_copies_where_they_are_no_stores() {
+    let mut set = workload("StatefulSet", "queue", "");
+    set.value["spec"]["replicas"] = json!(2);
+    set.value["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": {"storageClassName": "fast"}}, {"metadata": {"name": "more"}}]);
+    let mut web = workload("Deployment", "web", "");
+    let claim = |name: &str| json!({"name": name, "persistentVolumeClaim": {"claimName": name}});
+    web.value["spec"]["template"]["spec"]["volumes"] =
+        json!([claim("files"), claim("large"), claim("db-files")]);
+    let mut store = workload("Deployment", "db", "");
+    store.value["spec"]["template"]["spec"]["volumes"] = json!([claim("db-files")]);
+    let objects = [set, web, store, of("PersistentVolumeClaim", "files", "shop", &json!({}))];
+    let copies = Copies::of(&objects);
+    let name = |claim: &str| ("shop".to_owned(), claim.to_owned());
+    let files = Files {
+        copied: [(name("files"), 1), (name("data-queue-0"), 2), (name("db-files"), 3)].into(),
+        empty: [(name("large"), "it is too large".to_owned())].into(),
+    };
+    let made = maker(&copies, &files, &objects, &[&objects[2]]).all(&objects).unwrap();
+    let wanted = ["data-queue-0", "data-queue-1", "files", "large", "more-queue-0", "more-queue-1"].map(name);
+    assert_eq!(made.wanted, wanted.into());
+    assert_eq!(made.claims, ["data-queue-0", "data-queue-1", "files"].map(name).into());
+    let emptied: Vec<&str> = made.emptied.iter().map(String::as_str).collect();
+    let expected = [
+        "Deployment shop/web: db-files",
+        "Deployment shop/web: large: it is too large",
+        "StatefulSet shop/queue: more",
+    ];
+    assert_eq!(emptied, expected);
+    assert_eq!(made.left_out, BTreeSet::new());
+    let [set, web, store] = made.objects.as_slice() else { panic!("three") };
+    assert_eq!(set.value.pointer("/spec/volumeClaimTemplates/0/spec/storageClassName"), Some(&json!("")));
+    assert_eq!(set.value["spec"]["volumeClaimTemplates"].as_array().unwrap().len(), 1);
+    assert_eq!(set.value["spec"]["template"]["spec"]["volumes"], json!([{"name": "more", "emptyDir": {}}]));
+    let empty = |name: &str| json!({"name": name, "emptyDir": {}});
+    assert_eq!(
+        web.value["spec"]["template"]["spec"]["volumes"],
+        json!([claim("files"), empty("large"), empty("db-files")])
+    );
+    assert_eq!(store.value["spec"]["template"]["spec"]["volumes"], json!([empty("db-files")]));
 }

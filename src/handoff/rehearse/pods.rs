@@ -36,22 +36,24 @@ pub fn reaches(spec: &Value) -> Option<String> {
 }
 
 /// Changes a Pod's specification to that of a copy, and gives the volumes that are empty there. `templates` names claims that the
-/// workload makes for each Pod.
+/// workload makes for each Pod; volumes in `kept` go on being claims.
 pub fn settle(
     spec: &mut Value,
     templates: &BTreeSet<String>,
+    kept: &BTreeSet<String>,
     images: &BTreeMap<String, String>,
 ) -> BTreeSet<String> {
-    let mut emptied = templates.clone();
+    let mut emptied: BTreeSet<String> = templates.difference(kept).cloned().collect();
     let mut volumes = spec["volumes"].as_array().cloned().unwrap_or_default();
     for volume in &mut volumes {
-        if CLAIMS.iter().any(|kind| volume.get(*kind).is_some()) {
+        let is_kept = volume["name"].as_str().is_some_and(|name| kept.contains(name));
+        if !is_kept && CLAIMS.iter().any(|kind| volume.get(*kind).is_some()) {
             emptied.extend(volume["name"].as_str().map(str::to_owned));
             *volume = json!({"name": volume["name"], "emptyDir": {}});
         }
     }
     volumes.retain(|volume| !volume["name"].as_str().is_some_and(|name| templates.contains(name)));
-    volumes.extend(templates.iter().map(|name| json!({"name": name, "emptyDir": {}})));
+    volumes.extend(templates.difference(kept).map(|name| json!({"name": name, "emptyDir": {}})));
     if !volumes.is_empty() {
         spec["volumes"] = Value::Array(volumes);
     }
@@ -104,18 +106,21 @@ mod tests {
     #[test]
     fn claims_are_empty_directories_and_images_the_nodes_own() {
         let mut spec = json!({
-            "volumes": [{"name": "files", "persistentVolumeClaim": {"claimName": "files"}}, {"name": "c", "configMap": {"name": "c"}}],
+            "volumes": [{"name": "files", "persistentVolumeClaim": {"claimName": "files"}}, {"name": "c", "configMap": {"name": "c"}},
+                {"name": "kept", "persistentVolumeClaim": {"claimName": "kept"}}],
             "initContainers": [{"name": "i", "image": "web:1"}],
             "containers": [{"name": "w", "image": "db:1", "imagePullPolicy": "Always", "ports": [{"containerPort": 1, "hostPort": 1}]}],
         });
         assert_eq!(reaches(&spec), None);
         let emptied = settle(
             &mut spec,
-            &["data".to_owned()].into(),
+            &["data".to_owned(), "more".to_owned()].into(),
+            &["more".to_owned(), "kept".to_owned()].into(),
             &[("web:1".to_owned(), "kept:1".to_owned())].into(),
         );
         let expected = json!({
-            "volumes": [{"name": "files", "emptyDir": {}}, {"name": "c", "configMap": {"name": "c"}}, {"name": "data", "emptyDir": {}}],
+            "volumes": [{"name": "files", "emptyDir": {}}, {"name": "c", "configMap": {"name": "c"}},
+                {"name": "kept", "persistentVolumeClaim": {"claimName": "kept"}}, {"name": "data", "emptyDir": {}}],
             "initContainers": [{"name": "i", "image": "kept:1", "imagePullPolicy": "Never"}],
             "containers": [{"name": "w", "image": "db:1", "imagePullPolicy": "Never", "ports": [{"containerPort": 1}]}],
             "terminationGracePeriodSeconds": 1,
@@ -132,7 +137,7 @@ mod tests {
             "resources": {"limits": {"cpu": "8"}},
             "containers": [{"name": "w", "resources": resources}, {"name": "x"}, {"name": "y", "resources": {}}],
         });
-        settle(&mut spec, &BTreeSet::new(), &BTreeMap::new());
+        settle(&mut spec, &BTreeSet::new(), &BTreeSet::new(), &BTreeMap::new());
         assert!(
             ["priorityClassName", "priority", "preemptionPolicy"].iter().all(|key| spec.get(*key).is_none())
         );

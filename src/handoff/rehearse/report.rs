@@ -1,6 +1,6 @@
 //! What came of a rehearsal: the four ways in which code and schema meet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -135,6 +135,10 @@ pub struct Report {
     pub migrations: Vec<String>,
     /// The stores whose data was copied.
     pub stores: Vec<String>,
+    /// The claims whose files were copied, with the bytes that they took.
+    pub volumes: BTreeMap<String, u64>,
+    /// Charts' hooks that were run, those that migrate apart.
+    pub hooks: BTreeSet<String>,
     /// The four.
     pub cells: Vec<Cell>,
     /// What did not go into the copy.

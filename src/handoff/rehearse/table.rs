@@ -81,7 +81,7 @@ fn commands(report: &Report, text: &mut String) {
 mod tests {
     use super::super::report::Check;
     use super::*;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn report(failing: &[Way]) -> Report {
         let cell = |way: Way| {
@@ -100,6 +100,8 @@ mod tests {
             release: 4,
             migrations: Vec::new(),
             stores: Vec::new(),
+            volumes: BTreeMap::new(),
+            hooks: BTreeSet::new(),
             cells: Way::ALL.into_iter().map(cell).collect(),
             left_out: BTreeSet::new(),
             renamed: BTreeSet::new(),

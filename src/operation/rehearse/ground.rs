@@ -7,13 +7,13 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 
-use super::network;
+use super::{network, volumes};
 use crate::apply::{ApplyError, Inventory};
 use crate::handoff::rehearse::{Copies, GROUND, LABEL, RehearseError};
 use crate::image::keep;
 use crate::manifest::Object;
 use crate::operation::error::OperationError;
-use crate::operation::session::Existing;
+use crate::operation::session::{Existing, Session};
 
 /// The inventory of what is applied there.
 pub(in crate::operation) const INVENTORY: &str = "rehearsal";
@@ -81,8 +81,17 @@ pub(in crate::operation) async fn make_one(
     made.map(drop).map_err(|error| OperationError::request(format!("make the namespace {name}"), error))
 }
 
-/// Takes the namespaces away, and what is remembered of their objects. Returns once they are gone.
-pub(in crate::operation) async fn clear(existing: &Existing) -> Result<(), OperationError> {
+/// Takes the namespaces away with their volumes, and what is remembered of their objects. Returns once they are gone.
+pub(in crate::operation) async fn clear(
+    session: &Session,
+    existing: &Existing,
+) -> Result<(), OperationError> {
+    clear_namespaces(existing).await?;
+    volumes::clear(session, existing).await?;
+    Ok(Inventory::remove(&existing.cluster, INVENTORY).await?)
+}
+
+async fn clear_namespaces(existing: &Existing) -> Result<(), OperationError> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut told = BTreeSet::new();
     loop {
@@ -111,13 +120,17 @@ pub(in crate::operation) async fn clear(existing: &Existing) -> Result<(), Opera
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(Inventory::remove(&existing.cluster, INVENTORY).await?)
+    Ok(())
 }
 
 /// Takes everything of a rehearsal away from the cluster.
-pub(in crate::operation) async fn leave(existing: &Existing) -> Result<(), OperationError> {
+pub(in crate::operation) async fn leave(
+    session: &Session,
+    existing: &Existing,
+) -> Result<(), OperationError> {
     network::forget(existing).await?;
-    clear(existing).await?;
+    clear(session, existing).await?;
+    volumes::forget(session, existing).await?;
     for node in &existing.nodes {
         keep::forget_rehearsed(&node.node).await?;
     }

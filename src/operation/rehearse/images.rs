@@ -14,17 +14,17 @@ use crate::operation::images::{self, Provided};
 use crate::operation::session::{Existing, Session};
 
 /// The names that a release's images have on the nodes, by the written ones.
-pub(in crate::operation) async fn old(
+pub(in crate::operation) async fn old<'a>(
     existing: &Existing,
     record: &Record,
-    objects: &[Object],
+    objects: impl Iterator<Item = &'a Object>,
 ) -> Result<BTreeMap<String, String>, OperationError> {
     let mut standing = Vec::new();
     for node in &existing.nodes {
         standing.push(node::images(&node.node).await?);
     }
     let (mut names, mut gone) = (BTreeMap::new(), Vec::new());
-    let specs = objects.iter().filter_map(|object| object.pod_template()?.get("spec"));
+    let specs = objects.filter_map(|object| object.pod_template()?.get("spec"));
     for written in specs.flat_map(takes::images) {
         let normalised = images::normalised(written);
         let Some(digests) = record.content.images.get(&normalised) else { continue };

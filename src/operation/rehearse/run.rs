@@ -1,15 +1,18 @@
 //! One way in which code and schema meet, tried on a copy: the stores, the data, migrations, the code, the commands of `ci:`.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::data::{self, Taken};
 use super::ground::{self as ground, INVENTORY};
+use super::hooks::Chart;
+use super::volumes;
 use crate::apply::wait::{Target, WaitOptions, Wanted, wait};
 use crate::apply::{self, ApplyOptions, HookEvent, Inventory, ReleaseHooks, run_hooks};
 use crate::data::discover::Store;
 use crate::event::{Event, Silent};
 use crate::handoff::rehearse::report::Side;
-use crate::handoff::rehearse::{Cell, Check, Copied, GROUND, Verdict, Way, policy};
+use crate::handoff::rehearse::{Cell, Check, ClaimName, Copied, Files, GROUND, Verdict, Way, policy};
 use crate::manifest::{Object, ObjectId};
 use crate::operation::ci::copies::{self, Surroundings};
 use crate::operation::error::OperationError;
@@ -26,6 +29,8 @@ pub(in crate::operation) struct Code {
     pub copied: Copied,
     /// Its stores, as production has them.
     pub stores: Vec<Store>,
+    /// Its charts' hooks.
+    pub charts: Vec<Chart>,
 }
 
 /// A migration as it runs on the copy.
@@ -36,6 +41,9 @@ pub(in crate::operation) struct Moving {
     pub event: HookEvent,
     /// The workload and its init container, where it is one: new code on the old schema starts without it.
     pub container: Option<(ObjectId, String)>,
+    /// Claims that it mounts, and those that there must be in the copy for it.
+    pub wanted: BTreeSet<ClaimName>,
+    pub claims: BTreeSet<ClaimName>,
 }
 
 /// All that the four ways are tried with.
@@ -45,6 +53,9 @@ pub(in crate::operation) struct Rehearsal<'a> {
     pub new: Code,
     pub migrations: Vec<Moving>,
     pub taken: Taken,
+    /// What is known of claims' files, and the claims that there are in each copy.
+    pub files: Files,
+    pub claims: BTreeSet<ClaimName>,
     pub timeout: Duration,
 }
 
@@ -54,7 +65,7 @@ impl Rehearsal<'_> {
         let begun = Instant::now();
         let reporter = &self.surroundings.session.reporter;
         reporter.report(Event::Started { step: STEP.into(), what: way.to_string() });
-        ground::clear(self.surroundings.existing).await?;
+        ground::clear(self.surroundings.session, self.surroundings.existing).await?;
         let (verdict, checks) = match Box::pin(self.tried(way)).await {
             Ok(checks) => (of_checks(&checks), checks),
             Err(error) if !is_of_code(&error) => return Err(error),
@@ -72,14 +83,15 @@ impl Rehearsal<'_> {
 
     async fn tried(&self, way: Way) -> Result<Vec<Check>, OperationError> {
         let code = if way.code == Side::Old { &self.old } else { &self.new };
-        let Surroundings { existing, copies, .. } = self.surroundings;
+        let Surroundings { session, existing, copies, .. } = self.surroundings;
         ground::make(existing, copies, &code.objects).await?;
+        volumes::lay(session, existing, (&self.claims, &self.files), copies).await?;
         let mut inventory = Inventory::new(INVENTORY);
         let (stores, plain) = self.beginning(code);
         let namespaces = copies.iter().map(|(_, copy)| copy).chain([GROUND]);
         let first: Vec<Object> = namespaces.map(policy::policy).chain(plain).collect();
         self.stand(&first, &mut inventory, &stores).await?;
-        data::load(self.surroundings.session, existing, (&code.stores, copies), &self.taken).await?;
+        data::load(session, existing, (&code.stores, copies), &self.taken).await?;
         if way.schema == Side::New {
             let (_, plain) = self.beginning(&self.new);
             let needed: Vec<Object> =
@@ -95,8 +107,15 @@ impl Rehearsal<'_> {
                 self.hold_back(object);
             }
         }
+        // Those that a migration needed ran before it.
+        let both_new = way == Way { code: Side::New, schema: Side::New };
+        let migrated =
+            self.migrations.iter().filter(|_| both_new).flat_map(|migration| &migration.hooks.hooks);
+        let ran: BTreeSet<ObjectId> = migrated.map(|hook| hook.object.id()).collect();
+        self.hooks(code.charts.iter().map(|chart| chart.before(&ran))).await?;
         let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
         self.stand(&objects, &mut inventory, &ids).await?;
+        self.hooks(code.charts.iter().map(|chart| chart.after(&ran))).await?;
         copies::run(&self.surroundings).await
     }
 
@@ -139,6 +158,19 @@ impl Rehearsal<'_> {
         let cluster = &self.surroundings.existing.cluster;
         let ran = run_hooks(cluster, &migration.hooks, migration.event, &options, &Silent).await;
         ran.map(drop).map_err(|error| migrations::failed(&migration.name, error))
+    }
+
+    /// Runs charts' hooks, each to its end.
+    async fn hooks(
+        &self,
+        charts: impl Iterator<Item = (ReleaseHooks, HookEvent)>,
+    ) -> Result<(), OperationError> {
+        let options = ApplyOptions { hook_patience: self.timeout, ..ApplyOptions::default() };
+        let Surroundings { session, existing, .. } = self.surroundings;
+        for (hooks, event) in charts {
+            run_hooks(&existing.cluster, &hooks, event, &options, session.reporter.as_ref()).await?;
+        }
+        Ok(())
     }
 
     /// Takes away what would migrate as the code starts.

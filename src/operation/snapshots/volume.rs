@@ -119,15 +119,22 @@ impl Source<'_> {
 
     /// Takes it from a copy: what was copied before its Pods are frozen need not be copied while they are.
     async fn take_copy(&self, writer: &Writer) -> Result<(DumpReport, Duration, String), OperationError> {
-        tell(&self.session.reporter, "snapshot", Progress::Step("copying the files aside"));
-        self.volume.stage_roughly().await?;
+        let (frozen, note) = self.stage().await?;
+        let dumped = self.dump(writer, From::Stage).await?;
+        Ok((dumped, frozen, note))
+    }
+
+    /// Makes a copy of one moment beside the volume. Gives for how long its Pods were frozen for that.
+    async fn stage(&self) -> Result<(Duration, String), OperationError> {
+        let tell = |progress: Progress<'_>| tell(&self.session.reporter, "snapshot", progress);
+        tell(Progress::Step("copying the files aside"));
+        self.volume.stage_roughly(self.space.bytes, &tell).await?;
         let mut still = Still::keep(self.existing, self.store).await?;
         fault::point("frozen");
         let who = who(&still);
         let again = still.during(self.volume.stage()).await?;
         let frozen = still.thaw().await?;
-        let dumped = self.dump(writer, From::Stage).await?;
-        Ok((dumped, frozen, format!("{who}, while {again} changed files were copied")))
+        Ok((frozen, format!("{who}, while {again} changed files were copied")))
     }
 
     async fn dump(&self, writer: &Writer, from: From) -> Result<DumpReport, VolumeError> {
@@ -145,6 +152,47 @@ fn who(still: &Still) -> String {
 /// Pods are frozen for as long.
 fn has_room(space: &Space) -> bool {
     space.reflink || space.bytes.saturating_add(space.bytes / 8) < space.free
+}
+
+/// What room a volume's files take. One whose files are not whole, or whose claim has none, is refused.
+pub(in crate::operation) async fn space(existing: &Existing, store: &Store) -> Result<Space, OperationError> {
+    let volume = volume(existing, store).await?;
+    if volume.state().await?.pending {
+        let reason = format!(
+            "a change of its files was cut off; `devcluster snapshot reset --store {}` ends it",
+            store.name()
+        );
+        return Err(OperationError::Claim { claim: store.name(), reason });
+    }
+    Ok(volume.space().await?)
+}
+
+/// Copies a volume's files, as they are at one moment, to a path of its node where nothing is; the volume stays as it is. Gives for
+/// how long its Pods were frozen for that; none where there are none.
+pub(in crate::operation) async fn copy(
+    session: &Session,
+    existing: &Existing,
+    (store, space): (&Store, Space),
+    to: &str,
+) -> Result<Option<Duration>, OperationError> {
+    let volume = volume(existing, store).await?;
+    if mounting(existing, store).await?.is_empty() {
+        let tell = |progress: Progress<'_>| tell(&session.reporter, "snapshot", progress);
+        volume.lay(to, space.bytes, &tell).await?;
+        return Ok(None);
+    }
+    let from = Source { session, existing, store, volume: &volume, space };
+    match from.stage().await {
+        Ok((frozen, _)) => {
+            volume.hand_stage(to).await?;
+            Ok(Some(frozen))
+        }
+        Err(error) => {
+            // What was copied goes; why it was for nothing is what is told.
+            let _ = volume.unstage().await;
+            Err(error)
+        }
+    }
 }
 
 /// Puts a volume's files back as a snapshot has them. Gives how many there are.
@@ -268,7 +316,8 @@ async fn change_under(
     Ok(())
 }
 
-fn tell(reporter: &SharedReporter, step: &str, progress: Progress<'_>) {
+/// Reports how far it is.
+pub(in crate::operation) fn tell(reporter: &SharedReporter, step: &str, progress: Progress<'_>) {
     let (done, total, what) = match progress {
         Progress::Bytes { done, total } => (done, total, "bytes"),
         Progress::Step(what) => (0, 0, what),
