@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::bytes;
+use super::carry;
 use super::record::{book, open, who};
 use crate::event::Event;
 use crate::handoff::release::diff::{diff, unequal};
@@ -89,5 +90,7 @@ pub async fn annotate(session: &Session, number: u64, text: &str) -> Result<Reco
         note: Some(text.to_owned()),
         ..Draft::new(Made::Annotation { of: number }, by, Content::default())
     };
-    book.record(&ledger, draft).await
+    let record = book.record(&ledger, draft).await?;
+    carry::keep(session, &existing).await;
+    Ok(record)
 }
