@@ -322,6 +322,7 @@ fn the_ledger_outlives_its_cluster() {
     }
     let (_, said) = project.fail(&["release", "list"], 1);
     assert!(said.contains("there is no cluster"), "{said}");
+    assert!(said.contains(&format!("is kept in {}", file.display())), "{said}");
 
     killed(&["up"], put);
     assert_eq!(project.numbers(), [1, 2], "it comes before anything is ready");

@@ -111,10 +111,13 @@ impl Ledger {
     /// What was said about a release: with it, and later.
     pub fn notes(&self, number: u64) -> Vec<&str> {
         let own = self.records.get(&number.into()).into_iter();
-        let is_of = |record: &&Record| matches!(record.made, Made::Annotation { of } if of == number);
-        let mut later: Vec<&Record> = self.records.values().filter(is_of).collect();
-        later.sort_by(|one, other| one.at.cmp(&other.at));
-        own.chain(later).filter_map(|record| record.note.as_deref()).collect()
+        let is_of = |record: &Record| matches!(record.made, Made::Annotation { of } if of == number);
+        let mut later: Vec<(&Entry, &Record)> =
+            self.records.iter().filter(|(_, record)| is_of(record)).collect();
+        later.sort_by_key(|(entry, record)| (&record.at, entry.annotation));
+        own.chain(later.into_iter().map(|(_, record)| record))
+            .filter_map(|record| record.note.as_deref())
+            .collect()
     }
 }
 

@@ -13,17 +13,29 @@ use crate::handoff::release::{Content, Kept, Ledger, Made, Record, ReleaseDiff, 
 use crate::manifest::{Object, ObjectId};
 use crate::operation::error::OperationError;
 use crate::operation::release::{Book, Draft};
-use crate::operation::session::Session;
+use crate::operation::session::{Existing, Session};
+
+/// The cluster. That there is none is an error, and no loss: where its ledger waits is said.
+async fn existing(session: &Session) -> Result<Existing, OperationError> {
+    let found = session.existing().await;
+    if matches!(found, Err(OperationError::NoCluster { .. })) && carry::is_kept(session) {
+        let path = session.state.ledger();
+        let text =
+            format!("the ledger of releases is kept in {}, and the next cluster has it", path.display());
+        session.reporter.report(Event::Note(text));
+    }
+    found
+}
 
 /// The ledger.
 pub async fn ledger(session: &Session) -> Result<Ledger, OperationError> {
-    book(&session.existing().await?).load().await
+    book(&existing(session).await?).load().await
 }
 
 /// The ledger, and by number the images for lack of which a release cannot be gone back to. Nodes that cannot be asked are said
 /// and leave that open.
 pub async fn list(session: &Session) -> Result<(Ledger, BTreeMap<u64, Vec<String>>), OperationError> {
-    let existing = session.existing().await?;
+    let existing = existing(session).await?;
     let ledger = book(&existing).load().await?;
     let gone = match bytes::gone(session, &existing, &ledger).await {
         Ok(gone) => gone,
@@ -42,7 +54,7 @@ pub async fn compare(
     first: u64,
     second: Option<u64>,
 ) -> Result<ReleaseDiff, OperationError> {
-    let book = book(&session.existing().await?);
+    let book = book(&existing(session).await?);
     let ledger = book.load().await?;
     let was = ledger.release(first)?;
     let is = match second {
@@ -81,7 +93,7 @@ async fn hook_texts(book: &Book, was: &Record, is: &Record) -> Result<Vec<(Value
 
 /// Adds to the ledger what somebody says about a release.
 pub async fn annotate(session: &Session, number: u64, text: &str) -> Result<Record, OperationError> {
-    let existing = session.existing().await?;
+    let existing = existing(session).await?;
     let _lock = session.lock()?;
     let (book, ledger) = open(session, &existing).await?;
     ledger.release(number)?;
