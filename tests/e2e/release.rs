@@ -224,6 +224,10 @@ fn unready(project: &Project, kept: &Path, image: &str) {
     fails();
     project.succeed(&["release", "revert", &new]);
     project.answers_alone(NEW);
+    // Once more where the template goes back, too, and the Deployment replaces its Pods itself.
+    project.edit("deploy/system.yaml", "periodSeconds: 1", "periodSeconds: 2");
+    project.succeed(&["up"]);
+    project.answers_alone(NEW);
     fails();
     let answers = requests.end();
     assert_eq!(answers.failures, [] as [&str; 0]);
