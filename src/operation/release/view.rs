@@ -15,13 +15,18 @@ use crate::operation::error::OperationError;
 use crate::operation::release::{Book, Draft};
 use crate::operation::session::{Existing, Session};
 
-/// The cluster. That there is none is an error, and no loss: where its ledger waits is said.
+/// The cluster. Where its ledger is not in it, for there is none or it was made just now, it is said where that waits.
 async fn existing(session: &Session) -> Result<Existing, OperationError> {
     let found = session.existing().await;
-    if matches!(found, Err(OperationError::NoCluster { .. })) && carry::is_kept(session) {
+    let waits = match &found {
+        Ok(existing) => carry::waits(session, existing),
+        Err(error) => matches!(error, OperationError::NoCluster { .. }) && carry::is_kept(session),
+    };
+    if waits {
         let path = session.state.ledger();
+        let path = path.display();
         let text =
-            format!("the ledger of releases is kept in {}, and the next cluster has it", path.display());
+            format!("the ledger of releases is kept in {path}; `devcluster up` puts it into the cluster");
         session.reporter.report(Event::Note(text));
     }
     found
