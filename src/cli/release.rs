@@ -120,7 +120,7 @@ async fn list(global: &Global, session: &Session) -> Result<(), CliError> {
             json!({
                 "number": record.number, "at": record.at, "by": record.by, "made": record.made, "lock": record.lock,
                 "tree": record.tree, "commit": record.commit, "notes": ledger.notes(record.number),
-                "objects": record.content.objects.len(), "images": record.content.images.len(),
+                "unready": record.unready, "objects": record.content.objects.len(), "images": record.content.images.len(),
                 "imagesGone": gone.get(&record.number).cloned().unwrap_or_default(),
             })
         })
@@ -131,8 +131,12 @@ async fn list(global: &Global, session: &Session) -> Result<(), CliError> {
         text::list(&ledger, &gone)
     });
     for fault in &faults {
+        let what = match fault.annotation {
+            Some(_) => "what was said of release",
+            None => "release",
+        };
         printer::talk(&format!(
-            "warning: release {} cannot be read: {} {}",
+            "warning: {what} {} cannot be read: {} {}",
             fault.number, fault.object, fault.why
         ));
     }

@@ -109,6 +109,7 @@ fn many_releases_on_two_nodes() {
     gaps(&project);
     beyond_ten(&project);
     gone(&project);
+    copied(&project);
 }
 
 /// Going back runs the rollback hooks of what is gone back to; one that fails stops it, and the same command goes on.
@@ -268,6 +269,17 @@ fn gone(project: &Project) {
     assert_eq!(project.served("app=web"), ["v2".to_owned()].into());
 }
 
+/// A cluster that cannot tell its ledger any more goes without a question: what was recorded last is in the copy.
+fn copied(project: &Project) {
+    let last = project.numbers().into_iter().max().expect("a release");
+    let file = project.ledger_file();
+    std::fs::remove_file(project.state().join("kubeconfig")).expect("removed");
+    let (_, said) = project.succeed(&["down"]);
+    assert!(one_line(&said).contains("the ledger of releases stays as it was copied"), "{said}");
+    let text = std::fs::read_to_string(&file).expect("the ledger");
+    assert!(text.contains(&format!("\"release-system-{last}\"")), "release {last} is not in it");
+}
+
 impl Project {
     fn ledger_file(&self) -> PathBuf {
         let home = self.state();
@@ -277,8 +289,8 @@ impl Project {
     }
 }
 
-/// `down` keeps the ledger where it keeps data, wherever it is killed; the next cluster has it, and goes back with images from the
-/// engine.
+/// The ledger is kept where data is, whatever takes the cluster away, and wherever `down` is killed; the next cluster has it, and goes
+/// back with images from the engine.
 #[test]
 fn the_ledger_outlives_its_cluster() {
     let project = fixture("fixture-release");
@@ -287,9 +299,10 @@ fn the_ledger_outlives_its_cluster() {
     project.succeed(&["up"]);
     project.succeed(&["release", "annotate", "1", "the good one"]);
     let told = |number: &str| project.release(&["show", number]);
-    let (first, second) = (told("1"), told("2"));
     let file = project.ledger_file();
-    assert!(!file.exists());
+    let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let modes = || (mode(&file), mode(file.parent().expect("a directory")));
+    assert_eq!(modes(), (0o600, 0o700));
     let [taken, put] = LEDGER_POINTS;
 
     let killed = |args: &[&str], point: &str| {
@@ -300,16 +313,21 @@ fn the_ledger_outlives_its_cluster() {
     unread(&project, &file);
     killed(&["down"], taken);
     assert_eq!(project.numbers(), [1, 2], "the cluster is still there");
-    let (_, said) = project.succeed(&["down"]);
-    assert!(said.contains(&format!("kept in {}: the ledger of releases", file.display())), "{said}");
-    let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
-    assert_eq!((mode(&file), mode(file.parent().expect("a directory"))), (0o600, 0o700));
+    // What takes it away then is not `down`.
+    project.succeed(&["release", "annotate", "2", "the last word"]);
+    let (first, second) = (told("1"), told("2"));
+    assert_eq!(second["notes"], serde_json::json!(["the last word"]));
+    for node in project.nodes() {
+        docker(&["rm", "--force", "--volumes", &node]);
+    }
+    let (_, said) = project.fail(&["release", "list"], 1);
+    assert!(said.contains("there is no cluster"), "{said}");
+    assert!(said.contains(&format!("is kept in {}", file.display())), "{said}");
 
     killed(&["up"], put);
-    assert!(file.exists());
-    assert_eq!(project.numbers(), [1, 2], "all of it is in the cluster before the file goes");
-    project.succeed(&["up"]);
-    assert!(!file.exists());
+    assert_eq!(project.numbers(), [1, 2], "it comes before anything is ready");
+    let (_, said) = project.succeed(&["up"]);
+    assert!(said.contains("the ledger of releases is in this cluster again"), "{said}");
     assert_eq!((told("1"), told("2")), (first, second.clone()));
     let manifest = second["release"]["images"]["registry.example.com/released/web:1"]["manifest"].clone();
     let manifest = manifest.as_str().expect("a digest").to_owned();
@@ -330,8 +348,9 @@ fn the_ledger_outlives_its_cluster() {
     for node in project.nodes() {
         docker(&["stop", "-t", "2", &node]);
     }
-    project.succeed(&["down"]);
-    assert!(file.exists());
+    let (_, said) = project.succeed(&["down"]);
+    assert!(said.contains(&format!("kept in {}: the ledger of releases", file.display())), "{said}");
+    assert_eq!(modes(), (0o600, 0o700));
     let (_, said) = project.succeed(&["down", "--data"]);
     assert!(said.contains("removed: the ledger of releases"), "{said}");
     assert!(!file.exists());
@@ -339,6 +358,7 @@ fn the_ledger_outlives_its_cluster() {
 
 /// A cluster whose ledger cannot be read is not taken away unasked, and a file that is none is not overwritten.
 fn unread(project: &Project, file: &Path) {
+    std::fs::remove_file(file).expect("as of a version that kept no copy");
     let kubeconfig = project.state().join("kubeconfig");
     let away = kubeconfig.with_extension("away");
     std::fs::rename(&kubeconfig, &away).expect("renamed");
@@ -347,7 +367,6 @@ fn unread(project: &Project, file: &Path) {
     assert!(said.contains("the ledger of releases cannot be taken out of cluster"), "{said}");
     assert!(said.contains("`devcluster down --yes` takes it away without its ledger"), "{said}");
     std::fs::rename(&away, &kubeconfig).expect("renamed");
-    std::fs::create_dir_all(file.parent().expect("a directory")).expect("made");
     std::fs::write(file, "{").expect("written");
     for args in [&["down"][..], &["release", "revert", "1"]] {
         let (_, said) = project.fail(args, 1);
@@ -355,6 +374,5 @@ fn unread(project: &Project, file: &Path) {
     }
     assert_eq!(std::fs::read(file).expect("it is there"), b"{");
     std::fs::remove_file(file).expect("removed");
-    std::fs::remove_dir(file.parent().expect("a directory")).expect("removed");
     assert_eq!(project.numbers(), [1, 2]);
 }

@@ -119,6 +119,8 @@ fn developing_secures_what_migrates_anew() {
 fn told_and_brought_back(project: &Project) {
     let before = project.items("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM items i");
     project.deploy("ALTER TABLE items DROP COLUMN IF EXISTS note;", 2);
+    project.edit("deploy/reader.yaml", "colour: blue", "colour: red");
+    project.edit("chart/values.yaml", "one", "two");
     let (plan, _) = project.succeed(&["plan"]);
     assert!(plan.contains("one-way: /migrations/schema.sql:2: ALTER TABLE items DROP COLUMN note"), "{plan}");
     // Killed once the snapshot stands: the column is there still, and the next run keeps the snapshot.
@@ -138,8 +140,7 @@ fn told_and_brought_back(project: &Project) {
     // The code alone cannot go back over it; with its data it can, and forward again, where the migration runs anew.
     let (_, said) = project.fail(&["release", "revert", "1"], 1);
     assert!(said.contains(&taken[0]) && said.contains("--restore-data"), "{said}");
-    project.succeed(&["release", "revert", "1", "--restore-data"]);
-    assert_eq!(project.items("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM items i"), before);
+    all_goes_back_in_order(project, &before);
     project.succeed(&["up"]);
     assert_eq!(project.items("SELECT count(*) FROM information_schema.columns WHERE table_name = 'items' AND column_name = 'note'"), "0");
     let taken = project.taken();
@@ -167,6 +168,41 @@ fn told_and_brought_back(project: &Project) {
     assert!(said.contains("migration m/migrate is done"), "{said}");
     let (_, said) = project.succeed(&["up"]);
     assert!(said.contains("nothing to do"), "{said}");
+}
+
+/// Objects, data, the hooks that follow, Pods; a run that is killed after the hooks is gone on with, and what the hooks did to the data
+/// that came back stays.
+fn all_goes_back_in_order(project: &Project, before: &str) {
+    // A Pod that started with what goes back now.
+    project.kubectl(&["delete", "pods", "-n", "m", "-l", "app=reader"]);
+    let revert = ["release", "revert", "1", "--restore-data"];
+    let killed = project.command(&revert).env("DEVCLUSTER_FAULT_POINT", "release-hooked").output();
+    assert!(!killed.expect("it runs").status.success());
+    let held = |rest: &str| {
+        assert_eq!(project.items("SELECT md5(string_agg(i::text, ',' ORDER BY id)) FROM items i"), before);
+        assert_eq!(project.items("SELECT notes || ' ' || drops FROM hooked"), "1 0", "{rest}");
+        let job = project.kubectl(&["get", "job", "migrate", "-n", "m", "--ignore-not-found", "-o", "name"]);
+        assert_eq!(job, "", "it does not run on what came back, {rest}");
+    };
+    held("killed");
+    project.items("INSERT INTO hooked VALUES (7, 7)");
+    let (_, said) = project.succeed(&revert);
+    assert!(said.contains("was brought back by the run that was cut short"), "{said}");
+    assert_eq!(
+        project.items("DELETE FROM hooked WHERE notes = 7 RETURNING drops"),
+        "7",
+        "it is not loaded twice"
+    );
+    held("complete");
+    let time = |args: &[&str]| project.kubectl(&[&["get", "-n", "m"], args].concat());
+    let hooked = time(&["job", "after-one", "-o", "jsonpath={.status.completionTime}"]);
+    let started =
+        time(&["pods", "-l", "app=reader", "-o", "jsonpath={.items[*].metadata.creationTimestamp}"]);
+    let newest = started.split(' ').max().expect("a Pod").to_owned();
+    assert!(!hooked.is_empty() && newest >= hooked, "Pods come last: {started} and {hooked}");
+    let pod = time(&["pods", "-l", "app=reader", "--sort-by=.metadata.creationTimestamp", "-o", "name"]);
+    let pod = pod.trim().lines().last().expect("a Pod").to_owned();
+    assert_eq!(project.kubectl(&["exec", "-n", "m", &pod, "--", "printenv", "COLOUR"]).trim(), "blue");
 }
 
 /// How many columns of that name there are.

@@ -120,11 +120,12 @@ fn a_revert_brings_everything_back_without_a_failed_request() {
     // The revert said so: the files bring what they say.
     project.succeed(&["up"]);
     project.answers_alone(NEW);
-    assert_eq!(project.numbers(), [1, 2, 3, 5]);
+    assert_eq!(project.numbers(), [1, 2, 3, 4], "what was said took no number");
 
     killed(&project, &kept, &image);
     two_at_once(&project);
     images_gone(&project, &image);
+    unready(&project, &kept, &image);
 }
 
 /// What differs is told, values of Secrets are not.
@@ -195,6 +196,53 @@ fn images_gone(project: &Project, image: &str) {
     let (_, said) = project.succeed(&["release", "revert", "1"]);
     assert!(said.contains("1 image of release 1 from the engine"), "{said}");
     project.answers_alone(OLD);
+}
+
+/// Pods of the old version that do not get ready with what is there now: the revert ends, says why and is recorded so, and what ran
+/// serves on. Another revert goes back from there, and the same command goes on.
+fn unready(project: &Project, kept: &Path, image: &str) {
+    project.succeed(&["up"]);
+    project.answers_alone(NEW);
+    let new = project.numbers().pop().expect("a release").to_string();
+    project.kubectl(&["create", "configmap", "later", "-n", "released", "--from-literal=is=there"]);
+    let requests = Requests::start(project.web());
+    let fails = || {
+        let before = project.numbers();
+        let (_, said) = project.fail(&["release", "revert", "1", "--timeout", "8s"], 3);
+        let said = said.split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ");
+        for part in ["objects ready after 8 s", "readiness probe fails", "503", "`devcluster release revert"]
+        {
+            assert!(said.contains(part), "no {part} in {said}");
+        }
+        let list = project.release(&["list"]);
+        let newest = list["releases"].as_array().and_then(|all| all.last()).expect("a release");
+        assert_eq!((&newest["made"]["to"], &newest["unready"]), (&1.into(), &true.into()), "{newest}");
+        assert_eq!(project.numbers().len(), before.len() + 1);
+        let (text, _) = project.succeed(&["release", "list"]);
+        assert!(text.contains("not all was ready when it was recorded"), "{text}");
+    };
+    fails();
+    project.succeed(&["release", "revert", &new]);
+    project.answers_alone(NEW);
+    // Once more where the template goes back, too, and the Deployment replaces its Pods itself.
+    project.edit("deploy/system.yaml", "periodSeconds: 1", "periodSeconds: 2");
+    project.succeed(&["up"]);
+    project.answers_alone(NEW);
+    fails();
+    let answers = requests.end();
+    assert_eq!(answers.failures, [] as [&str; 0]);
+    assert_eq!(answers.texts.keys().collect::<Vec<_>>(), [NEW], "no Pod of the old version was asked");
+
+    project.kubectl(&["delete", "configmap", "later", "-n", "released"]);
+    // The kubelet looks at a Pod that changes, and at others once a minute.
+    project.kubectl(&["annotate", "pods", "-n", "released", "-l", "app=web", "looked=again"]);
+    let before = project.numbers();
+    project.succeed(&["release", "revert", "1"]);
+    project.answers_alone(OLD);
+    project.is_old(kept, image);
+    assert_eq!(project.numbers().len(), before.len() + 1, "now it is ready");
+    let (said, _) = project.succeed(&["release", "revert", "1"]);
+    assert!(said.contains("nothing to do"), "{said}");
 }
 
 #[test]

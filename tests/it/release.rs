@@ -185,7 +185,7 @@ async fn what_is_missing_or_damaged_is_told_by_name_and_the_rest_works() {
     assert!(error.contains("cannot be uncompressed"), "{error}");
 
     // The blob that green alone has.
-    let kept = &ledger.records[&3].content.objects[1];
+    let kept = &ledger.records[&3.into()].content.objects[1];
     let pack = kept.place.pack.clone();
     let whole = ours(&place, "ConfigMap").await[&pack].clone();
     delete(&place, "ConfigMap", &pack).await;
@@ -208,6 +208,58 @@ async fn what_is_missing_or_damaged_is_told_by_name_and_the_rest_works() {
     assert_eq!(texts(&book, &ledger, record.number).await.unwrap(), values(&green));
 }
 
+/// What is said about a release is beside the releases' numbers, also where two say something at once.
+#[tokio::test]
+async fn annotations_leave_no_gap_between_releases() {
+    let place = place("release-said").await;
+    let book = Book::new(&place.cluster, &place.namespace);
+    let blue = system(&place, "blue");
+    release(&book, &blue).await;
+    let seen = book.load().await.unwrap();
+    let say = |of: u64, text: &str| {
+        let note = Some(text.to_owned());
+        let draft = Draft { note, ..Draft::new(Made::Annotation { of }, "a".into(), Content::default()) };
+        let (book, seen) = (book.clone(), seen.clone());
+        async move { book.record(&seen, draft).await.unwrap().number }
+    };
+    let mut numbers = futures::future::join_all(["a", "b", "c"].map(|text| say(1, text))).await;
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3]);
+    assert_eq!(release(&book, &blue).await.number, 2, "no number of a release was taken");
+
+    // As annotations were numbered before: with the number of a release.
+    let old = Record { number: 3, made: Made::Annotation { of: 2 }, ..seen.records[&1.into()].clone() };
+    let old = Record { note: Some("before".into()), content: Content::default(), ..old };
+    let (hash, sealed) = old.seal();
+    let name = |entry: &str| format!("release-{}-{entry}", place.namespace);
+    let labels = ours(&place, "ConfigMap").await[&name("1.1")]["metadata"]["labels"].clone();
+    let sealed = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, sealed);
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "immutable": true,
+        "metadata": {"name": name("3"), "labels": labels},
+        "data": {"hash": hash}, "binaryData": {"record": sealed}});
+    place.cluster.create(&place.resource("v1", "ConfigMap"), SYSTEM_NAMESPACE, &object).await.unwrap();
+    assert_eq!(say(2, "after").await, 1);
+    let ledger = book.load().await.unwrap();
+    assert_eq!(ledger.notes(2), ["before", "after"]);
+    assert_eq!(ledger.releases().map(|record| record.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(release(&book, &blue).await.number, 4);
+
+    // One that is lost is told, and is not said about the release's own record; its number is not taken again.
+    delete(&place, "ConfigMap", &name("1.2")).await;
+    let ledger = book.load().await.unwrap();
+    let missing: Vec<&str> = ledger.faults.values().map(|fault| fault.object.as_str()).collect();
+    assert_eq!(missing, [format!("ConfigMap {SYSTEM_NAMESPACE}/{}", name("1.2"))]);
+    assert_eq!((ledger.notes(1).len(), ledger.release(1).unwrap().number), (2, 1));
+    assert!(text::list(&ledger, &BTreeMap::new()).contains("what was said of it is lost: ConfigMap"));
+    let whole = book.whole().await.unwrap();
+    let all: Vec<String> = ours(&place, "ConfigMap").await.into_keys().collect();
+    for name in all {
+        delete(&place, "ConfigMap", &name).await;
+    }
+    book.put(&whole).await.unwrap();
+    assert_eq!(book.load().await.unwrap(), ledger, "they come along into another cluster");
+}
+
 #[tokio::test]
 async fn two_at_once_are_two_releases() {
     let place = place("release-race").await;
@@ -228,7 +280,7 @@ async fn two_at_once_are_two_releases() {
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
     let ledger = book.load().await.unwrap();
     for (colour, record) in colours.iter().zip(&records) {
-        assert_eq!(ledger.records[&record.number].by, *colour);
+        assert_eq!(ledger.records[&record.number.into()].by, *colour);
         assert_eq!(texts(&book, &ledger, record.number).await.unwrap(), values(&system(&place, colour)));
     }
 }

@@ -20,4 +20,4 @@ pub use diff::{ReleaseDiff, diff};
 pub use error::ReleaseError;
 pub use hooks::HookChange;
 pub use ledger::{Fault, Ledger};
-pub use record::{Before, Chart, Content, Digests, Held, Kept, KeptHook, Made, Place, Ran, Record};
+pub use record::{Before, Chart, Content, Digests, Entry, Held, Kept, KeptHook, Made, Place, Ran, Record};

@@ -1,6 +1,9 @@
 //! One release, as the ledger has it.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +14,56 @@ use crate::manifest::{DeletePolicy, HookEvent, ObjectId};
 pub const VERSION: u32 = 1;
 /// The most bytes that a record may come to: what says it is larger is not read.
 const MOST: usize = 32 << 20;
+
+/// A record's number in the ledger, as it is named: `3` is release 3, `3.2` the second annotation of it. What somebody says
+/// about a release so takes no release's number; annotations written before have one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The release, from 1.
+    pub release: u64,
+    /// The annotation among that release's, from 1; none for the release itself.
+    pub annotation: Option<u64>,
+}
+
+impl Entry {
+    /// The number that the record itself holds.
+    pub fn own(self) -> u64 {
+        self.annotation.unwrap_or(self.release)
+    }
+
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self.annotation {
+            Some(own) => Self { annotation: Some(own + 1), ..self },
+            None => (self.release + 1).into(),
+        }
+    }
+}
+
+impl From<u64> for Entry {
+    fn from(release: u64) -> Self {
+        Self { release, annotation: None }
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.release)?;
+        self.annotation.map_or(Ok(()), |own| write!(out, ".{own}"))
+    }
+}
+
+impl FromStr for Entry {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        match text.split_once('.') {
+            Some((release, own)) => Ok(Self { release: release.parse()?, annotation: Some(own.parse()?) }),
+            None => Ok(text.parse::<u64>()?.into()),
+        }
+    }
+}
 
 /// What made a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,7 +258,7 @@ impl Content {
 pub struct Record {
     /// The format.
     pub version: u32,
-    /// Its number, from 1.
+    /// Its number, from 1; an annotation's is among its release's.
     pub number: u64,
     /// When, RFC 3339 in UTC.
     pub at: String,
@@ -216,6 +269,9 @@ pub struct Record {
     /// What somebody said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Whether the command that made it ended before all was ready.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unready: bool,
     /// The root of the lock that these manifests come to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
@@ -244,7 +300,7 @@ impl Record {
     }
 
     /// Reads what [`Record::seal`] gave; says in a few words what is wrong with it.
-    pub fn unseal(number: u64, hash: &str, sealed: &[u8]) -> Result<Self, String> {
+    pub fn unseal(entry: Entry, hash: &str, sealed: &[u8]) -> Result<Self, String> {
         let text = zstd::bulk::decompress(sealed, MOST).map_err(|_| "cannot be uncompressed".to_owned())?;
         if blake3::hash(&text).to_hex().as_str() != hash {
             return Err("is not what was written: its hash is another".into());
@@ -258,10 +314,11 @@ impl Record {
             ));
         }
         let record: Self = serde_json::from_value(value).map_err(|error| format!("is no record: {error}"))?;
-        if record.number == number {
-            Ok(record)
-        } else {
-            Err(format!("says it is release {}", record.number))
+        match (entry.annotation, &record.made) {
+            _ if record.number != entry.own() => Err(format!("says it is release {}", record.number)),
+            (Some(_), Made::Annotation { of }) if *of == entry.release => Ok(record),
+            (Some(_), _) => Err(format!("says nothing about release {}", entry.release)),
+            (None, _) => Ok(record),
         }
     }
 }
@@ -279,6 +336,7 @@ pub(super) mod tests {
             by: "a <a@example.com>".into(),
             made,
             note: None,
+            unready: false,
             lock: None,
             tree: None,
             commit: None,
@@ -287,17 +345,37 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn an_annotation_is_named_by_its_release() {
+        let second = Entry { release: 3, annotation: Some(2) };
+        assert_eq!((second.to_string(), "3.2".parse()), ("3.2".to_owned(), Ok(second)));
+        assert_eq!(
+            (Entry::from(3).next().to_string(), second.next().to_string()),
+            ("4".into(), "3.3".into())
+        );
+        assert!(Entry::from(3) < second && second < Entry::from(4));
+        assert!(["", "3.", "blobs-1", "3.1.1"].iter().all(|text| text.parse::<Entry>().is_err()));
+        let (hash, sealed) = record(2, Made::Annotation { of: 3 }).seal();
+        assert!(Record::unseal(second, &hash, &sealed).is_ok());
+        assert!(
+            Record::unseal(Entry { release: 4, ..second }, &hash, &sealed)
+                .unwrap_err()
+                .contains("nothing about")
+        );
+        assert!(Record::unseal(2.into(), &hash, &sealed).is_ok(), "as annotations were numbered before");
+    }
+
+    #[test]
     fn what_is_sealed_is_read_again_and_damage_is_told() {
         let mut written = record(3, Made::Revert { to: 1 });
         written.content.images.insert("a:1".into(), Digests { config: "c".into(), manifest: "m".into() });
         let (hash, sealed) = written.seal();
-        assert_eq!(Record::unseal(3, &hash, &sealed), Ok(written.clone()));
-        assert!(Record::unseal(4, &hash, &sealed).unwrap_err().contains("release 3"));
-        assert!(Record::unseal(3, "other", &sealed).unwrap_err().contains("hash"));
-        assert!(Record::unseal(3, &hash, b"text").unwrap_err().contains("uncompressed"));
+        assert_eq!(Record::unseal(3.into(), &hash, &sealed), Ok(written.clone()));
+        assert!(Record::unseal(4.into(), &hash, &sealed).unwrap_err().contains("release 3"));
+        assert!(Record::unseal(3.into(), "other", &sealed).unwrap_err().contains("hash"));
+        assert!(Record::unseal(3.into(), &hash, b"text").unwrap_err().contains("uncompressed"));
         written.version = 9;
         let (hash, sealed) = written.seal();
-        assert!(Record::unseal(3, &hash, &sealed).unwrap_err().contains("newer"));
+        assert!(Record::unseal(3.into(), &hash, &sealed).unwrap_err().contains("newer"));
     }
 
     #[test]

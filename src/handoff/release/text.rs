@@ -31,16 +31,22 @@ pub fn list(ledger: &Ledger, gone: &BTreeMap<u64, Vec<String>>) -> String {
     let current = ledger.current().map(|record| record.number);
     let numbers = (1..=ledger.last()).rev();
     let lines = numbers.filter_map(|number| {
-        if let Some(fault) = ledger.faults.get(&number) {
+        if let Some(fault) = ledger.faults.get(&number.into()) {
             return Some(format!("  {number:>4}  {} {}", fault.object, fault.why));
         }
-        let record = ledger.records.get(&number).filter(|record| record.is_release())?;
+        let record = ledger.records.get(&number.into()).filter(|record| record.is_release())?;
         let mark = if current == Some(number) { '*' } else { ' ' };
         let lock = record.lock.as_deref().map(|root| format!("  lock {}", short(root))).unwrap_or_default();
         let mut line =
             format!("{mark} {number:>4}  {}  {}  {}{lock}", record.at, made(&record.made), record.by);
         for note in ledger.notes(number) {
             let _ = write!(line, "\n        {}", one_line(note));
+        }
+        for fault in ledger.faults.values().filter(|fault| fault.number == number) {
+            let _ = write!(line, "\n        what was said of it is lost: {} {}", fault.object, fault.why);
+        }
+        if record.unready {
+            line += "\n        not all was ready when it was recorded";
         }
         if let Some(images) = gone.get(&number) {
             let _ = write!(line, "\n        cannot come back: {} gone", images.join(", "));
@@ -59,6 +65,9 @@ pub fn show(ledger: &Ledger, record: &Record) -> String {
         if let Some(value) = value {
             let _ = writeln!(text, "  {name:<6}  {value}");
         }
+    }
+    if record.unready {
+        text += "  ready   not all, when it was recorded\n";
     }
     for note in ledger.notes(record.number) {
         let _ = writeln!(text, "  note    {}", one_line(note));
@@ -197,12 +206,9 @@ mod tests {
         note.note = Some("slow\n\u{1b}[31m".into());
         let records = [record(1, Made::Up), note, record(4, Made::Revert { to: 1 })];
         let ledger = Ledger {
-            records: records.map(|record| (record.number, record)).into(),
-            faults: [(
-                2,
-                Fault { number: 2, object: "ConfigMap s/release-2".into(), why: "is missing".into() },
-            )]
-            .into(),
+            records: records.map(|record| (record.number.into(), record)).into(),
+            faults: [(2.into(), Fault::new(2.into(), "ConfigMap s/release-2".into(), "is missing".into()))]
+                .into(),
         };
         assert_eq!(
             list(&ledger, &[(1, vec!["a:1".to_owned()])].into()),

@@ -1,6 +1,6 @@
 //! The ledger's way from a cluster that goes into the next of its name: a file on this machine, the user's alone because
-//! Secrets are part of it. It is written before the cluster goes and removed once the next one holds all of it, so that
-//! whoever is killed between loses nothing.
+//! Secrets are part of it. It is written anew after each record and before the cluster goes, so that a cluster which something
+//! else took away has not taken its ledger along. It waits for its cluster while that is another than it was taken from last.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use crate::cluster::ProvidedNode;
 use crate::cluster::identity;
 use crate::cluster::state::Record;
 use crate::event::Event;
+use crate::handoff::release::Entry;
 use crate::operation::error::OperationError;
 use crate::operation::fault;
 use crate::operation::ground;
@@ -52,10 +53,16 @@ impl Whole {
 
 /// Blobs before records, and of these the last first: whoever records something while a ledger has come only in part takes a
 /// number that is free in all of it.
-fn order(object: &Value) -> (bool, Reverse<u64>) {
+fn order(object: &Value) -> (bool, Reverse<Option<Entry>>) {
     let is_record = object.get("binaryData").is_some_and(|data| data.get(RECORD).is_some());
-    let number = name(object).rsplit_once('-').and_then(|(_, number)| number.parse().ok());
-    (is_record, Reverse(number.filter(|_| is_record).unwrap_or_default()))
+    let entry = name(object).rsplit_once('-').and_then(|(_, entry)| entry.parse().ok());
+    (is_record, Reverse(entry.filter(|_| is_record)))
+}
+
+/// What tells whose ledger a file holds.
+#[derive(Deserialize)]
+struct Head {
+    cluster: String,
 }
 
 impl Book {
@@ -104,22 +111,63 @@ pub(in crate::operation) async fn take(
     };
     let whole = match tokio::time::timeout(PATIENCE, reading).await {
         Ok(Ok(whole)) => whole,
-        // A run that was stopped had it already.
-        _ if kept.as_ref().is_some_and(|kept| kept.cluster == record.uid) => return Ok(true),
-        Ok(Err(error)) => return Err(error.to_string()),
-        Err(_) => return Err(format!("its API server did not answer within {} s", PATIENCE.as_secs())),
+        failed => {
+            let why = match failed {
+                Ok(Err(error)) => error.to_string(),
+                _ => format!("its API server did not answer within {} s", PATIENCE.as_secs()),
+            };
+            if kept.is_none_or(|kept| kept.cluster != record.uid) {
+                return Err(why);
+            }
+            let text =
+                format!("the ledger of releases stays as it was copied after the last of them, for {why}");
+            session.reporter.report(Event::Warning(text));
+            return Ok(true);
+        }
     };
-    let whole = Whole { cluster: record.uid.clone(), ..whole.with(kept.unwrap_or_default()) };
+    let is_there = write(session, &record.uid, whole.with(kept.unwrap_or_default()));
+    let is_there = is_there.map_err(|error| error.to_string())?;
+    if is_there {
+        fault::point("ledger-kept");
+    }
+    Ok(is_there)
+}
+
+/// Writes the file, as taken from the cluster with this uid; false where there is nothing to write.
+fn write(session: &Session, cluster: &str, whole: Whole) -> Result<bool, OperationError> {
     if whole.parts.is_empty() {
         return Ok(false);
     }
-    let text = serde_json::to_vec(&whole).unwrap_or_default();
-    session.state.write_ledger(&text).map_err(|error| error.to_string())?;
-    fault::point("ledger-kept");
+    let whole = Whole { cluster: cluster.to_owned(), ..whole };
+    session.state.write_ledger(&serde_json::to_vec(&whole).unwrap_or_default())?;
     Ok(true)
 }
 
-/// Whether a ledger waits for its cluster.
+/// Copies the ledger of a cluster that has all of it into the file. That it cannot is said: the next record tries again.
+pub(in crate::operation) async fn keep(session: &Session, existing: &Existing) {
+    let copying = async {
+        let kept = read(session)?.unwrap_or_default();
+        let whole = Book::new(&existing.cluster, INVENTORY).whole().await?;
+        write(session, &existing.record.uid, whole.with(kept))
+    };
+    if let Err(error) = copying.await {
+        let text = format!("should this cluster be lost, its newest releases are lost with it: {error}");
+        session.reporter.report(Event::Warning(text));
+    }
+}
+
+/// Whether a ledger waits to be put into this cluster. A file that cannot be read counts: who goes on to read it says why.
+pub(in crate::operation) fn waits(session: &Session, existing: &Existing) -> bool {
+    match std::fs::read(session.state.ledger()) {
+        Ok(text) => {
+            let head: Option<Head> = serde_json::from_slice(&text).ok();
+            head.is_none_or(|head| head.cluster != existing.record.uid)
+        }
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Whether there is a file.
 pub(in crate::operation) fn is_kept(session: &Session) -> bool {
     session.state.ledger().exists()
 }
@@ -135,18 +183,29 @@ fn read(session: &Session) -> Result<Option<Whole>, OperationError> {
     whole.map(Some).map_err(|error| OperationError::Ledger { path, reason: error.to_string() })
 }
 
-/// Puts the ledger that waits into the cluster that took the place; false where none does. For who holds the cluster's lock:
-/// the file goes.
+/// Puts the ledger that waits into the cluster that took the place; false where none does. For who holds the cluster's lock.
 pub(in crate::operation) async fn put(
     session: &Session,
     existing: &Existing,
 ) -> Result<bool, OperationError> {
+    if !waits(session, existing) {
+        return Ok(false);
+    }
     let Some(whole) = read(session)? else { return Ok(false) };
     Book::new(&existing.cluster, INVENTORY).put(&whole).await?;
     fault::point("ledger-put");
-    session.state.forget_ledger()?;
+    write(session, &existing.record.uid, whole)?;
     session.reporter.report(Event::Note("the ledger of releases is in this cluster again".into()));
     Ok(true)
+}
+
+/// The same as soon as there is a cluster, so that also one that nothing gets ready in tells its releases. That it cannot is said,
+/// and who records next tries again.
+pub(in crate::operation) async fn put_or_tell(session: &Session, existing: &Existing) {
+    if let Err(error) = put(session, existing).await {
+        let text = format!("the ledger of releases is not in this cluster yet: {error}");
+        session.reporter.report(Event::Warning(text));
+    }
 }
 
 /// Takes it out of a cluster that is made anew; that it cannot be read is said.
@@ -173,10 +232,12 @@ mod tests {
         };
         let mut other = record(2);
         other["data"] = json!({"hash": "of another"});
-        let both = whole(vec![record(2), record(10), blobs]).with(whole(vec![record(3), other]));
+        let mut said = record(2);
+        said["metadata"]["name"] = "release-system-2.1".into();
+        let both = whole(vec![record(2), record(10), blobs]).with(whole(vec![record(3), said, other]));
         let names: Vec<&str> = both.parts.iter().map(|part| name(&part.object)).collect();
-        let wanted = ["release-system-blobs-12", "release-system-10", "release-system-3", "release-system-2"];
+        let wanted = ["blobs-12", "10", "3", "2.1", "2"].map(|name| format!("release-system-{name}"));
         assert_eq!(names, wanted);
-        assert!(both.parts[3].object.get("data").is_none(), "what the cluster has counts");
+        assert!(both.parts[4].object.get("data").is_none(), "what the cluster has counts");
     }
 }

@@ -9,6 +9,7 @@ pub(super) mod hooks;
 pub mod record;
 pub(super) mod restore;
 pub mod revert;
+pub(super) mod reverted;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,7 @@ use crate::apply::{Cluster, SYSTEM_NAMESPACE};
 use crate::handoff::release::blob::{self, SALT};
 use crate::handoff::release::record::{VERSION, is_secret};
 use crate::handoff::release::{
-    Blob, Content, Fault, Kept, Ledger, Made, Pack, Place, Record, ReleaseError, packs,
+    Blob, Content, Entry, Fault, Kept, Ledger, Made, Pack, Place, Record, ReleaseError, packs,
 };
 use crate::manifest::{Gvk, Object, ObjectId, Origin};
 use crate::operation::error::OperationError;
@@ -53,6 +54,8 @@ pub struct Draft {
     pub by: String,
     /// What is said about it.
     pub note: Option<String>,
+    /// Whether not all was ready.
+    pub unready: bool,
     /// The root of the lock.
     pub lock: Option<String>,
     /// The git tree.
@@ -66,7 +69,7 @@ pub struct Draft {
 impl Draft {
     /// A draft that says what made it and who did.
     pub fn new(made: Made, by: String, content: Content) -> Self {
-        Self { made, by, note: None, lock: None, tree: None, commit: None, content }
+        Self { made, by, note: None, unready: false, lock: None, tree: None, commit: None, content }
     }
 }
 
@@ -106,8 +109,8 @@ impl Book {
         Self { cluster: cluster.clone(), name: name.into() }
     }
 
-    fn record_name(&self, number: u64) -> String {
-        format!("release-{}-{number}", self.name)
+    fn record_name(&self, entry: Entry) -> String {
+        format!("release-{}-{entry}", self.name)
     }
 
     fn selector(&self, part: &str) -> String {
@@ -125,19 +128,18 @@ impl Book {
         let mut ledger = Ledger::default();
         for object in self.list(false, RECORD).await? {
             let name = name(&object);
-            let number = name.strip_prefix(&format!("release-{}-", self.name)).and_then(|n| n.parse().ok());
-            let Some(number) = number else { continue };
-            match unsealed(number, &object) {
+            let entry = name.strip_prefix(&format!("release-{}-", self.name)).and_then(|n| n.parse().ok());
+            let Some(entry) = entry else { continue };
+            match unsealed(entry, &object) {
                 Ok(record) => {
-                    ledger.records.insert(number, record);
+                    ledger.records.insert(entry, record);
                 }
                 Err(why) => {
-                    let object = shown(false, name);
-                    ledger.faults.insert(number, Fault { number, object, why });
+                    ledger.faults.insert(entry, Fault::new(entry, shown(false, name), why));
                 }
             }
         }
-        ledger.find_gaps(|number| shown(false, &self.record_name(number)));
+        ledger.find_gaps(|entry| shown(false, &self.record_name(entry)));
         Ok(ledger)
     }
 
@@ -302,23 +304,25 @@ impl Book {
     /// Records a release, or what somebody says about one, under the next number that is free.
     pub async fn record(&self, ledger: &Ledger, draft: Draft) -> Result<Record, OperationError> {
         fault::point("release-blobs");
-        let Draft { made, by, note, lock, tree, commit, content } = draft;
+        let Draft { made, by, note, unready, lock, tree, commit, content } = draft;
         let at = k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let number = ledger.last() + 1;
-        let mut record = Record { version: VERSION, number, at, by, made, note, lock, tree, commit, content };
+        let mut entry = ledger.next(&made);
+        let (version, number) = (VERSION, entry.own());
+        let mut record = Record { version, number, at, by, made, note, unready, lock, tree, commit, content };
         loop {
             let (hash, sealed) = record.seal();
             if sealed.len() > RECORD_LIMIT {
                 return Err(ReleaseError::TooMany { objects: record.content.objects.len() }.into());
             }
-            let name = self.record_name(record.number);
+            let name = self.record_name(entry);
             let mut object = self.object(false, &name, RECORD);
             object["data"] = json!({HASH: hash});
             object["binaryData"] = json!({RECORD: STANDARD.encode(sealed)});
             if self.create(false, &name, &object).await? {
                 return Ok(record);
             }
-            record.number += 1;
+            entry = entry.next();
+            record.number = entry.own();
         }
     }
 
@@ -350,12 +354,12 @@ impl Book {
     }
 }
 
-fn unsealed(number: u64, object: &Value) -> Result<Record, String> {
+fn unsealed(entry: Entry, object: &Value) -> Result<Record, String> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let hash = text(&format!("/data/{HASH}")).ok_or("has no hash")?;
     let sealed = text(&format!("/binaryData/{RECORD}")).ok_or("has no record in it")?;
     let sealed = STANDARD.decode(sealed).map_err(|_| "has no record in it")?;
-    Record::unseal(number, hash, &sealed)
+    Record::unseal(entry, hash, &sealed)
 }
 
 /// The blobs in an object of ours, by hash.

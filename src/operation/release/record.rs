@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::bytes;
 use super::carry;
+use super::restore;
 use crate::data::discover::{Store, StoreKind};
 use crate::data::{mysql, postgres};
 use crate::event::Event;
@@ -65,17 +66,25 @@ async fn keep_images(session: &Session, existing: &Existing, ledger: &Ledger) {
 }
 
 /// Says that the system is about to be changed, so that a run that is killed before its release is recorded has the next
-/// one record it.
+/// one record it. What a revert before has brought back counts no more.
 pub fn begin(session: &Session) -> Result<(), OperationError> {
+    restore::forget(session);
+    mark(session)
+}
+
+/// The same for a revert, which goes on where the same one was killed.
+pub(in crate::operation) fn mark(session: &Session) -> Result<(), OperationError> {
     Ok(session.state.write(DUE, b"")?)
 }
 
-fn is_due(session: &Session) -> bool {
+/// Whether the system is being changed, or was by a run that ended before its release was recorded.
+pub(in crate::operation) fn is_due(session: &Session) -> bool {
     session.state.read(DUE).is_some()
 }
 
 pub(in crate::operation) fn end(session: &Session) {
     let _ = std::fs::remove_file(session.state.directory().join(DUE));
+    restore::forget(session);
 }
 
 /// Records what `up` made, where it changed something. A ledger that cannot be written is said, and is no failure of `up`:
@@ -87,7 +96,7 @@ pub async fn after_up(
     delivered: &DeliveryReport,
     changed: bool,
 ) -> Option<u64> {
-    if !changed && !is_due(session) && !carry::is_kept(session) {
+    if !changed && !is_due(session) && !carry::waits(session, existing) {
         return None;
     }
     told(session, of_up(session, desired, existing, delivered).await)
@@ -131,7 +140,9 @@ async fn of_up(
         content.ran(ran);
     }
     (content.objects, content.charts) = kept(&book, &ledger, desired).await?;
-    if ledger.current().is_some_and(|record| record.content == content) {
+    if ledger.current().is_some_and(|record| record.content == content && !record.unready) {
+        keep_images(session, existing, &ledger).await;
+        carry::keep(session, existing).await;
         return Ok(None);
     }
     let directory = session.config.directory();
@@ -170,13 +181,14 @@ pub(in crate::operation) async fn write(
 ) -> Result<Record, OperationError> {
     let record = book.record(&ledger, draft).await?;
     fault::point("release-written");
-    ledger.records.insert(record.number, record.clone());
+    ledger.records.insert(record.number.into(), record.clone());
     let content = &record.content;
     let (objects, images) = (content.objects.len(), content.images.len());
     let what =
         format!("{} recorded: {}, {}", record.number, counted(objects, "object"), counted(images, "image"));
     session.reporter.report(Event::Done { step: "release".into(), what, took: started.elapsed() });
     keep_images(session, existing, &ledger).await;
+    carry::keep(session, existing).await;
     Ok(record)
 }
 

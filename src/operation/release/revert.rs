@@ -10,25 +10,24 @@ use serde_json::Value;
 use super::bytes;
 use super::bytes::Due;
 use super::hooks;
-use super::record::{self, who};
+use super::record;
 use super::restore;
 use super::view;
 use crate::apply;
+use crate::apply::pods::StaleContainer;
 use crate::data::discover::Store;
 use crate::data::snapshot::SnapshotName;
 use crate::event::Event;
 use crate::handoff::release::diff::Changed;
 use crate::handoff::release::takes::{self, no_drain, read_at_start};
-use crate::handoff::release::{
-    Content, Digests, Kept, Ledger, Made, Record, ReleaseDiff, ReleaseError, crossing,
-};
+use crate::handoff::release::{Content, Digests, Kept, Ledger, Record, ReleaseDiff, ReleaseError, crossing};
 use crate::manifest::{Object, ObjectId, Rendered};
 use crate::operation::error::OperationError;
 use crate::operation::fault;
 use crate::operation::gather::{self, Desired};
 use crate::operation::ground;
 use crate::operation::images;
-use crate::operation::release::{Book, Draft};
+use crate::operation::release::Book;
 use crate::operation::session::{Existing, Session};
 use crate::operation::sync::synced;
 use crate::operation::up::change::Work;
@@ -80,18 +79,18 @@ pub struct Reverted {
 
 /// A release that can come back, and what that takes.
 pub(in crate::operation) struct Way {
-    ledger: Ledger,
-    from: Record,
+    pub ledger: Ledger,
+    pub from: Record,
     pub to: Record,
     /// Its objects, in the order of the record.
-    kept: Vec<Kept>,
-    desired: Desired,
+    pub kept: Vec<Kept>,
+    pub desired: Desired,
     diff: ReleaseDiff,
     images: Due,
     /// Jobs that migrate, as they stand now.
-    migrating: BTreeSet<ObjectId>,
+    pub migrating: BTreeSet<ObjectId>,
     /// Snapshots to bring back, by store.
-    restores: Vec<(Store, SnapshotName)>,
+    pub restores: Vec<(Store, SnapshotName)>,
 }
 
 /// Goes back. Nothing is changed before all that it takes is known to be there.
@@ -101,8 +100,16 @@ pub async fn run(session: &Session, options: &Options) -> Result<Reverted, Opera
     let existing = session.existing().await?;
     let (book, ledger) = record::open(session, &existing).await?;
     let way = prepare(session, &existing, &book, ledger, options).await?;
-    let objects = way.desired.objects();
+    let mut objects = way.desired.objects();
     let look = up::look(&way.desired, &existing, &objects).await?;
+    let restored = !way.restores.is_empty();
+    if restored {
+        // What a run before took away with the data that it had made does not run on what came back.
+        let is_gone = |id: &ObjectId| way.migrating.contains(id) && !look.inventory.entries.contains_key(id);
+        objects.retain(|object| !is_gone(&object.id()));
+    }
+    let standing: Vec<Object> =
+        objects.iter().filter(|object| !way.migrating.contains(&object.id())).cloned().collect();
     let undrained = undrained(session, &way);
     let confirm = |_: &[String]| false;
     let up_options = up::Options {
@@ -121,29 +128,28 @@ pub async fn run(session: &Session, options: &Options) -> Result<Reverted, Opera
         look,
         given: Vec::new(),
     };
-    let mut going = Going { work, way: &way, images: way.to.content.images.clone(), started };
+    let unrecorded = record::is_due(session);
+    let mut going = Going { work, way: &way, images: way.to.content.images.clone(), restored, unrecorded };
     let changed = going.change().await?;
-    restore::load(session, &existing, &way.desired, &way.restores).await?;
+    if restored {
+        record::mark(session)?;
+        restore::load(session, &existing, &way).await?;
+        restore::run_anew(&existing, &mut going.work.look.inventory, &way.migrating).await?;
+        going.work.objects = &standing;
+    }
     if changed {
         going.after().await?;
     }
     fault::point("release-hooked");
-    let told = going.finish().await?;
-    let restored = options.data == Between::Restore;
-    if restored {
-        restore::run_anew(&existing, &mut going.work.look.inventory, &way.migrating).await?;
-    }
-    let release = if changed || restored || !is_same(&way.from.content, &way.to.content) {
-        Some(record(session, &existing, &book, &going, restored).await?.number)
-    } else {
-        None
-    };
-    record::end(session);
+    let stale = going.stale().await?;
+    let told = started.elapsed();
+    let ready = going.ready(&stale).await;
+    let release = going.record(&book, changed, ready).await?;
     Ok(Reverted {
         from: way.from.number,
         to: way.to.number,
         release,
-        diff: way.diff,
+        diff: way.diff.clone(),
         undrained,
         told_seconds: told.as_secs_f64(),
         seconds: started.elapsed().as_secs_f64(),
@@ -215,7 +221,7 @@ fn going_back_without_migrating(from: &Content, to: &Content) -> (Vec<Kept>, BTr
     (others.chain(standing).cloned().collect(), ids)
 }
 
-fn is_same(from: &Content, to: &Content) -> bool {
+pub(super) fn is_same(from: &Content, to: &Content) -> bool {
     let charts = from.charts.is_none() || to.charts.is_none() || from.charts == to.charts;
     let images = from.images.len() == to.images.len()
         && from.images.iter().all(|(name, here)| to.images.get(name).is_some_and(|there| here.are(there)));
@@ -249,8 +255,11 @@ pub(in crate::operation) struct Going<'a> {
     pub work: Work<'a>,
     pub way: &'a Way,
     /// The release's images as they stand now.
-    images: BTreeMap<String, Digests>,
-    started: Instant,
+    pub images: BTreeMap<String, Digests>,
+    /// Whether data is brought back.
+    pub restored: bool,
+    /// Whether something changed the system before that no release tells of.
+    pub unrecorded: bool,
 }
 
 impl Going<'_> {
@@ -266,7 +275,7 @@ impl Going<'_> {
         if !(renames || changes || hooks || !is_same(&way.from.content, &way.to.content)) {
             return Ok(false);
         }
-        record::begin(session)?;
+        record::mark(session)?;
         bytes::bring_back(session, existing, &way.to, &way.images).await?;
         fault::point("release-named");
         for change in ground::shape_nodes(session, work.desired, existing, dues).await? {
@@ -281,23 +290,29 @@ impl Going<'_> {
         Ok(true)
     }
 
-    /// Replaces Pods that run other bytes, and waits. Gives how long it took until all was told to the cluster.
-    async fn finish(&mut self) -> Result<Duration, OperationError> {
-        let (session, existing) = (self.work.session, self.work.existing);
+    /// What runs in Pods other than as the release has it.
+    async fn stale(&mut self) -> Result<Vec<StaleContainer>, OperationError> {
+        let existing = self.work.existing;
         let (images, stands_for) = bytes::now(existing, &self.way.to.content.images).await?;
         self.images = images;
         let pods = restart::pods(existing, self.work.desired).await?;
         let mut stale = restart::stale(&pods, &stands_for);
-        let synced = synced::recorded(session);
+        let synced = synced::recorded(self.work.session);
         stale.extend(restart::left_by_dev(&pods, &stands_for, &synced, None));
         stale.extend(restart::all(&self.configured_since(&pods)));
-        let told = self.started.elapsed();
-        restart::run(session, existing, &stale, self.work.options.timeout).await?;
+        Ok(stale)
+    }
+
+    /// Replaces such Pods, and waits until all is ready: both together no longer than was asked for.
+    async fn ready(&mut self, stale: &[StaleContainer]) -> Result<(), OperationError> {
+        let (session, existing) = (self.work.session, self.work.existing);
+        let deadline = Instant::now() + self.work.options.timeout;
+        restart::run(session, existing, stale, self.work.options.timeout).await?;
         synced::forget(session)?;
-        self.work.wait().await?;
+        self.work.wait(restart::remaining(deadline)).await?;
         self.work.settle().await?;
         fault::point("release-ready");
-        Ok(told)
+        Ok(())
     }
 }
 
@@ -327,32 +342,4 @@ impl Going<'_> {
         };
         pods.iter().filter(is_due).cloned().collect()
     }
-}
-
-/// Records the revert: what the system is made of is the release's; what stores hold and what migrated is as it was, or where
-/// snapshots were brought back the release's, too.
-async fn record(
-    session: &Session,
-    existing: &Existing,
-    book: &Book,
-    going: &Going<'_>,
-    restored: bool,
-) -> Result<Record, OperationError> {
-    let started = Instant::now();
-    let way = going.way;
-    let Record { content: from, .. } = &way.from;
-    let (data, migrations) = if restored {
-        (record::data(session, &way.desired, existing).await, way.to.content.migrations.clone())
-    } else {
-        (from.data.clone(), from.migrations.clone())
-    };
-    let stands = |kept: &&Kept| !(restored && way.migrating.contains(&kept.id));
-    let objects = way.kept.iter().filter(stands).cloned().collect();
-    let (images, charts) = (going.images.clone(), way.to.content.charts.clone());
-    let content = Content { objects, images, data, migrations, charts };
-    let by = who(session.config.directory()).await;
-    let Record { lock, tree, commit, .. } = way.to.clone();
-    let made = Made::Revert { to: way.to.number };
-    let draft = Draft { lock, tree, commit, ..Draft::new(made, by, content) };
-    record::write(session, existing, book, way.ledger.clone(), draft, started).await
 }

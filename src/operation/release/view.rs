@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::bytes;
+use super::carry;
 use super::record::{book, open, who};
 use crate::event::Event;
 use crate::handoff::release::diff::{diff, unequal};
@@ -12,17 +13,34 @@ use crate::handoff::release::{Content, Kept, Ledger, Made, Record, ReleaseDiff, 
 use crate::manifest::{Object, ObjectId};
 use crate::operation::error::OperationError;
 use crate::operation::release::{Book, Draft};
-use crate::operation::session::Session;
+use crate::operation::session::{Existing, Session};
+
+/// The cluster. Where its ledger is not in it, for there is none or it was made just now, it is said where that waits.
+async fn existing(session: &Session) -> Result<Existing, OperationError> {
+    let found = session.existing().await;
+    let waits = match &found {
+        Ok(existing) => carry::waits(session, existing),
+        Err(error) => matches!(error, OperationError::NoCluster { .. }) && carry::is_kept(session),
+    };
+    if waits {
+        let path = session.state.ledger();
+        let path = path.display();
+        let text =
+            format!("the ledger of releases is kept in {path}; `devcluster up` puts it into the cluster");
+        session.reporter.report(Event::Note(text));
+    }
+    found
+}
 
 /// The ledger.
 pub async fn ledger(session: &Session) -> Result<Ledger, OperationError> {
-    book(&session.existing().await?).load().await
+    book(&existing(session).await?).load().await
 }
 
 /// The ledger, and by number the images for lack of which a release cannot be gone back to. Nodes that cannot be asked are said
 /// and leave that open.
 pub async fn list(session: &Session) -> Result<(Ledger, BTreeMap<u64, Vec<String>>), OperationError> {
-    let existing = session.existing().await?;
+    let existing = existing(session).await?;
     let ledger = book(&existing).load().await?;
     let gone = match bytes::gone(session, &existing, &ledger).await {
         Ok(gone) => gone,
@@ -41,7 +59,7 @@ pub async fn compare(
     first: u64,
     second: Option<u64>,
 ) -> Result<ReleaseDiff, OperationError> {
-    let book = book(&session.existing().await?);
+    let book = book(&existing(session).await?);
     let ledger = book.load().await?;
     let was = ledger.release(first)?;
     let is = match second {
@@ -80,7 +98,7 @@ async fn hook_texts(book: &Book, was: &Record, is: &Record) -> Result<Vec<(Value
 
 /// Adds to the ledger what somebody says about a release.
 pub async fn annotate(session: &Session, number: u64, text: &str) -> Result<Record, OperationError> {
-    let existing = session.existing().await?;
+    let existing = existing(session).await?;
     let _lock = session.lock()?;
     let (book, ledger) = open(session, &existing).await?;
     ledger.release(number)?;
@@ -89,5 +107,7 @@ pub async fn annotate(session: &Session, number: u64, text: &str) -> Result<Reco
         note: Some(text.to_owned()),
         ..Draft::new(Made::Annotation { of: number }, by, Content::default())
     };
-    book.record(&ledger, draft).await
+    let record = book.record(&ledger, draft).await?;
+    carry::keep(session, &existing).await;
+    Ok(record)
 }

@@ -82,7 +82,7 @@ impl Work<'_> {
         let addresses = self.assign_addresses().await?;
         restart::run(self.session, self.existing, &stale, self.options.timeout).await?;
         synced::forget(self.session)?;
-        self.wait().await?;
+        self.wait(self.options.timeout).await?;
         before::done(self.session, &coming)?;
         self.remember_images(provided)?;
         self.settle().await?;

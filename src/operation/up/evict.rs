@@ -15,6 +15,7 @@ use crate::event::{Event, Silent};
 use crate::manifest::ObjectId;
 use crate::operation::error::OperationError;
 use crate::operation::session::{Existing, Session};
+use crate::operation::up::restart::remaining;
 use crate::words::counted;
 
 /// How often it is asked whether the next Pod is ready.
@@ -36,7 +37,7 @@ pub async fn run(
     session: &Session,
     existing: &Existing,
     stale: &[StaleContainer],
-    timeout: Duration,
+    deadline: Instant,
 ) -> Result<(), OperationError> {
     let pods: BTreeSet<(&str, &str, &str)> = stale
         .iter()
@@ -64,9 +65,9 @@ pub async fn run(
         session.reporter.report(Event::Warning(text));
     }
     let client = &existing.cluster.client;
-    try_join_all(owners.iter().map(|owner| owner.replace(existing, timeout))).await?;
+    try_join_all(owners.iter().map(|owner| owner.replace(existing, deadline))).await?;
     for (namespace, pod, uid) in others {
-        evict(client, namespace, pod, uid, timeout).await?;
+        evict(client, namespace, pod, uid, remaining(deadline)).await?;
     }
     let what = format!("{count} evicted and replaced, their owners untouched");
     session.reporter.report(Event::Done { step, what, took: started.elapsed() });
@@ -123,11 +124,11 @@ fn owner(pod: &Pod) -> Option<Owner> {
 }
 
 impl Owner {
-    async fn replace(&self, existing: &Existing, timeout: Duration) -> Result<(), OperationError> {
+    async fn replace(&self, existing: &Existing, deadline: Instant) -> Result<(), OperationError> {
         for (pod, uid) in &self.pods {
             let before = self.standing(existing, uid).await?.1;
-            evict(&existing.cluster.client, &self.id.namespace, pod, uid, timeout).await?;
-            self.ready(existing, uid, before, timeout).await?;
+            evict(&existing.cluster.client, &self.id.namespace, pod, uid, remaining(deadline)).await?;
+            self.ready(existing, uid, before, deadline).await?;
         }
         Ok(())
     }
@@ -151,14 +152,18 @@ impl Owner {
         existing: &Existing,
         gone: &str,
         before: usize,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Result<(), OperationError> {
         let begun = Instant::now();
         while self.standing(existing, gone).await?.0 < before {
             if begun.elapsed() > DIAGNOSED {
                 let target =
                     Target { id: self.id.clone(), resource: self.resource.clone(), wanted: Wanted::Ready };
-                let options = WaitOptions { timeout, wait_for_jobs: false, step: "restart".into() };
+                let options = WaitOptions {
+                    timeout: remaining(deadline),
+                    wait_for_jobs: false,
+                    step: "restart".into(),
+                };
                 wait(&existing.cluster.client, &[target], &options, &Silent).await?;
                 return Ok(());
             }

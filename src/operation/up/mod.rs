@@ -28,7 +28,7 @@ use crate::operation::ground::{self, Confirm, Due, Made};
 use crate::operation::images::{self, Provision};
 use crate::operation::memory::Memory;
 use crate::operation::rehearse;
-use crate::operation::release::record;
+use crate::operation::release::{carry, record};
 use crate::operation::session::{Existing, Session};
 
 /// How to bring it up.
@@ -136,7 +136,8 @@ pub async fn raise(session: &Session, options: &Options<'_>) -> Result<Raised, O
     let preparing = async {
         let (existing, made) = ground::prepare(session, &desired, found, options.confirm).await?;
         if made == Made::Created {
-            lay_out(session, &desired, &existing).await?;
+            let laying = lay_out(session, &desired, &existing);
+            tokio::join!(carry::put_or_tell(session, &existing), laying).1?;
         } else {
             rehearse::tidy(session, &existing).await?;
         }

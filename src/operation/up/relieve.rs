@@ -23,6 +23,7 @@ use crate::manifest::ObjectId;
 use crate::operation::error::OperationError;
 use crate::operation::fault;
 use crate::operation::session::{Existing, Session};
+use crate::operation::up::restart::remaining;
 use crate::words::counted;
 
 /// The label of Pods that were let go; its value is the hash they had.
@@ -58,7 +59,7 @@ pub async fn run(
     session: &Session,
     existing: &Existing,
     stale: &[StaleContainer],
-    timeout: Duration,
+    deadline: Instant,
 ) -> Result<Vec<StaleContainer>, OperationError> {
     let started = Instant::now();
     let client = &existing.cluster.client;
@@ -79,8 +80,8 @@ pub async fn run(
     if count > 0 {
         let what = format!("{} make way for new ones without a gap", counted(count, "Pod"));
         session.reporter.report(Event::Started { step: "replace".into(), what });
-        try_join_all(shifts.iter().map(|shift| shift.run(existing, timeout))).await?;
-        finish(existing, &left, timeout).await?;
+        try_join_all(shifts.iter().map(|shift| shift.run(existing, deadline))).await?;
+        finish(existing, &left, deadline).await?;
         let what = format!("{} replaced, each once the new one was ready", counted(count, "Pod"));
         session.reporter.report(Event::Done { step: "replace".into(), what, took: started.elapsed() });
     }
@@ -188,13 +189,13 @@ impl Shift {
         Api::namespaced(existing.cluster.client.clone(), &self.namespace)
     }
 
-    async fn run(&self, existing: &Existing, timeout: Duration) -> Result<(), OperationError> {
+    async fn run(&self, existing: &Existing, deadline: Instant) -> Result<(), OperationError> {
         for batch in self.old.chunks(self.surge) {
             for pod in batch {
                 self.let_go(existing, pod).await?;
             }
             fault::point("release-let-go");
-            self.ready(existing, timeout).await?;
+            self.ready(existing, deadline).await?;
             for pod in batch {
                 delete(existing, pod).await?;
             }
@@ -218,7 +219,7 @@ impl Shift {
     }
 
     /// Waits until as many Pods of the ReplicaSet as there should be are ready. The old ones serve meanwhile.
-    async fn ready(&self, existing: &Existing, timeout: Duration) -> Result<(), OperationError> {
+    async fn ready(&self, existing: &Existing, deadline: Instant) -> Result<(), OperationError> {
         let begun = Instant::now();
         let params = ListParams::default().labels(&format!("{HASH}={}", self.hash));
         loop {
@@ -230,14 +231,14 @@ impl Shift {
                 return Ok(());
             }
             if begun.elapsed() > DIAGNOSED {
-                return self.diagnosed(existing, timeout).await;
+                return self.diagnosed(existing, deadline).await;
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
     /// Waits as `up` does, which tells why where waiting is pointless.
-    async fn diagnosed(&self, existing: &Existing, timeout: Duration) -> Result<(), OperationError> {
+    async fn diagnosed(&self, existing: &Existing, deadline: Instant) -> Result<(), OperationError> {
         let target = Target {
             id: ObjectId {
                 group: "apps".into(),
@@ -248,7 +249,8 @@ impl Shift {
             resource: kube::api::ApiResource::erase::<Deployment>(&()),
             wanted: Wanted::Ready,
         };
-        let options = WaitOptions { timeout, wait_for_jobs: false, step: "replace".into() };
+        let options =
+            WaitOptions { timeout: remaining(deadline), wait_for_jobs: false, step: "replace".into() };
         wait(&existing.cluster.client, &[target], &options, &crate::event::Silent).await?;
         Ok(())
     }
@@ -263,7 +265,7 @@ pub fn is_ready(pod: &Pod) -> bool {
 }
 
 /// Deletes Pods that a run before let go, once the Deployments of their namespaces that made them are ready.
-async fn finish(existing: &Existing, left: &[Pod], timeout: Duration) -> Result<(), OperationError> {
+async fn finish(existing: &Existing, left: &[Pod], deadline: Instant) -> Result<(), OperationError> {
     let client = &existing.cluster.client;
     for pod in left {
         let (namespace, hash) = (pod.namespace().unwrap_or_default(), pod.labels().get(LABEL).cloned());
@@ -276,7 +278,7 @@ async fn finish(existing: &Existing, left: &[Pod], timeout: Duration) -> Result<
             let deployment = settled(existing, &namespace, name).await?;
             let is_current = deployment.annotations().get(REVISION) == set.annotations().get(REVISION);
             if let Some(shift) = shift(&deployment, set, Vec::new()).filter(|_| is_current) {
-                shift.ready(existing, timeout).await?;
+                shift.ready(existing, deadline).await?;
             }
         }
         delete(existing, pod).await?;

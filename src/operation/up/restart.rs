@@ -2,7 +2,7 @@
 //! claim was made anew.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{PersistentVolume, Pod};
@@ -18,6 +18,9 @@ use crate::operation::gather::Desired;
 use crate::operation::images;
 use crate::operation::session::{Existing, Session};
 use crate::operation::swap;
+
+/// The least time that is waited for, which is what looking once takes.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The Pods of the system's namespaces.
 pub async fn pods(existing: &Existing, desired: &Desired) -> Result<Vec<Value>, OperationError> {
@@ -77,15 +80,21 @@ pub fn left_by_dev(
 }
 
 /// Replaces the Pods of stale containers: those of Deployments without a gap; the others are evicted. Done once the new ones
-/// are ready.
+/// are ready, which all of them may take `timeout` for.
 pub async fn run(
     session: &Session,
     existing: &Existing,
     stale: &[StaleContainer],
     timeout: Duration,
 ) -> Result<(), OperationError> {
-    let others = relieve::run(session, existing, stale, timeout).await?;
-    evict::run(session, existing, &others, timeout).await
+    let deadline = Instant::now() + timeout;
+    let others = relieve::run(session, existing, stale, deadline).await?;
+    evict::run(session, existing, &others, deadline).await
+}
+
+/// What is left until then, and at least what it takes to look once.
+pub fn remaining(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(LOOK)
 }
 
 /// Lets volumes of ours that were bound to a claim since deleted be bound again, by the claim of the same name.

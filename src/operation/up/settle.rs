@@ -1,6 +1,6 @@
 //! What follows a change: addresses, readiness, and what controllers wrote.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::change::Work;
 use crate::apply;
@@ -23,9 +23,9 @@ impl Work<'_> {
         Ok(balancer::assign(cluster, client, &node.node, &services).await?.0)
     }
 
-    /// Waits until all is ready. Jobs that completed meanwhile are remembered, also where something else failed: their
+    /// Waits until all is ready, as long as `timeout`. Jobs that completed meanwhile are remembered, also where something else failed: their
     /// TTL removes them, and they are not to run again.
-    pub async fn wait(&mut self) -> Result<(), OperationError> {
+    pub async fn wait(&mut self, timeout: Duration) -> Result<(), OperationError> {
         let started = Instant::now();
         let targets: Vec<Target> = self
             .objects
@@ -40,7 +40,7 @@ impl Work<'_> {
         self.session
             .reporter
             .report(Event::Started { step: step.into(), what: "waiting for all to be ready".into() });
-        let options = WaitOptions { timeout: self.options.timeout, wait_for_jobs: true, step: step.into() };
+        let options = WaitOptions { timeout, wait_for_jobs: true, step: step.into() };
         let reporter = self.session.reporter.as_ref();
         let waited = wait(&self.existing.cluster.client, &targets, &options, reporter).await;
         let completed = match &waited {

@@ -13,7 +13,14 @@ const version = "one"
 
 func main() {
 	text := version + " " + os.Getenv("COLOUR") + " " + os.Getenv("WORD")
-	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(text)) })
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		// The first version cannot do with what a later one may leave.
+		if _, err := os.Stat("/later/is"); err == nil && version == "one" {
+			http.Error(w, "not with what is there", http.StatusServiceUnavailable)
+			return
+		}
+		w.Write([]byte(text))
+	})
 	server := &http.Server{Addr: ":8080"}
 	ended := make(chan struct{})
 	go func() {
