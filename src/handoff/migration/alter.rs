@@ -109,6 +109,9 @@ impl Table<'_> {
     }
 
     fn operation(&mut self, operation: &Operation) -> Judgement {
+        if self.scope.dialect == Dialect::MySql {
+            self.scope.keys.altered(&self.name, operation);
+        }
         match operation {
             Operation::RenameTable {
                 table_name: RenameTableNameKind::As(to) | RenameTableNameKind::To(to),
