@@ -12,6 +12,7 @@ pub mod sources;
 mod waiting;
 mod work;
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,7 @@ pub async fn run(
     options: &Options<'_>,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) -> Result<(), OperationError> {
+    let mut owed = BTreeSet::new();
     loop {
         // Watched before anything is done, so that nothing that changes meanwhile is missed.
         let begun = Instant::now();
@@ -65,6 +67,7 @@ pub async fn run(
         let syncer = Syncer::start(&sources);
         let line = format!("all of it is watched after {:.2} s", begun.elapsed().as_secs_f64());
         session.reporter.report(Event::Output { step: "watch".into(), line });
+        owed.retain(|name| sources.images.iter().any(|image| image.name == *name));
         let mut work = Work {
             session: &session,
             options,
@@ -75,6 +78,7 @@ pub async fn run(
             waiting: false,
             commands: &mut commands,
             learning: None,
+            owed,
         };
         match work.raise().await {
             Err(error) if options.once || !error.is_mended_by_a_save() => return Err(error),
@@ -92,6 +96,7 @@ pub async fn run(
         }
         work.until_configured_anew().await?;
         work.syncer.settle().await;
+        owed = std::mem::take(&mut work.owed);
         session = work.reload().await;
     }
 }
@@ -113,4 +118,6 @@ struct Work<'a> {
     waiting: bool,
     commands: &'a mut mpsc::UnboundedReceiver<Command>,
     learning: Option<AbortOnDropHandle<()>>,
+    /// Images whose swap was interrupted, or is yet to begin: it is made up for once the system is up.
+    owed: BTreeSet<String>,
 }

@@ -16,19 +16,20 @@ use crate::operation::swap::Swapper;
 use crate::operation::up;
 
 impl Work<'_> {
-    /// Brings the system up and takes hold of what runs.
+    /// Brings the system up and takes hold of what runs. Of the images that are owed a swap, what runs stays as it is.
     pub(super) async fn raise(&mut self) -> Result<(), OperationError> {
         self.running = None;
         // What is on its way would come to stand under names that are about to mean something else.
         self.syncer.settle().await;
-        let raised = up::raise(self.session, &self.options.up).await?;
+        let raised =
+            up::raise(self.session, &up::Options { developing: Some(&self.owed), ..self.options.up }).await?;
         let up::Raised { report, desired, existing, builds } = raised;
         self.show(&report.addresses);
         let mut hands = Hands::new(&existing);
         // A node without what it takes is said where a file is to go there.
         let nodes = NodeWatch::start(&self.session.engine, &existing);
         let (live, _, nodes) = tokio::join!(Live::start(&existing, &desired), hands.open(), nodes);
-        let swapper = Swapper::new(builds);
+        let swapper = Swapper::new(builds, self.owed.clone());
         self.syncer.forget();
         self.teach(swapper.references());
         let logs = self.options.logs.clone().map(|lines| follow(&existing, &desired, lines));

@@ -12,15 +12,20 @@ use crate::operation::error::OperationError;
 use crate::operation::session::Session;
 use crate::operation::swap::Swapper;
 use crate::operation::sync::Syncer;
+use crate::watch::Effects;
 
 impl Work<'_> {
     /// Does what changes lead to, until the configuration is among them.
     pub(super) async fn until_configured_anew(&mut self) -> Result<(), OperationError> {
         let mut due = Due::default();
+        if self.running.is_some() {
+            due.effects.rebuild.append(&mut self.owed);
+        }
         loop {
             let (copying, since) = due.take_sync();
             self.syncer.note(&self.sources, &copying);
             if due.effects.configure {
+                self.owed.append(&mut due.effects.rebuild);
                 return Ok(());
             }
             if self.running.as_ref().is_some_and(|running| running.nodes.restarted()) && !due.effects.apply {
@@ -60,6 +65,7 @@ impl Work<'_> {
                 acted = act(session, options, syncer, running, &due) => acted,
             };
             if self.after(acted, &mut due).await {
+                self.owed.append(&mut due.effects.rebuild);
                 return Ok(());
             }
         }
@@ -76,13 +82,14 @@ impl Work<'_> {
                 }
                 *due = Due::default();
             }
-            Ok(Acted::Raise) => match self.raise().await {
+            Ok(Acted::Raise) => match self.raise_again(due).await {
                 Ok(()) => {
                     self.answered();
                     let what = "the system is as the manifests are".into();
                     let took = due.took();
                     self.session.reporter.report(Event::Done { step: "up".into(), what, took });
-                    *due = Due::default();
+                    let rebuild = std::mem::take(&mut self.owed);
+                    *due = Due { effects: Effects { rebuild, ..Effects::default() }, since: due.since };
                     // Manifests that now come from elsewhere, too, are watched from the start.
                     return manifests(&self.session.config) != self.sources.manifests;
                 }
@@ -100,6 +107,12 @@ impl Work<'_> {
             }
         }
         false
+    }
+
+    /// What is due as a swap is owed from then on: done when the system is up, and whatever fails until then.
+    async fn raise_again(&mut self, due: &mut Due) -> Result<(), OperationError> {
+        self.owed.append(&mut due.effects.rebuild);
+        self.raise().await
     }
 
     pub(super) async fn command(&mut self, command: Command) -> Due {
