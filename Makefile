@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 ENV := testbed/bin/env
-# The tests that start stores' servers, and those of files that other programs read.
-STORES := postgres_ mysql_ mongo_ redis:: volume parquet::
+# The tests that start stores' servers, those of files that other programs read, and those that ask kubectl or a linter
+# hundreds of times.
+SLOW := postgres_ mysql_ mongo_ redis:: volume parquet:: groovy_ lock_edits::
 
-.PHONY: demo test test-fast test-stores test-cluster bench bed build lint clean-demo
+.PHONY: demo test test-fast test-slow test-cluster bench bed build lint clean-demo
 
 # The production system of examples/shop on a cluster of this machine.
 demo: bed build
@@ -18,17 +19,17 @@ demo: bed build
 	@echo "  ../../target/release/devcluster logs       the whole system's"
 	@echo "  ../../target/release/devcluster down       takes it away; its data stays"
 
-# Fast tests first: pure code, a real API server on the host; then the stores' servers; then real kind clusters.
-test: test-fast test-stores test-cluster
+# Fast tests first: pure code, a real API server on the host; then the stores' servers and what takes long; then real kind clusters.
+test: test-fast test-slow test-cluster
 
 test-fast: bed
 	testbed/apiserver/ensure
-	testbed/tools/ensure bindfs actionlint check-jsonschema npm-groovy-lint tekton-check attestation-check gitlab-ci-local
-	source $(ENV) && cargo test --lib && cargo test --test it -- $(STORES:%=--skip %)
+	testbed/tools/ensure bindfs actionlint check-jsonschema tekton-check attestation-check gitlab-ci-local
+	source $(ENV) && cargo test --lib && cargo test --test it -- $(SLOW:%=--skip %)
 
-test-stores: bed
-	testbed/tools/ensure postgresql redis mariadb attr ferretdb pyarrow
-	source $(ENV) && cargo test --test it -- $(STORES)
+test-slow: bed
+	testbed/tools/ensure postgresql redis mariadb attr ferretdb pyarrow npm-groovy-lint
+	source $(ENV) && cargo test --test it -- $(SLOW)
 
 test-cluster: bed
 	testbed/tools/ensure postgresql
