@@ -162,7 +162,7 @@ fn what_undoes_a_script_finds_the_names_that_it_needs() {
             "ALTER TABLE customers ADD CONSTRAINT bosses FOREIGN KEY (boss) REFERENCES customers (id); CREATE UNIQUE INDEX by_boss ON customers (boss, id)",
             "ALTER TABLE customers ADD COLUMN friend int REFERENCES customers (id); CREATE UNIQUE INDEX by_friend ON customers (friend)",
             "CREATE INDEX by_boss ON customers (boss); ALTER TABLE customers ADD CONSTRAINT bosses FOREIGN KEY (boss) REFERENCES customers (id)",
-            "ALTER TABLE customers ADD COLUMN mail int NOT NULL; CREATE INDEX by_mail ON customers (mail); ALTER TABLE customers ADD CONSTRAINT f FOREIGN KEY (mail) REFERENCES customers (id)",
+            "ALTER TABLE customers ADD COLUMN mail int NOT NULL DEFAULT 1; CREATE INDEX by_mail ON customers (mail); ALTER TABLE customers ADD CONSTRAINT f FOREIGN KEY (mail) REFERENCES customers (id)",
             "ALTER TABLE customers RENAME TO people; CREATE TABLE customers (id int, boss int); CREATE INDEX i ON customers (boss); ALTER TABLE customers ADD CONSTRAINT k FOREIGN KEY (boss) REFERENCES orders (id)",
             "ALTER TABLE items ADD COLUMN x int NOT NULL; CREATE UNIQUE INDEX both_of ON items (of_order, x)",
             "ALTER TABLE items RENAME COLUMN of_order TO ordered; CREATE UNIQUE INDEX once ON items (ordered, id)",
