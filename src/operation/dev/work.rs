@@ -20,6 +20,7 @@ impl Work<'_> {
         let mut due = Due::default();
         if self.running.is_some() {
             due.effects.rebuild.append(&mut self.owed);
+            due.since = (!due.effects.rebuild.is_empty()).then(Instant::now);
         }
         loop {
             let (copying, since) = due.take_sync();
