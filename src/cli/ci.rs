@@ -74,7 +74,7 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
             confirm: &confirm,
             timeout: args.raising.timeout(&config),
             prune_volumes: false,
-            developing: false,
+            developing: None,
             snapshot: args.raising.snapshot(&config),
         },
         secure: !args.raising.no_snapshot,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
-use super::exit::CliError;
+use super::exit::{CliError, shown};
 use super::logs::prefixed;
 use super::progress::Progress;
 use super::up::{Raising, confirm};
@@ -59,12 +59,12 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let confirm = confirm(progress.clone(), args.raising.yes);
     let again = session.clone();
     let reload = || {
-        let config = global.try_config().map_err(|error| format!("{:?}", miette::Report::new(error)))?;
+        let config = global.try_config().map_err(|error| shown(&miette::Report::new(error)))?;
         again.with(config).map_err(|error| error.to_string())
     };
     let addresses = Mutex::default();
     let options = Options {
-        up: up::Options { confirm: &confirm, timeout, prune_volumes: false, snapshot, developing: true },
+        up: up::Options { confirm: &confirm, timeout, prune_volumes: false, snapshot, developing: None },
         style: Style {
             grace: args.grace,
             one_at_a_time: args.one_at_a_time,

@@ -22,6 +22,11 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+/// An error as it is shown. A word that stands alone above each fault says nothing.
+pub fn shown(report: &miette::Report) -> String {
+    format!("{report:?}").replace("\nError: \n", "\n").trim_end().to_owned()
+}
+
 /// A verb's failure: the code to exit with, and what to show.
 #[derive(Debug)]
 pub struct CliError {

@@ -84,7 +84,8 @@ async fn remove(global: &Global, yes: bool) -> Result<(), CliError> {
     };
     let with = match standing.clusters.as_slice() {
         [] => String::new(),
-        clusters => format!(", and with their data {}", clusters.join(", ")),
+        [cluster] => format!(", and cluster {cluster} with its data"),
+        clusters => format!(", and clusters {} with their data", clusters.join(", ")),
     };
     let question = format!("remove {} with its check-out and results{with}?", standing.url);
     if !yes && !ask(&question)? {

@@ -5,6 +5,7 @@ mod dev;
 mod diff;
 mod doctor;
 mod down;
+mod examples;
 pub mod exit;
 mod failure;
 mod git;
@@ -46,7 +47,7 @@ pub use settings::Global;
 
 /// Production's Kubernetes system on your laptop: the cluster changes, the manifests never do.
 #[derive(Debug, Parser)]
-#[command(name = "devcluster", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "devcluster", version, propagate_version = true, max_term_width = 110, after_help = examples::START)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -56,15 +57,22 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write a commented devcluster.yaml from what is found here
+    #[command(after_help = examples::INIT)]
+    Init(init::Args),
+    /// Check devcluster.yaml and the manifests it names, and report every fault at once
+    Validate(validate::Args),
+    /// Show what `up` would do, and do nothing
+    Plan(plan::Args),
     /// Bring production's system up, or put right what differs
     Up(up::Args),
     /// Bring the system up and keep it as the files are: a saved file is built and swapped in place
+    #[command(after_help = examples::DEV)]
     Dev(dev::Args),
-    /// Show what `up` would do, and do nothing
-    Plan(plan::Args),
     /// Show what runs, whether it is ready, and what it takes
     Status(status::Args),
     /// Show the logs of the whole system
+    #[command(after_help = examples::LOGS)]
     Logs(logs::Args),
     /// Take the cluster away; data stays unless told otherwise
     Down(down::Args),
@@ -74,47 +82,47 @@ enum Verb {
     Parity(parity::Args),
     /// Print what production would apply
     Render(render::Args),
+    /// Synthetic data sets: plan one from a store's schema, load it, or write it to files
+    #[command(subcommand, after_help = examples::SEED)]
+    Seed(seed::Verb),
+    /// Snapshots of stores: take, load, compare, move about
+    #[command(subcommand, after_help = examples::SNAPSHOT)]
+    Snapshot(snapshot::Verb),
+    /// The ledger of what ran: list, show, compare, go back, say something
+    #[command(subcommand, after_help = examples::RELEASE)]
+    Release(release::Verb),
     /// Write down exactly what the manifests come to: devcluster.lock
     Lock(lock::Args),
     /// Render again and compare with devcluster.lock, offline; exits 4 where something differs
+    #[command(after_help = examples::VERIFY)]
     Verify(verify::Args),
     /// Verify the lock, bring the system up, run the commands of `ci:` and write down what came of it
+    #[command(after_help = examples::CI)]
     Ci(ci::Args),
     /// Write the very manifests that ran to a branch or directory that Argo CD or Flux follow
+    #[command(after_help = examples::HANDOFF)]
     Handoff(handoff::Args),
     /// Move one lock from environment to environment; to production with a recorded approval
+    #[command(after_help = examples::PROMOTE)]
     Promote(promote::Args),
     /// Git as the interface: a remote on this machine whose pushes are tested
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::GIT)]
     Git(git::Verb),
-    /// Write a commented devcluster.yaml from what is found here
-    Init(init::Args),
-    /// Check devcluster.yaml and the manifests it names, and report every fault at once
-    Validate(validate::Args),
-    /// Print the JSON schema of devcluster.yaml
-    Schema(schema::Args),
-    /// Synthetic data sets: plan one from a store's schema, load it, or write it to files
-    #[command(subcommand)]
-    Seed(seed::Verb),
-    /// Snapshots of stores: take, load, compare, move about
-    #[command(subcommand)]
-    Snapshot(snapshot::Verb),
-    /// The ledger of what ran: list, show, compare, go back, say something
-    #[command(subcommand)]
-    Release(release::Verb),
     /// Look at the machine: engine, disk, memory, tools, ports, and the fix for each
     Doctor(doctor::Args),
+    /// Print the JSON schema of devcluster.yaml
+    Schema(schema::Args),
+    /// Print a completion script for a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Have the engine learn images' layers while nothing else is to do
     #[command(hide = true)]
     Learn(learn::Args),
     /// See whether the network holds a rehearsal's Pods back
     #[command(hide = true)]
     NetworkProbe(network_probe::Args),
-    /// Print a completion script for a shell
-    Completion {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
 }
 
 /// Runs the program.
@@ -158,7 +166,7 @@ pub fn main() -> ExitCode {
 
 fn end(error: &CliError) -> ExitCode {
     if let Some(report) = &error.report {
-        printer::talk(format!("{report:?}").trim_end());
+        printer::talk(&exit::shown(report));
     }
     ExitCode::from(error.exit as u8)
 }

@@ -8,26 +8,29 @@ use super::printer::Format;
 use super::progress::Progress;
 use crate::config::{self, Config, ConfigError};
 
+/// What the flags of every verb stand under in `--help`, after the verb's own.
+const EVERYWHERE: &str = "Options of every verb";
+
 /// Flags that every verb takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// The configuration; `devcluster.yaml` in this directory or one above where unset
-    #[arg(short, long, global = true, value_name = "FILE", env = "DEVCLUSTER_FILE")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, value_name = "FILE", env = "DEVCLUSTER_FILE")]
     pub file: Option<PathBuf>,
     /// The profile, in place of the configuration's
-    #[arg(short, long, global = true, value_name = "NAME", env = "DEVCLUSTER_PROFILE")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, value_name = "NAME", env = "DEVCLUSTER_PROFILE")]
     pub profile: Option<String>,
     /// How results are written
-    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Format,
     /// Say nothing but warnings and errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
     /// Say more: skipped steps, the tools' own output
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     pub verbose: bool,
     /// No colours and no moving bars (as NO_COLOR)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub no_color: bool,
 }
 

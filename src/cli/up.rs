@@ -62,13 +62,8 @@ pub async fn run(global: &Global, args: Args) -> Result<(), CliError> {
     let progress = global.progress();
     let session = Session::open(config, progress.clone()).await?;
     let confirm = confirm(progress.clone(), args.raising.yes);
-    let options = Options {
-        confirm: &confirm,
-        timeout,
-        prune_volumes: args.prune_volumes,
-        snapshot,
-        developing: false,
-    };
+    let options =
+        Options { confirm: &confirm, timeout, prune_volumes: args.prune_volumes, snapshot, developing: None };
     let result = up::run(&session, &options).await;
     progress.clear();
     let report = result?;

@@ -9,6 +9,7 @@ use crate::config::{Config, ConfigError, Fault};
 use crate::event::Silent;
 use crate::manifest::{self, RenderContext};
 use crate::operation::error::OperationError;
+use crate::words::counted;
 
 /// What `validate` takes.
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ impl fmt::Display for Validation {
         if self.valid {
             write!(out, "{} is valid", self.file)?;
             return match self.objects {
-                Some(objects) => write!(out, ", and so are its manifests: {objects} objects"),
+                Some(objects) => write!(out, ", and so are its manifests: {}", counted(objects, "object")),
                 None => Ok(()),
             };
         }

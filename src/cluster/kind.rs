@@ -66,6 +66,11 @@ impl Provider for Kind {
         Ok(nodes)
     }
 
+    async fn check(&self) -> Result<(), ClusterError> {
+        Command::new("kind").arg("version").output().await?;
+        Ok(())
+    }
+
     async fn create(
         &self,
         blueprint: &Blueprint,

@@ -119,6 +119,9 @@ pub trait Provider: Send + Sync {
     /// Also says for each whether it runs.
     async fn nodes(&self, name: &str) -> Result<Vec<ProvidedNode>, ClusterError>;
 
+    /// Whether what makes clusters is there.
+    async fn check(&self) -> Result<(), ClusterError>;
+
     /// Makes the cluster and writes its kubeconfig.
     async fn create(
         &self,

@@ -132,6 +132,7 @@ async fn create(
     ports: Option<(u16, u16)>,
 ) -> Result<(Existing, Made), OperationError> {
     let started = Instant::now();
+    session.provider.check().await?;
     let config = &session.config.cluster;
     let nodes = &desired.shape.nodes;
     let ports = match ports {

@@ -47,9 +47,9 @@ impl Memory {
 
     /// `Pods declare 38.0 GiB; this machine has 23.4 GiB, 19.1 GiB of it available`.
     pub fn sentence(&self) -> String {
+        let declared = if self.requested == 0 { "no memory".into() } else { gib(self.requested) };
         format!(
-            "Pods declare {}; this machine has {}, {} of it available",
-            gib(self.requested),
+            "Pods declare {declared}; this machine has {}, {} of it available",
             gib(self.total),
             gib(self.available)
         )

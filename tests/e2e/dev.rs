@@ -84,7 +84,7 @@ fn what_is_saved_runs_and_the_way_back_is_told() {
     let (status, _) = project.succeed(&["status"]);
     assert!(!status.contains("changed while developing"), "{status}");
     running.ready();
-    running.answer("/version", Some("three"));
+    running.answer("/version", Some("five"));
     running.answer("/read/srv/page.html", Some("page-three"));
     project.kubectl_diff_is_empty("-f", &project.directory().join("deploy"));
     assert_eq!(tree(&project.directory()), sources);
@@ -269,6 +269,22 @@ fn swaps(project: &Project, dev: &mut Dev, running: &Running<'_>) -> BTreeMap<Pa
     dev.says("data.colour", 1);
     dev.says("the system is as the manifests are", 1);
     running.answer("/version", Some("three"));
+    // One that a manifest interrupts before the Pods are patched leaves them as they are, and is made up for after it.
+    let named = images();
+    project.edit("app/main.go", "\"three\"", "\"four\"");
+    project.edit("deploy/system.yaml", "colour: blue", "colour: red");
+    dev.says("the system is as the manifests are", 2);
+    running.answer("/version", Some("four"));
+    assert!(images().iter().zip(&named).all(|(now, before)| now != before), "they are swapped");
+    // So it is with what the configuration interrupts once its image is on the nodes.
+    let swapped = dev.times(SWAPPED);
+    project.edit("app/main.go", "\"four\"", "\"five\"");
+    let built = dev.times("images: ");
+    dev.says("images: ", built + 1);
+    project.edit("devcluster.yaml", "name: developed\n", "name: developed # as ever\n");
+    dev.says("watching the manifests", 2);
+    dev.says(SWAPPED, swapped + 1);
+    running.answer("/version", Some("five"));
     running.ready();
     let after: BTreeMap<String, _> =
         running.pods().into_iter().map(|(name, pod)| (name, place(&pod))).collect();
@@ -277,8 +293,8 @@ fn swaps(project: &Project, dev: &mut Dev, running: &Running<'_>) -> BTreeMap<Pa
     running.answer("/first", Some("first-three"));
     project.kubectl_diff_is_empty("-f", &project.directory().join("deploy"));
     // The configuration is read again.
-    project.edit("devcluster.yaml", "name: developed\n", "name: developed # still\n");
-    dev.says("watching the manifests", 2);
+    project.edit("devcluster.yaml", "# as ever\n", "# still\n");
+    dev.says("watching the manifests", 3);
     tree(&project.directory())
 }
 

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 
 use crate::harness::Project;
 
@@ -19,6 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub struct Dev {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    keyboard: fs::File,
 }
 
 impl Dev {
@@ -29,6 +33,8 @@ impl Dev {
         if let Some(host) = docker_host {
             command.env("DOCKER_HOST", host);
         }
+        let (keyboard, terminal) = terminal();
+        command.stdin(terminal);
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("devcluster runs");
         let said = BufReader::new(child.stderr.take().expect("piped"));
@@ -40,7 +46,7 @@ impl Dev {
                 keep.lock().expect("no thread panicked").push(line);
             }
         });
-        let mut dev = Self { child, lines };
+        let mut dev = Self { child, lines, keyboard };
         dev.says("watching the manifests", 1);
         dev
     }
@@ -67,6 +73,11 @@ impl Dev {
         });
     }
 
+    /// Presses a key.
+    pub fn press(&mut self, key: char) {
+        write!(self.keyboard, "{key}").expect("a terminal");
+    }
+
     /// Interrupts it as Ctrl-C does.
     pub fn quit(mut self) {
         let killed = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
@@ -80,6 +91,15 @@ impl Drop for Dev {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A terminal: what types, and what a program reads from.
+fn terminal() -> (fs::File, OwnedFd) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let keyboard = openpt(flags).expect("a terminal");
+    grantpt(&keyboard).and_then(|()| unlockpt(&keyboard)).expect("a terminal of ours");
+    let terminal = ioctl_tiocgptpeer(&keyboard, flags).expect("its other end");
+    (keyboard.into(), terminal)
 }
 
 /// Waits until it is so.

@@ -106,11 +106,22 @@ fn developing_secures_what_migrates_anew() {
     dev.says("run migration m/web/prepare", 1);
     write("prepare.sql", "SELECT 'last';\n");
     dev.says("swap: registry.example.com/m/prepare in", 2);
+    // A key runs the Job anew, and what is secured before is what it may take by now.
+    project.edit(SYSTEM, FIRST, "DELETE FROM items WHERE id > 300;");
+    dev.says("the system is as the manifests are", 1);
+    let before = job();
+    dev.press('j');
+    dev.says("1 Job run anew", 1);
+    assert_ne!(job(), before);
+    assert_eq!(project.items("SELECT count(*) FROM items"), "300");
+    let all = project.taken();
+    let of_job = all.iter().find(|name| name.starts_with("before-m-migrate-")).expect("a snapshot before it");
+    dev.says(&format!("devcluster snapshot load {of_job} --store m/items"), 1);
     dev.quit();
     // What was taken before the first is not replaced by what was taken before those after it.
     let second = format!("{name}-2");
     assert!(project.taken().contains(&second), "{:?}", project.taken());
-    for (name, rows) in [(name, "500"), (&second, "400")] {
+    for (name, rows) in [(name, "500"), (&second, "400"), (of_job, "400")] {
         project.succeed(&["snapshot", "load", name, "--store", "m/items"]);
         assert_eq!(project.items("SELECT count(*) FROM items"), rows);
     }

@@ -117,6 +117,12 @@ const UNDONE: &[&str] = &[
     "CREATE INDEX by_cents ON orders (cents)",
     "CREATE INDEX by_name ON customers (name(10))",
     "CREATE UNIQUE INDEX by_both ON orders (customer, id)",
+    // The server has made an index for the foreign key and lets it go for these.
+    "CREATE INDEX by_order ON items (of_order)",
+    "CREATE UNIQUE INDEX once ON items (of_order, id)",
+    "ALTER TABLE items ADD INDEX by_order (of_order)",
+    "ALTER TABLE items ADD CONSTRAINT once UNIQUE KEY (of_order)",
+    "CREATE INDEX by_order ON items (id, of_order)",
     "CREATE VIEW sad AS SELECT * FROM orders WHERE state = 'sad'",
     "CREATE SEQUENCE numbers",
     "ALTER TABLE orders ADD COLUMN more int, ADD CONSTRAINT k CHECK (cents > -1), ALGORITHM=COPY, LOCK=SHARED",
@@ -135,6 +141,7 @@ fn what_is_not_simple_to_undo_is_not_named() {
             "ALTER TABLE orders ADD COLUMN of_other int REFERENCES customers (id)",
             "ALTER TABLE customers RENAME COLUMN name TO note, RENAME COLUMN note TO name",
             "ALTER TABLE orders ADD PRIMARY KEY (id)",
+            "ALTER TABLE items ADD INDEX (of_order), ADD INDEX (of_order, id)",
         ]);
     });
 }
@@ -152,6 +159,14 @@ fn what_undoes_a_script_finds_the_names_that_it_needs() {
             "ALTER TABLE customers ADD COLUMN friend int, RENAME COLUMN boss TO chief, RENAME COLUMN note TO boss",
             // The server makes an index for the key, which stays.
             "ALTER TABLE customers ADD CONSTRAINT bosses FOREIGN KEY (boss) REFERENCES customers (id)",
+            "ALTER TABLE customers ADD CONSTRAINT bosses FOREIGN KEY (boss) REFERENCES customers (id); CREATE UNIQUE INDEX by_boss ON customers (boss, id)",
+            "ALTER TABLE customers ADD COLUMN friend int REFERENCES customers (id); CREATE UNIQUE INDEX by_friend ON customers (friend)",
+            "CREATE INDEX by_boss ON customers (boss); ALTER TABLE customers ADD CONSTRAINT bosses FOREIGN KEY (boss) REFERENCES customers (id)",
+            "ALTER TABLE customers ADD COLUMN mail int NOT NULL DEFAULT 1; CREATE INDEX by_mail ON customers (mail); ALTER TABLE customers ADD CONSTRAINT f FOREIGN KEY (mail) REFERENCES customers (id)",
+            "ALTER TABLE customers RENAME TO people; CREATE TABLE customers (id int, boss int); CREATE INDEX i ON customers (boss); ALTER TABLE customers ADD CONSTRAINT k FOREIGN KEY (boss) REFERENCES orders (id)",
+            "ALTER TABLE items ADD COLUMN x int NOT NULL; CREATE UNIQUE INDEX both_of ON items (of_order, x)",
+            "ALTER TABLE items RENAME COLUMN of_order TO ordered; CREATE UNIQUE INDEX once ON items (ordered, id)",
+            "RENAME TABLE items TO things; CREATE UNIQUE INDEX once ON things (of_order, id)",
             "ALTER TABLE customers ADD COLUMN mail int NOT NULL; CREATE INDEX by_mail ON customers (mail)",
             "ALTER TABLE customers ADD COLUMN mail int NOT NULL; ALTER TABLE customers ADD COLUMN twice int AS (mail * 2) VIRTUAL",
             "ALTER TABLE orders ADD UNIQUE KEY one (id, customer); CREATE TABLE notes (a int, b int, FOREIGN KEY (a, b) REFERENCES orders (id, customer))",
@@ -254,6 +269,12 @@ const FORMS: &[&str] = &[
     "TRUNCATE T",
     "CREATE INDEX by_state ON T (id)",
     "CREATE UNIQUE INDEX u ON T (id)",
+    "CREATE UNIQUE INDEX v ON items (of_order, C)",
+    "CREATE UNIQUE INDEX v ON items (of_order, id)",
+    "CREATE INDEX v ON items (of_order)",
+    "ALTER TABLE items ADD COLUMN extra int NOT NULL",
+    "ALTER TABLE orders ADD CONSTRAINT w FOREIGN KEY (C) REFERENCES orders (id)",
+    "CREATE UNIQUE INDEX u ON orders (C, id)",
     "DROP INDEX by_state ON T",
     "CREATE VIEW T AS SELECT id, cents FROM orders",
     "CREATE OR REPLACE VIEW other AS SELECT id FROM T",

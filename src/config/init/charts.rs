@@ -35,9 +35,8 @@ pub(super) fn charts(
     let inflated: BTreeSet<&PathBuf> = kustomizations.values().flat_map(|found| &found.charts).collect();
     let mut charts = Vec::new();
     for directory in directories.iter().filter(|directory| !inflated.contains(directory)) {
-        let Some(about) = reader.documents(&directory.join("Chart.yaml")).into_iter().next() else {
-            continue;
-        };
+        let documents = reader.documents(&directory.join("Chart.yaml"));
+        let Some(about) = documents.first() else { continue };
         if about.get("type").and_then(Value::as_str) == Some("library") {
             continue;
         }

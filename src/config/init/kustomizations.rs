@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -28,7 +29,8 @@ pub(super) fn kustomizations(files: &[PathBuf], reader: &mut Yaml<'_>) -> BTreeM
     for file in files {
         let named = file.file_name().is_some_and(|name| KUSTOMIZATIONS.iter().any(|known| name == *known));
         let (true, Some(directory)) = (named, file.parent()) else { continue };
-        let Some(document) = reader.documents(file).into_iter().next() else { continue };
+        let documents = reader.documents(file);
+        let Some(document) = documents.first() else { continue };
         let strings = |key: &str| -> Vec<String> {
             let items = document.get(key).and_then(Value::as_array);
             items.into_iter().flatten().filter_map(|item| Some(item.as_str()?.to_owned())).collect()
@@ -45,7 +47,7 @@ pub(super) fn kustomizations(files: &[PathBuf], reader: &mut Yaml<'_>) -> BTreeM
             directory.to_owned(),
             Kustomization {
                 component: document.get("kind").and_then(Value::as_str) == Some("Component"),
-                namespace: text(&document, "namespace"),
+                namespace: text(document, "namespace"),
                 uses,
                 renames: maps("images")
                     .iter()
@@ -75,13 +77,13 @@ fn clean(path: &Path) -> Option<PathBuf> {
     Some(clean)
 }
 
-/// The documents that a kustomization and everything it uses consist of, and the names it gives their images.
+/// The documents that a kustomization and everything it uses consist of, file by file, and the names it gives their images.
 pub(super) fn kustomized(
     path: &Path,
     all: &BTreeMap<PathBuf, Kustomization>,
     reader: &mut Yaml<'_>,
     seen: &mut BTreeSet<PathBuf>,
-    documents: &mut Vec<Value>,
+    documents: &mut Vec<Rc<[Value]>>,
     renames: &mut BTreeMap<String, String>,
 ) {
     let Some(kustomization) = all.get(path).filter(|_| seen.insert(path.to_owned())) else { return };
@@ -90,7 +92,7 @@ pub(super) fn kustomized(
         if all.contains_key(used) {
             kustomized(used, all, reader, seen, documents, renames);
         } else if is_yaml(used) && reader.directory.join(used).is_file() {
-            documents.extend(reader.documents(used));
+            documents.push(reader.documents(used));
         }
     }
 }

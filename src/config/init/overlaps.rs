@@ -31,10 +31,10 @@ pub(super) fn without(
 ) -> (Vec<PathBuf>, Vec<Overlap>) {
     let mut held: BTreeMap<&PathBuf, BTreeSet<Identity>> = BTreeMap::new();
     for place in &places {
-        let files = manifests.iter().filter(|file| file.starts_with(place));
-        let objects =
-            files.flat_map(|file| reader.documents(file)).flat_map(|document| identities(&document));
-        held.insert(place, objects.collect());
+        let objects = held.entry(place).or_default();
+        for file in manifests.iter().filter(|file| file.starts_with(place)) {
+            objects.extend(reader.documents(file).iter().flat_map(identities));
+        }
     }
     let mut order: Vec<&PathBuf> = places.iter().collect();
     order.sort_by_key(|place| (place.components().count(), Reverse(held[place].len()), *place));

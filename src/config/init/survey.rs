@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -108,7 +109,7 @@ const LARGEST: u64 = 4 << 20;
 /// Looks through a directory.
 pub(super) fn survey(directory: &Path) -> Survey {
     let files = files(directory);
-    let mut reader = Yaml { directory, broken: BTreeSet::new() };
+    let mut reader = Yaml { directory, read: BTreeMap::new(), broken: BTreeSet::new() };
     let all = kustomizations(&files, &mut reader);
     let chart_directories = chart_directories(&files);
     let used: BTreeSet<&PathBuf> = all.values().flat_map(|kustomization| &kustomization.uses).collect();
@@ -116,11 +117,11 @@ pub(super) fn survey(directory: &Path) -> Survey {
         all.iter().filter(|(path, found)| !found.component && !used.contains(path)).map(|(path, _)| path);
     let (chosen, others) = choose(roots.cloned().collect());
 
-    let mut documents = Vec::new();
+    let mut in_kustomizations = Vec::new();
     let mut renames = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for path in &chosen {
-        kustomized(path, &all, &mut reader, &mut seen, &mut documents, &mut renames);
+        kustomized(path, &all, &mut reader, &mut seen, &mut in_kustomizations, &mut renames);
     }
     let namespace = chosen.iter().find_map(|path| all.get(path)?.namespace.clone());
 
@@ -134,19 +135,17 @@ pub(super) fn survey(directory: &Path) -> Survey {
         .collect();
     let (plain, plain_others) = choose(groups(&manifests, &files));
     let (plain, overlapping) = overlaps::without(plain, &manifests, &mut reader);
-    let in_kustomizations = documents.len();
-    for path in manifests.iter().filter(|path| plain.iter().any(|group| path.starts_with(group))) {
-        documents.extend(reader.documents(path));
-    }
+    let of_plain = manifests.iter().filter(|path| plain.iter().any(|group| path.starts_with(group)));
+    let plainly: Vec<Rc<[Value]>> = of_plain.map(|path| reader.documents(path)).collect();
     let mut images = BTreeSet::new();
-    for document in &documents {
-        named_images(document, &mut images);
-    }
-    let (kustomized, plainly) = documents.split_at(in_kustomizations);
+    let mut migrations = Vec::new();
     let own = namespace.as_deref().unwrap_or("default");
-    let migrations = kustomized.iter().flat_map(|document| recognised(document, own));
-    let migrations =
-        migrations.chain(plainly.iter().flat_map(|document| recognised(document, "default"))).collect();
+    for (files, namespace) in [(&in_kustomizations, own), (&plainly, "default")] {
+        for document in files.iter().flat_map(|documents| documents.iter()) {
+            named_images(document, &mut images);
+            migrations.extend(recognised(document, namespace));
+        }
+    }
     let charts = charts(&chart_directories, &files, &all, &mut reader, &mut images);
 
     let images: BTreeSet<String> =
@@ -288,16 +287,26 @@ fn groups(manifests: &[PathBuf], files: &[PathBuf]) -> Vec<PathBuf> {
     groups.into_iter().collect()
 }
 
-/// Reads YAML files of others: what cannot be read is passed over, and named.
+/// Reads YAML files of others, each once: what cannot be read is passed over, and named.
 pub(super) struct Yaml<'a> {
     /// The directory that paths start from.
     pub(super) directory: &'a Path,
+    read: BTreeMap<PathBuf, Rc<[Value]>>,
     broken: BTreeSet<String>,
 }
 
 impl Yaml<'_> {
     /// The documents of a file.
-    pub(super) fn documents(&mut self, path: &Path) -> Vec<Value> {
+    pub(super) fn documents(&mut self, path: &Path) -> Rc<[Value]> {
+        if let Some(documents) = self.read.get(path) {
+            return Rc::clone(documents);
+        }
+        let documents: Rc<[Value]> = self.parsed(path).into();
+        self.read.insert(path.to_owned(), Rc::clone(&documents));
+        documents
+    }
+
+    fn parsed(&mut self, path: &Path) -> Vec<Value> {
         let full = self.directory.join(path);
         if std::fs::metadata(&full).is_ok_and(|data| data.len() > LARGEST) {
             return Vec::new();

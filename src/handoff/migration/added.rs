@@ -5,6 +5,7 @@ use sqlparser::ast::{ColumnDef, ColumnOption, DataType, Expr, Ident, NullsDistin
 use super::alter::Table;
 use super::calls::is_volatile;
 use super::created::{placed, refers};
+use super::keys::{Dropping, leading};
 use super::names::{Name, Names};
 use super::script::Dialect;
 use super::verdict::Judgement;
@@ -39,6 +40,10 @@ impl Table<'_> {
             judgement =
                 judgement.blocks("the table is written anew, and nobody reads or writes it meanwhile");
         }
+        if self.scope.dialect == Dialect::MySql {
+            let certain = self.scope.stops && !if_not_exists;
+            self.scope.keys.add_column(&self.name, column, certain);
+        }
         if if_not_exists {
             return judgement;
         }
@@ -56,6 +61,10 @@ impl Table<'_> {
         if let TableConstraint::ForeignKey(foreign) = constraint {
             refers(&self.name, &foreign.foreign_table, self.scope);
             names.leans.push(self.scope.key(&foreign.foreign_table));
+            if self.scope.dialect == Dialect::MySql {
+                // It may have taken an index of its own table.
+                names.leans.push(self.name.clone());
+            }
         }
         let own = self.scope.is_private(&self.name);
         let (kind, name, refuses) = described(constraint, self.scope.dialect);
@@ -96,16 +105,29 @@ impl Table<'_> {
                 | TableConstraint::PrimaryKeyUsingIndex(_)
                 | TableConstraint::UniqueUsingIndex(_)
         );
-        if shown.is_empty() || !exact {
-            added
-        } else {
-            added.undo(self.what(&self.drop_constraint(constraint, &shown)))
+        let undo = self.drop_constraint(constraint, &shown).filter(|_| exact && !shown.is_empty());
+        if mysql {
+            self.scope.keys.add(&self.name, constraint, self.scope.stops);
         }
+        Judgement { undo: undo.map(|undo| self.what(&undo)), ..added }
     }
 
     /// Of a foreign key of MySQL's, the index stays that the server may have made for it: the old code does not meet it.
-    fn drop_constraint(&self, constraint: &TableConstraint, name: &str) -> String {
-        match (self.scope.dialect, constraint) {
+    fn drop_constraint(&self, constraint: &TableConstraint, name: &str) -> Option<String> {
+        let columns = match constraint {
+            TableConstraint::Index(one) => leading(&one.columns),
+            TableConstraint::Unique(one) => leading(&one.columns),
+            _ => Vec::new(),
+        };
+        if self.scope.dialect == Dialect::MySql {
+            let is_new = |column: &str| self.scope.makes("column", &self.name, column);
+            match self.scope.keys.dropping(&self.name, &columns, is_new) {
+                Dropping::Simple => {}
+                Dropping::With(first) => return Some(format!("{first}, DROP INDEX {name}")),
+                Dropping::Unknown => return None,
+            }
+        }
+        Some(match (self.scope.dialect, constraint) {
             // An engine that knows no foreign keys takes one and forgets it; that none is there then only MariaDB can be told.
             (Dialect::MySql, TableConstraint::ForeignKey(_)) => {
                 format!("DROP FOREIGN KEY /*M! IF EXISTS */ {name}")
@@ -113,7 +135,7 @@ impl Table<'_> {
             (_, TableConstraint::Index(_) | TableConstraint::FulltextOrSpatial(_))
             | (Dialect::MySql, TableConstraint::Unique(_)) => format!("DROP INDEX {name}"),
             _ => format!("DROP CONSTRAINT {name}"),
-        }
+        })
     }
 }
 

@@ -63,6 +63,10 @@ pub fn moved(from: &ObjectName, to: &ObjectName, scope: &Scope) -> (String, (Str
 /// A table that gets another name.
 pub fn renamed(from: &ObjectName, to: &ObjectName, scope: &mut Scope) -> Judgement {
     let (before, (after, shown)) = moved(from, to, scope);
+    if before == after {
+        // Nothing is called otherwise, and there is nothing to undo.
+        return Judgement::additive(format!("ALTER TABLE {from} RENAME TO {to}"));
+    }
     let own = scope.is_private(&before);
     scope.renamed_table(&before, &after);
     let back = match scope.dialect {
@@ -109,6 +113,9 @@ impl Table<'_> {
     }
 
     fn operation(&mut self, operation: &Operation) -> Judgement {
+        if self.scope.dialect == Dialect::MySql {
+            self.scope.keys.altered(&self.name, operation);
+        }
         match operation {
             Operation::RenameTable {
                 table_name: RenameTableNameKind::As(to) | RenameTableNameKind::To(to),

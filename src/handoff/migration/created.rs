@@ -6,6 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::calls::hidden;
+use super::keys::{Dropping, leading};
 use super::names::{Name, Names, relations};
 use super::scope::Scope;
 use super::script::Dialect;
@@ -39,6 +40,14 @@ pub fn table(table: &CreateTable, scope: &mut Scope) -> Judgement {
         return Judgement::additive(what);
     }
     let mut names = Names { on: Some(name.clone()), leans: referred(table, scope), ..Names::default() };
+    if scope.dialect == Dialect::MySql {
+        if scope.stops && !table.if_not_exists {
+            scope.keys.made_table(&name, table);
+        } else {
+            table.constraints.iter().for_each(|one| scope.keys.add(&name, one, false));
+            table.columns.iter().for_each(|one| scope.keys.add_column(&name, one, false));
+        }
+    }
     if table.if_not_exists {
         names.gives.push(Name::whole(&name));
         return Judgement::additive(what).names(names);
@@ -179,8 +188,10 @@ pub fn index(index: &CreateIndex, scope: &mut Scope) -> Judgement {
         return judgement.names(names);
     }
     scope.made("index", &of, &name);
+    if mysql {
+        return Judgement { undo: dropped_again(index, &of, &shown, scope), ..judgement.names(names) };
+    }
     let undo = match index.table_name.0.split_last() {
-        _ if mysql => format!("DROP INDEX {shown} ON {}", index.table_name),
         Some((_, schema)) if !schema.is_empty() => {
             let schema: Vec<String> = schema.iter().map(ToString::to_string).collect();
             format!("DROP INDEX {}.{shown}", schema.join("."))
@@ -188,6 +199,23 @@ pub fn index(index: &CreateIndex, scope: &mut Scope) -> Judgement {
         _ => format!("DROP INDEX {shown}"),
     };
     judgement.undo(undo).names(names)
+}
+
+/// What takes an index of MySQL's away again.
+fn dropped_again(index: &CreateIndex, table: &str, shown: &str, scope: &mut Scope) -> Option<String> {
+    let columns = leading(&index.columns);
+    let dropping = scope.keys.dropping(table, &columns, |column| scope.makes("column", table, column));
+    if scope.stops {
+        let name = index.name.as_ref().and_then(|name| name.0.last()?.as_ident().cloned());
+        scope.keys.add_index(table, name, columns);
+    }
+    match dropping {
+        Dropping::Simple => Some(format!("DROP INDEX {shown} ON {}", index.table_name)),
+        Dropping::With(first) => {
+            Some(format!("ALTER TABLE {} {first}, DROP INDEX {shown}", index.table_name))
+        }
+        Dropping::Unknown => None,
+    }
 }
 
 /// What tells a function from others of its name: the types of its arguments. Of one that is named without them, its name alone.

@@ -76,6 +76,9 @@ pub fn drop(
                 Some(table) => (scope.key(table), scope.key(name).to_lowercase()),
                 None => placed(&own),
             };
+            if scope.dialect == Dialect::MySql {
+                scope.keys.dropped_index(&of, &index);
+            }
             let found = gone(("index", &of, &index), &name.to_string(), scope, cascade);
             // A query without its index is slower; it does not fail.
             Judgement { breaks: None, ..found }

@@ -19,6 +19,7 @@ mod calls;
 mod created;
 mod dropped;
 pub mod entry;
+mod keys;
 mod label;
 mod mount;
 mod names;

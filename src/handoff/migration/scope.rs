@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{DataType, Ident, ObjectName};
 
+use super::keys::Keys;
 use super::names::Context;
 use super::script::Dialect;
 
@@ -30,10 +31,12 @@ pub struct Scope {
     number: usize,
     /// Types of columns that this script and those before it have declared.
     types: BTreeMap<(String, String), DataType>,
+    /// Foreign keys and indexes that they have declared, in MySQL.
+    pub keys: Keys,
 }
 
 /// Whether two tables' names may mean one table: the one may have its schema, and a server may compare without regard to case.
-fn alike(one: &str, other: &str) -> bool {
+pub fn alike(one: &str, other: &str) -> bool {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_lowercase();
     last(one) == last(other)
 }
@@ -41,7 +44,8 @@ fn alike(one: &str, other: &str) -> bool {
 impl Scope {
     /// A script begins: of what those before it made, nothing is known to be new.
     pub fn begin(&mut self, dialect: Dialect, stops: bool) {
-        self.forget();
+        self.forget_made();
+        self.keys.begin();
         self.dialect = dialect;
         self.stops = stops;
         self.context = Context::Own;
@@ -76,6 +80,11 @@ impl Scope {
 
     /// Forgets what the script made: it may have been another file, another schema, or be undone.
     pub fn forget(&mut self) {
+        self.forget_made();
+        self.keys.forget();
+    }
+
+    fn forget_made(&mut self) {
         self.private.clear();
         self.temporary.clear();
         self.made.clear();
@@ -120,6 +129,7 @@ impl Scope {
     pub fn dropped_table(&mut self, table: &str) {
         self.expose(table);
         self.temporary.remove(table);
+        self.keys.dropped_table(table);
         self.types.retain(|(of, _), _| !alike(of, table));
         self.made.retain(|(_, of, _), _| !alike(of, table));
     }
@@ -127,6 +137,7 @@ impl Scope {
     /// A table, view, index or sequence that has another name.
     pub fn renamed_table(&mut self, from: &str, to: &str) {
         let own = self.private.contains(from);
+        self.keys.renamed_table(from, to);
         self.expose(from);
         if own && self.stops {
             self.private.insert(to.to_owned());
@@ -157,6 +168,11 @@ impl Scope {
     pub fn has_made(&self, kind: &'static str, of: &str, name: &str) -> bool {
         let found = self.made.get(&(kind, of.to_owned(), name.to_owned()));
         found.is_some_and(|number| *number < self.number)
+    }
+
+    /// Whether the script made it, be it by this statement.
+    pub fn makes(&self, kind: &'static str, of: &str, name: &str) -> bool {
+        self.made.contains_key(&(kind, of.to_owned(), name.to_owned()))
     }
 
     /// It is gone, or is another now.

@@ -25,7 +25,7 @@ pub enum Command {
 }
 
 /// Does what was asked for; `images` are those that are built here. What is due then is given.
-pub(in crate::operation) async fn obey(
+pub(super) async fn obey(
     session: &Session,
     style: Style,
     running: &mut Running,

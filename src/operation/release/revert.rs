@@ -116,7 +116,7 @@ pub async fn run(session: &Session, options: &Options) -> Result<Reverted, Opera
         confirm: &confirm,
         timeout: options.timeout,
         prune_volumes: false,
-        developing: false,
+        developing: None,
         snapshot: false,
     };
     let work = Work {

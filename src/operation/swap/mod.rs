@@ -113,12 +113,15 @@ pub fn is_named(named: &str, image: &Provided) -> bool {
 pub struct Swapper {
     /// What each image is called in the engine, by its name in the configuration.
     runs: BTreeMap<String, String>,
+    /// Images of which the nodes may have other bytes under their names than what runs: a swap was begun, or is still to be.
+    begun: BTreeSet<String>,
 }
 
 impl Swapper {
-    /// For images that run as `runs` has them: what the engine calls each, by its name in the configuration.
-    pub fn new(runs: BTreeMap<String, String>) -> Self {
-        Self { runs }
+    /// For images that run as `runs` has them: what the engine calls each, by its name in the configuration. Those that are
+    /// `owed` a swap have their names on the nodes, but Pods may run what was there before.
+    pub fn new(runs: BTreeMap<String, String>, owed: BTreeSet<String>) -> Self {
+        Self { runs, begun: owed }
     }
 
     /// What an image is called in the engine.
@@ -141,8 +144,12 @@ impl Swapper {
     ) -> Result<Vec<Swapped>, OperationError> {
         let begun = Instant::now();
         let built = images::build(stage.session, stage.desired, names).await?;
-        let built: Vec<Built> =
-            built.into_iter().filter(|built| self.runs.get(&built.name) != Some(&built.reference)).collect();
+        let is_new = |built: &Built| {
+            self.begun.contains(&built.name) || self.runs.get(&built.name) != Some(&built.reference)
+        };
+        let built: Vec<Built> = built.into_iter().filter(is_new).collect();
+        // Whatever ends this, what the names stand for is to be made right by the next.
+        self.begun.extend(built.iter().map(|built| built.name.clone()));
         let building = begun.elapsed();
         let of = |built: &Built| {
             let images = images::of_build(stage.session, stage.desired, &built.name, &built.reference);
@@ -156,6 +163,7 @@ impl Swapper {
             let names = built.iter().map(|built| built.name.clone()).collect();
             job::recreate(stage, &names).await?;
         }
+        self.begun.retain(|name| !built.iter().any(|built| built.name == *name));
         self.runs.extend(built.into_iter().map(|built| (built.name, built.reference)));
         Ok(swapped)
     }

@@ -25,7 +25,7 @@ use crate::operation::images::{self, Provided};
 use crate::operation::migrations::before::{self, Coming};
 use crate::operation::release::record;
 use crate::operation::session::{Existing, Session};
-use crate::operation::swap::swapped;
+use crate::operation::swap::{self, swapped};
 use crate::operation::sync::synced;
 use crate::operation::up::{Look, Options};
 
@@ -52,8 +52,12 @@ impl Work<'_> {
         let stands_for = images::stands_for(delivered);
         let mut stale = restart::stale(&self.look.pods, &stands_for);
         let synced = synced::recorded(self.session);
-        let swapped = self.options.developing.then(|| swapped::recorded(self.session));
+        let swapped = self.options.developing.map(|_| swapped::recorded(self.session));
         stale.extend(restart::left_by_dev(&self.look.pods, &stands_for, &synced, swapped.as_ref()));
+        let owed = self.options.developing.into_iter().flatten();
+        let owed: Vec<Provided> =
+            owed.flat_map(|name| images::of_build(self.session, self.desired, name, "")).collect();
+        stale.retain(|one| !owed.iter().any(|image| swap::is_named(&one.running.image, image)));
         let data = data::due(self.session, self.desired, made == Made::Created)?;
         let due = !self.look.checked.changes.is_empty() || !hooks.is_empty() || !data.is_empty();
         let left = !stale.is_empty() || relieve::is_left(&self.look.pods);

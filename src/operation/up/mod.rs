@@ -7,7 +7,7 @@ pub mod relieve;
 pub mod restart;
 pub(super) mod settle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -42,8 +42,9 @@ pub struct Options<'a> {
     pub prune_volumes: bool,
     /// Whether a snapshot is taken before a migration that cannot be taken back.
     pub snapshot: bool,
-    /// Whether containers that `dev` swapped stay where they run the right bytes.
-    pub developing: bool,
+    /// While developing, the images that are to be swapped in once the system is up: what runs of them stays until then, as does
+    /// what was swapped before and runs the right bytes.
+    pub developing: Option<&'a BTreeSet<String>>,
 }
 
 /// What `up` did.
