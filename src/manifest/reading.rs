@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::error::{Fault, Warning};
+use super::name;
 use super::object::{Object, Origin};
 use crate::yaml::{self, Document, Note, Place, Position};
 
@@ -138,6 +139,13 @@ impl Read {
             let message = format!("`metadata.namespace` must be a string, not {}", kind_of(namespace));
             self.faults.push(from.fault(place.metadata, message, Some("quote it".into())));
         }
+        for key in ["name", "namespace"] {
+            let name = value.pointer(&format!("/metadata/{key}")).and_then(Value::as_str).unwrap_or_default();
+            if let Some(why) = name::refused(name) {
+                let message = format!("`metadata.{key}` {name:?} {why}: no API server takes it");
+                self.faults.push(from.fault(place.metadata, message, None));
+            }
+        }
         if self.faults.len() == before {
             let origin = Origin { source: from.source.into(), file: from.path(), line: place.start.line };
             self.objects.push(Object { value, origin });
@@ -266,6 +274,17 @@ mod tests {
         );
         assert_eq!(faults("kind: Kustomization\nresources: [a.yaml]\n").len(), 2);
         assert!(faults("kind: Kustomization\nresources: [a.yaml]\n")[0].ends_with("as a `kustomize` source"));
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        assert_eq!(
+            faults("kind: PersistentVolumeClaim\napiVersion: v1\nmetadata: {name: ../../a, namespace: ..}\n"),
+            [
+                "app.yaml:3:11: `metadata.name` \"../../a\" holds `/`: no API server takes it",
+                "app.yaml:3:11: `metadata.namespace` \"..\" is no name: no API server takes it",
+            ]
+        );
     }
 
     #[test]

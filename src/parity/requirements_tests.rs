@@ -168,6 +168,22 @@ fn claims_are_named_as_kubernetes_names_them() {
 }
 
 #[test]
+fn claims_with_names_that_lead_elsewhere_or_without_number_are_not_made() {
+    let stateful = |name: &str, template: &str, replicas: u32| {
+        object(json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name, "namespace": "shop"},
+            "spec": {
+                "replicas": replicas, "template": {"spec": {"containers": []}},
+                "volumeClaimTemplates": [{"metadata": {"name": template}, "spec": {}}],
+            },
+        }))
+    };
+    let needs = requirements(&[stateful("a", "../../data", 2), stateful("b", "data", u32::MAX)], None);
+    assert_eq!(needs.claims.len(), 10_000);
+    assert!(needs.claims.iter().all(|claim| claim.name.starts_with("data-b-")));
+}
+
+#[test]
 fn images_with_policy_ports_and_commands() {
     let web = deployment(
         "web",

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::json;
 use super::quantity::Quantity;
 use super::workload::Workload;
-use crate::manifest::{Object, ObjectId};
+use crate::manifest::{Object, ObjectId, is_subdomain};
 
 /// A volume that will be claimed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -74,6 +74,10 @@ pub struct ForeignVolume {
     pub kind: String,
 }
 
+/// So many claims a template of a StatefulSet has at most: more Pods than any number of nodes on one machine can run. A count
+/// that was mistyped does not cost all memory.
+const MOST_CLAIMS: u32 = 10_000;
+
 /// Every PVC, and every StatefulSet's claims for all the replicas there can be, in order.
 pub(crate) fn claims(objects: &[Object], workloads: &[Workload]) -> Vec<Claim> {
     let replicas: BTreeMap<&ObjectId, u32> =
@@ -84,16 +88,20 @@ pub(crate) fn claims(objects: &[Object], workloads: &[Workload]) -> Vec<Claim> {
             ("", "PersistentVolumeClaim") => claims.push(claim(object, object.name().into(), &object.value)),
             ("apps", "StatefulSet") => {
                 let first = json::count(&object.value, "/spec/ordinals/start").unwrap_or(0);
-                let count = replicas.get(&object.id()).copied().unwrap_or(1);
+                let count = replicas.get(&object.id()).copied().unwrap_or(1).min(MOST_CLAIMS);
                 for template in json::items(&object.value, "/spec/volumeClaimTemplates") {
                     let base = format!("{}-{}", json::text(template, "/metadata/name"), object.name());
-                    claims
-                        .extend((0..count).map(|n| claim(object, format!("{base}-{}", first + n), template)));
+                    claims.extend(
+                        (0..count)
+                            .map(|n| claim(object, format!("{base}-{}", first.saturating_add(n)), template)),
+                    );
                 }
             }
             _ => {}
         }
     }
+    // What no API server takes never becomes a claim, nor a directory.
+    claims.retain(|claim| is_subdomain(&claim.namespace) && is_subdomain(&claim.name));
     claims.sort();
     claims
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::manifest::Object;
+use crate::manifest::{Object, is_subdomain};
 use crate::words::sized;
 
 /// A claim's namespace and name.
@@ -52,7 +52,8 @@ impl Files {
     }
 }
 
-/// The claims that a workload's Pods mount, by the names of their volumes. What lives and dies with a Pod is none.
+/// The claims that a workload's Pods mount, by the names of their volumes. What lives and dies with a Pod is none,
+/// nor is what no API server takes as a name.
 pub fn mounted(object: &Object) -> BTreeMap<String, BTreeSet<ClaimName>> {
     let name = |claim: &str| (object.namespace().to_owned(), claim.to_owned());
     let mut all = BTreeMap::new();
@@ -66,7 +67,7 @@ pub fn mounted(object: &Object) -> BTreeMap<String, BTreeSet<ClaimName>> {
     let count = |pointer: &str, or: u64| {
         object.value.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(or)
     };
-    let (first, replicas) = (count("/spec/ordinals/start", 0), count("/spec/replicas", 1));
+    let (first, replicas) = (count("/spec/ordinals/start", 0), count("/spec/replicas", 1).min(10_000));
     let templates = object.value.pointer("/spec/volumeClaimTemplates").and_then(serde_json::Value::as_array);
     for template in templates.into_iter().flatten() {
         let Some(volume) = template.pointer("/metadata/name").and_then(serde_json::Value::as_str) else {
@@ -75,6 +76,9 @@ pub fn mounted(object: &Object) -> BTreeMap<String, BTreeSet<ClaimName>> {
         let claims = (first..first.saturating_add(replicas))
             .map(|ordinal| name(&format!("{volume}-{}-{ordinal}", object.name())));
         all.insert(volume.to_owned(), claims.collect());
+    }
+    for claims in all.values_mut() {
+        claims.retain(|(namespace, claim)| is_subdomain(namespace) && is_subdomain(claim));
     }
     all
 }
@@ -111,7 +115,8 @@ mod tests {
             "spec": {
                 "replicas": 2, "ordinals": {"start": 1}, "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
                 "template": {"spec": {"volumes": [
-                    {"name": "v", "persistentVolumeClaim": {"claimName": "files"}}, {"name": "e", "emptyDir": {}},
+                    {"name": "v", "persistentVolumeClaim": {"claimName": "files"}},
+                    {"name": "x", "persistentVolumeClaim": {"claimName": "../../files"}}, {"name": "e", "emptyDir": {}},
                     {"name": "own", "ephemeral": {}},
                 ]}},
             },
@@ -120,6 +125,7 @@ mod tests {
         let expected = [
             ("data".to_owned(), [claim("data-db-1"), claim("data-db-2")].into()),
             ("v".to_owned(), [claim("files")].into()),
+            ("x".to_owned(), BTreeSet::new()),
         ];
         assert_eq!(mounted(&object), expected.into());
     }
