@@ -139,6 +139,7 @@ pub(in crate::operation) async fn lay(
         }
         bind(existing, claim, copy).await?;
     }
+    bound(existing, claims, copies).await?;
     if !files.copied.is_empty() {
         let what = format!("files of {}, {}", counted(files.copied.len(), "claim"), sized(files.bytes()));
         session.reporter.report(Event::Done { step: "data".into(), what, took: begun.elapsed() });
@@ -146,35 +147,58 @@ pub(in crate::operation) async fn lay(
     Ok(())
 }
 
-/// A claim in the copy, and the volume that is bound to it beforehand.
+/// A claim in the copy, and a volume that is bound to it alone. The volume is called by the claim's uid: one that had its name in the
+/// way before would be taken for it by whoever still remembers that.
 async fn bind(existing: &Existing, claim: &ClaimName, copy: &str) -> Result<(), OperationError> {
     let failed = |error| OperationError::request(format!("make the claim {copy}/{}", claim.1), error);
     let unmade = |error| failed(kube::Error::SerdeError(error));
     let client = &existing.cluster.client;
-    let hash = blake3::hash(format!("{}/{}", claim.0, claim.1).as_bytes()).to_hex();
-    let name = format!("devcluster-rehearse-{}", &hash[..16]);
     let labels = json!({LABEL: "true"});
+    let (params, modes, size) = (PostParams::default(), json!(["ReadWriteMany"]), json!({"storage": "1Gi"}));
+    let wanted: PersistentVolumeClaim = serde_json::from_value(json!({
+        "metadata": {"name": claim.1, "namespace": copy, "labels": labels},
+        "spec": {"accessModes": modes, "storageClassName": "", "resources": {"requests": size}},
+    }))
+    .map_err(unmade)?;
+    let made = Api::namespaced(client.clone(), copy).create(&params, &wanted).await.map_err(failed)?;
+    let uid = made.uid().unwrap_or_default();
     let volume: PersistentVolume = serde_json::from_value(json!({
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": format!("devcluster-rehearse-{uid}"), "labels": labels},
         "spec": {
-            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteMany"], "storageClassName": "",
-            "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": copy, "name": claim.1},
+            "capacity": size, "accessModes": modes, "storageClassName": "", "persistentVolumeReclaimPolicy": "Retain",
+            "claimRef": {
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": copy, "name": claim.1, "uid": uid,
+            },
             "hostPath": {"path": laid(claim), "type": "Directory"},
         },
     }))
     .map_err(unmade)?;
-    let wanted: PersistentVolumeClaim = serde_json::from_value(json!({
-        "metadata": {"name": claim.1, "namespace": copy, "labels": labels},
-        "spec": {
-            "accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": name,
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }))
-    .map_err(unmade)?;
-    let params = PostParams::default();
     Api::all(client.clone()).create(&params, &volume).await.map_err(failed)?;
-    Api::namespaced(client.clone(), copy).create(&params, &wanted).await.map_err(failed)?;
+    Ok(())
+}
+
+/// Waits until the claims have their volumes, before there are Pods: one that comes earlier counts as fitting no node.
+async fn bound(
+    existing: &Existing,
+    claims: &BTreeSet<ClaimName>,
+    copies: &Copies,
+) -> Result<(), OperationError> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    for (copy, name) in claims.iter().filter_map(|claim| Some((copies.get(&claim.0)?, &claim.1))) {
+        let api = Api::<PersistentVolumeClaim>::namespaced(existing.cluster.client.clone(), copy);
+        let what = || format!("bind the claim {copy}/{name}");
+        loop {
+            let found = api.get(name).await.map_err(|error| OperationError::request(what(), error))?;
+            if found.status.and_then(|status| status.phase).as_deref() == Some("Bound") {
+                break;
+            }
+            if tokio::time::Instant::now() > deadline {
+                let message = format!("it had no volume within {} s", PATIENCE.as_secs());
+                return Err(ApplyError::Request { what: what(), message }.into());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
     Ok(())
 }
 
