@@ -62,10 +62,10 @@ fn object(value: Value) -> Object {
     Object { value, origin: Origin { source: SOURCE.into(), file: None, line: 0 } }
 }
 
-/// The documents of an embedded file. They are ours, and a test reads them all.
-fn documents(text: &str) -> Vec<Value> {
+/// The documents of an embedded file. They are ours, and a test reads them all: of one that is broken there would be no end.
+fn documents(text: &'static str) -> Vec<Value> {
     serde_yaml::Deserializer::from_str(text)
-        .filter_map(|document| serde::Deserialize::deserialize(document).ok())
+        .map_while(|document| serde::Deserialize::deserialize(document).ok())
         .filter(|value: &Value| !value.is_null())
         .collect()
 }
@@ -144,13 +144,34 @@ fn ingress(requirements: &Requirements) -> Vec<Value> {
             }));
         }
     }
-    values.extend(documents(&INGRESS.replace("@CLASS@", class).replace("@CONTROLLER@", controller)));
+    let mut own = documents(INGRESS);
+    own.iter_mut().for_each(|document| fill(document, &[("@CLASS@", class), ("@CONTROLLER@", controller)]));
+    values.extend(own);
     values
+}
+
+/// Puts names into a document's texts once it is read, so that no name of a manifest is taken for YAML.
+fn fill(value: &mut Value, names: &[(&str, &str)]) {
+    match value {
+        Value::String(text) => {
+            *text = names.iter().fold(std::mem::take(text), |text, (place, name)| text.replace(place, name));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| fill(item, names)),
+        Value::Object(map) => map.values_mut().for_each(|value| fill(value, names)),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_put_into_texts_and_are_no_yaml() {
+        let mut value = json!({"args": ["--class=@CLASS@", "@CLASS@ of @CONTROLLER@"], "n": 1});
+        fill(&mut value, &[("@CLASS@", "\0\n---\na: b"), ("@CONTROLLER@", "c")]);
+        assert_eq!(value, json!({"args": ["--class=\0\n---\na: b", "\0\n---\na: b of c"], "n": 1}));
+    }
 
     #[test]
     fn the_embedded_manifests_are_whole() {
