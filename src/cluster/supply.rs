@@ -145,7 +145,9 @@ fn ingress(requirements: &Requirements) -> Vec<Value> {
         }
     }
     let mut own = documents(INGRESS);
-    own.iter_mut().for_each(|document| fill(document, &[("@CLASS@", class), ("@CONTROLLER@", controller)]));
+    for document in &mut own {
+        fill(document, &[("@CLASS@", class), ("@CONTROLLER@", controller)]);
+    }
     values.extend(own);
     values
 }

@@ -94,7 +94,7 @@ pub async fn run(
             );
             session.reporter.report(Event::Note(note));
         }
-        work.until_configured_anew().await?;
+        Box::pin(work.until_configured_anew()).await?;
         work.syncer.settle().await;
         owed = std::mem::take(&mut work.owed);
         session = work.reload().await;

@@ -65,7 +65,7 @@ impl Work<'_> {
                 }
                 acted = act(session, options, syncer, running, &due) => acted,
             };
-            if self.after(acted, &mut due).await {
+            if Box::pin(self.after(acted, &mut due)).await {
                 self.owed.append(&mut due.effects.rebuild);
                 return Ok(());
             }
