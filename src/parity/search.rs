@@ -46,7 +46,7 @@ impl Nodes {
 pub(crate) fn find_nodes(requirements: &Requirements, profile: &Profile, machine: &Machine) -> Nodes {
     let workloads = &requirements.workloads;
     let pods: u32 = workloads.iter().map(Workload::peak).fold(SYSTEM_PODS, u32::saturating_add);
-    let max_pods = pods.next_multiple_of(10).clamp(DEFAULT_MAX_PODS, MOST_PODS);
+    let max_pods = pods.min(MOST_PODS).next_multiple_of(10).clamp(DEFAULT_MAX_PODS, MOST_PODS);
     let field = Field::new(workloads, &requirements.namespace_labels, max_pods - SYSTEM_PODS);
     let most = usize::try_from(profile.nodes.max.max(1)).unwrap_or(usize::MAX);
     let attempt = |nodes: usize, domains: usize| {

@@ -135,6 +135,14 @@ fn what_the_cap_leaves_unmet_is_named() {
 }
 
 #[test]
+fn a_count_without_measure_is_unmet_and_nothing_worse() {
+    for count in [u32::MAX, u32::MAX - 7] {
+        let (_, shape) = shaped(&[deployment("a", count, json!({})), deployment("b", count, json!({}))], 2);
+        assert_eq!((shape.nodes.len(), shape.unmet.len()), (2, 2));
+    }
+}
+
+#[test]
 fn zones_have_production_s_names() {
     let (_, shape) = shaped(&[deployment("a", 2, with(apart("a", HOST), &spread("a", ZONE, 1)))], 3);
     let zones: Vec<_> = shape.zones.iter().map(String::as_str).collect();
