@@ -65,5 +65,5 @@ pub use shape::{
     StorageClassShape, Unmet, shape,
 };
 pub use signatures::SignatureCheck;
-pub use storage::{Claim, ClaimClass, ForeignVolume, StorageClassNeed};
+pub use storage::{Claim, ClaimClass, ForeignVolume, StorageClassNeed, template_claims};
 pub use workload::{HostPort, PodTerm, Spread, Workload};

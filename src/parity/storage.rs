@@ -87,13 +87,10 @@ pub(crate) fn claims(objects: &[Object], workloads: &[Workload]) -> Vec<Claim> {
         match (object.gvk().group.as_str(), object.kind()) {
             ("", "PersistentVolumeClaim") => claims.push(claim(object, object.name().into(), &object.value)),
             ("apps", "StatefulSet") => {
-                let first = json::count(&object.value, "/spec/ordinals/start").unwrap_or(0);
-                let count = replicas.get(&object.id()).copied().unwrap_or(1).min(MOST_CLAIMS);
+                let count = replicas.get(&object.id()).copied().unwrap_or(1);
                 for template in json::items(&object.value, "/spec/volumeClaimTemplates") {
-                    let base = format!("{}-{}", json::text(template, "/metadata/name"), object.name());
                     claims.extend(
-                        (0..count)
-                            .map(|n| claim(object, format!("{base}-{}", first.saturating_add(n)), template)),
+                        template_claims(object, template, count).map(|name| claim(object, name, template)),
                     );
                 }
             }
@@ -104,6 +101,13 @@ pub(crate) fn claims(objects: &[Object], workloads: &[Workload]) -> Vec<Claim> {
     claims.retain(|claim| is_subdomain(&claim.namespace) && is_subdomain(&claim.name));
     claims.sort();
     claims
+}
+
+/// The names of the claims that a StatefulSet of so many replicas makes of one of its templates.
+pub fn template_claims(object: &Object, template: &Value, replicas: u32) -> impl Iterator<Item = String> {
+    let first = json::count(&object.value, "/spec/ordinals/start").unwrap_or(0);
+    let base = format!("{}-{}", json::text(template, "/metadata/name"), object.name());
+    (0..replicas.min(MOST_CLAIMS)).map(move |n| format!("{base}-{}", first.saturating_add(n)))
 }
 
 fn claim(object: &Object, name: String, value: &Value) -> Claim {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::{Object, is_subdomain};
+use crate::parity::template_claims;
 use crate::words::sized;
 
 /// A claim's namespace and name.
@@ -64,17 +65,14 @@ pub fn mounted(object: &Object) -> BTreeMap<String, BTreeSet<ClaimName>> {
             all.insert(volume.to_owned(), BTreeSet::from([name(claim)]));
         }
     }
-    let count = |pointer: &str, or: u64| {
-        object.value.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(or)
-    };
-    let (first, replicas) = (count("/spec/ordinals/start", 0), count("/spec/replicas", 1).min(10_000));
+    let replicas = object.value.pointer("/spec/replicas").and_then(serde_json::Value::as_u64).unwrap_or(1);
+    let replicas = u32::try_from(replicas).unwrap_or(u32::MAX);
     let templates = object.value.pointer("/spec/volumeClaimTemplates").and_then(serde_json::Value::as_array);
     for template in templates.into_iter().flatten() {
         let Some(volume) = template.pointer("/metadata/name").and_then(serde_json::Value::as_str) else {
             continue;
         };
-        let claims = (first..first.saturating_add(replicas))
-            .map(|ordinal| name(&format!("{volume}-{}-{ordinal}", object.name())));
+        let claims = template_claims(object, template, replicas).map(|claim| name(&claim));
         all.insert(volume.to_owned(), claims.collect());
     }
     for claims in all.values_mut() {
